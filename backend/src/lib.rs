@@ -1,0 +1,11 @@
+//! The flash-sale backend that ecomctl launches.
+//!
+//! A request walks through it like this: `api` reserves a place in the producer's queue and asks the `gate` (one Lua
+//! script in Redis); a grant is sent to Kafka and acknowledged only on the delivery report; a `consumer` writes the row
+//! and commits the offset after it; the `reconciler` sends what a killed API left pending, and rebuilds a lost gate.
+
+pub mod endpoint;
+pub mod human;
+pub mod names;
+pub mod process;
+pub mod settings;

@@ -1,0 +1,66 @@
+//! Names that the backend, the seeder, the probes and the checks share.
+//!
+//! This module holds no behaviour on purpose: `verify` may use these names, but never the code that it judges.
+
+/// Topic that carries one event for each granted coupon (system S1).
+pub const COUPON_TOPIC: &str = "coupon-issue";
+/// Consumer group that turns events of [`COUPON_TOPIC`] into rows.
+pub const COUPON_GROUP: &str = "coupon-issue-group";
+/// Suffix of the dead-letter topic of a topic.
+pub const DEAD_LETTER_SUFFIX: &str = ".DLT";
+/// Database of system S1.
+pub const DATABASE: &str = "ecom_db";
+
+/// Dead-letter topic that belongs to `topic`.
+pub fn dead_letter_topic(topic: &str) -> String {
+    format!("{topic}{DEAD_LETTER_SUFFIX}")
+}
+
+/// Redis keys of one coupon's gate. The braces are literal: they put the four keys into one cluster slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateKeys {
+    /// String: coupons that are left.
+    pub stock: String,
+    /// Hash: user id → grant sequence.
+    pub users: String,
+    /// Sorted set: `"<sequence>|<event JSON>"` → Redis time of the grant (or of the last claim), in milliseconds.
+    pub pending: String,
+    /// Hash with the fields [`EPOCH_ID`], [`EPOCH_TOTAL`] and [`EPOCH_SEQUENCE`].
+    pub epoch: String,
+}
+
+/// Field of the epoch hash: the epoch, `"<run_id>:<counter>"`.
+pub const EPOCH_ID: &str = "id";
+/// Field of the epoch hash: T, the number of coupons there are in all.
+pub const EPOCH_TOTAL: &str = "total";
+/// Field of the epoch hash: the last grant sequence that was given out.
+pub const EPOCH_SEQUENCE: &str = "seq";
+
+/// The keys of coupon `coupon_id`.
+pub fn gate_keys(coupon_id: u64) -> GateKeys {
+    let key = |part: &str| format!("coupon:{{{coupon_id}}}:{part}");
+    GateKeys { stock: key("stock"), users: key("users"), pending: key("pending"), epoch: key("epoch") }
+}
+
+/// Header of a dead letter: topic the record came from (UTF-8).
+pub const HEADER_TOPIC: &str = "dlt-original-topic";
+/// Header of a dead letter: partition the record came from (decimal).
+pub const HEADER_PARTITION: &str = "dlt-original-partition";
+/// Header of a dead letter: offset the record came from (decimal).
+pub const HEADER_OFFSET: &str = "dlt-original-offset";
+/// Header of a dead letter: why it is dead (UTF-8).
+pub const HEADER_ERROR: &str = "dlt-error";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_four_keys_of_a_coupon_share_one_cluster_slot() {
+        let keys = gate_keys(7);
+        assert_eq!(keys.stock, "coupon:{7}:stock");
+        for key in [&keys.users, &keys.pending, &keys.epoch] {
+            assert!(key.starts_with("coupon:{7}:"), "{key} hashes by another tag");
+        }
+    }
+}

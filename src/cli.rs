@@ -1,0 +1,1 @@
+//! Commands: what was typed, and what is printed.

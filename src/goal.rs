@@ -1,0 +1,1 @@
+//! Goals: thresholds in k6's grammar over any metric.

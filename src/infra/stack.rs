@@ -1,0 +1,62 @@
+//! What runs: the file `stack.json` of the state folder, read by every command.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use backend::endpoint::Endpoints;
+use serde::{Deserialize, Serialize};
+
+/// Version of `stack.json`. A newer file is refused with a clear message.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A stack that is up (or was, until somebody killed it).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stack {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The system it serves, as in the profile.
+    pub system: String,
+    /// Brokers it was brought up with.
+    pub brokers: u8,
+    /// The servers, with logins (the file has mode 0600).
+    pub endpoints: Endpoints,
+    /// Where the API listens, once it was launched: kept so that the port stays the same from run to run.
+    #[serde(default)]
+    pub api: Option<SocketAddr>,
+    /// URL of an API that ecomctl does not run.
+    #[serde(default)]
+    pub api_url: Option<String>,
+    /// Components by name: `mysql`, `redis`, `kafka-1` …, and `api-1`, `consumer-1` … while a backend is kept up.
+    pub components: BTreeMap<String, Component>,
+    /// When it was brought up, UTC (RFC 3339).
+    pub started_at: String,
+}
+
+/// One component of a stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Component {
+    /// `native` or `external`.
+    pub provider: String,
+    /// Version as the server itself gives it.
+    pub version: String,
+    /// `host:port`, for people.
+    pub address: String,
+    /// Its process, where ecomctl started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessRef>,
+    /// Its log, where ecomctl started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
+    /// How often it was restarted since `up`.
+    #[serde(default)]
+    pub restarts: u32,
+}
+
+/// A process that ecomctl started. A pid alone may have been given to another program since; with the start time it
+/// cannot be mistaken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRef {
+    /// Process id; also the id of its process group.
+    pub pid: i32,
+    /// Field 22 of `/proc/<pid>/stat`: clock ticks since boot.
+    pub start_time: u64,
+}

@@ -1,0 +1,17 @@
+//! ecomctl: one binary that brings up a MySQL + Redis + Kafka stack, loads it, and proves that nothing was lost,
+//! doubled or over-sold.
+//!
+//! Data take one way: [`profile`] → [`infra`] (stack) → [`seed`] → backend processes → [`load`] (phases, ledger) with
+//! [`probe`] beside it → drain → [`verify`] → [`report`]. [`run`] walks it and owns the run's state; every stage emits
+//! events on one bounded channel, one recorder writes them down. [`cli`] parses and prints, and does nothing else.
+
+pub mod cli;
+pub mod goal;
+pub mod infra;
+pub mod load;
+pub mod probe;
+pub mod profile;
+pub mod report;
+pub mod run;
+pub mod seed;
+pub mod verify;

@@ -1,0 +1,2 @@
+//! The `ecomctl` program.
+fn main() {}

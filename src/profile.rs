@@ -1,0 +1,3 @@
+//! Profiles: what a run does, in YAML.
+
+pub mod model;

@@ -1,0 +1,315 @@
+//! A profile as it is resolved: every default filled in. See `docs/profile.md` for the same in words.
+
+use std::collections::BTreeMap;
+
+use backend::{human::HumanDuration, settings::Settings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One profile: what to run, on which stack, and what must hold afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// One line that says what it is for.
+    #[serde(default)]
+    pub about: String,
+    /// The system under test.
+    pub system: System,
+    /// The servers.
+    #[serde(default)]
+    pub stack: StackSpec,
+    /// The backend and its tuning.
+    #[serde(default)]
+    pub backend: Settings,
+    /// The data that exist before the load.
+    #[serde(default)]
+    pub seed: SeedSpec,
+    /// Loads, all of them started together.
+    pub scenarios: BTreeMap<String, Scenario>,
+    /// Thresholds in k6's grammar: metric, or `metric{tag:value}` → expressions.
+    #[serde(default)]
+    pub goals: BTreeMap<String, Vec<Goal>>,
+    /// Consistency checks.
+    #[serde(default)]
+    pub checks: CheckSpec,
+    /// How long the consumers may take to come to rest after the load.
+    #[serde(default)]
+    pub drain: DrainSpec,
+}
+
+/// The systems that ecomctl knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum System {
+    /// S1: shop with first-come-first-served coupons.
+    Ecommerce,
+}
+
+impl System {
+    /// Its name in profiles and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ecommerce => "ecommerce",
+        }
+    }
+}
+
+/// The servers of a stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StackSpec {
+    /// Who runs the servers.
+    pub provider: ProviderChoice,
+    /// Kafka brokers: 1 or 3.
+    pub brokers: u8,
+    /// URLs of servers that are there already; each makes its component external.
+    pub external: ExternalSpec,
+}
+
+impl Default for StackSpec {
+    fn default() -> Self {
+        Self { provider: ProviderChoice::Auto, brokers: 1, external: ExternalSpec::default() }
+    }
+}
+
+/// Who runs the servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderChoice {
+    /// The best that this machine has; says which and why.
+    Auto,
+    /// Private child processes on loopback.
+    Native,
+    /// The user's own; nothing is started.
+    External,
+}
+
+/// Servers that are there already. `…_file` keys name a file that holds the secret.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExternalSpec {
+    /// `mysql://user:password@host:3306/database?tls=true&ca=FILE`
+    pub mysql_url: Option<String>,
+    /// File with that URL.
+    pub mysql_url_file: Option<String>,
+    /// `rediss://user:password@host:6379/0?ca=FILE`
+    pub redis_url: Option<String>,
+    /// File with that URL.
+    pub redis_url_file: Option<String>,
+    /// `host:9092,host:9092`
+    pub kafka_brokers: Option<String>,
+    /// Transport encryption and login of Kafka.
+    pub kafka: KafkaLogin,
+    /// URL of an API that runs already; no backend is started then.
+    pub api_url: Option<String>,
+}
+
+/// Transport encryption and login of an external Kafka.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaLogin {
+    /// Encrypt.
+    pub tls: bool,
+    /// PEM file of the certificate authority.
+    pub ca: Option<String>,
+    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub mechanism: Option<String>,
+    /// User.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<String>,
+    /// File with the password.
+    pub password_file: Option<String>,
+}
+
+/// The data that exist before the load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeedSpec {
+    /// Fixture that gives names and values: `fixtures/<name>.yaml`.
+    pub fixture: String,
+    /// Users, with ids 1..=users.
+    pub users: u64,
+    /// Products, with ids 1..=products.
+    pub products: u64,
+    /// Coupons; empty: those of the fixture.
+    pub coupons: Vec<CouponSeed>,
+}
+
+impl Default for SeedSpec {
+    fn default() -> Self {
+        Self { fixture: "ecommerce".into(), users: 1_000, products: 1_000, coupons: Vec::new() }
+    }
+}
+
+/// One coupon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CouponSeed {
+    /// Its id.
+    pub id: u64,
+    /// T: how many there are.
+    pub quantity: u64,
+    /// Name that people see.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Discount in won.
+    #[serde(default)]
+    pub discount_amount: Option<u64>,
+}
+
+/// One load. Unknown keys are found by the reader of profiles: serde cannot deny them beside `flatten`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scenario {
+    /// How requests are paced.
+    #[serde(flatten)]
+    pub executor: Executor,
+    /// Pause of a virtual user after each request (closed executors).
+    #[serde(default)]
+    pub think: Option<HumanDuration>,
+    /// Which user a virtual user is.
+    #[serde(default)]
+    pub user: UserPick,
+    /// What one iteration sends, in this order.
+    pub requests: Vec<RequestSpec>,
+    /// Longest wait for an answer; after it the outcome is unknown.
+    #[serde(default = "default_timeout")]
+    pub timeout: HumanDuration,
+}
+
+fn default_timeout() -> HumanDuration {
+    HumanDuration::from_secs(10)
+}
+
+/// How requests are paced; names and meaning are k6's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "executor", rename_all = "kebab-case")]
+pub enum Executor {
+    /// The number of virtual users moves from stage to stage, linearly.
+    RampingVus {
+        /// Virtual users at the start.
+        #[serde(default, rename = "startVUs", alias = "start_vus")]
+        start_vus: u32,
+        /// Where the number goes, one after the other.
+        stages: Vec<Stage>,
+    },
+    /// A fixed number of virtual users.
+    ConstantVus {
+        /// Virtual users.
+        vus: u32,
+        /// For how long.
+        duration: HumanDuration,
+    },
+    /// A fixed rate of iterations, whatever the answers take (open model).
+    ConstantArrivalRate {
+        /// Iterations per second.
+        rate: f64,
+        /// For how long.
+        duration: HumanDuration,
+        /// Most iterations under way at once; one that finds no room is dropped and counted.
+        #[serde(rename = "maxVUs", alias = "max_vus")]
+        max_vus: u32,
+    },
+}
+
+/// One stage of a ramp.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// How long it takes.
+    pub duration: HumanDuration,
+    /// Where it ends.
+    pub target: u32,
+}
+
+/// Which user a virtual user is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserPick {
+    /// Each virtual user is one person and stays that person.
+    #[default]
+    PerVu,
+    /// Each iteration is the next person; after the last the first comes again.
+    Sequential,
+    /// Each iteration is anybody.
+    Random,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestSpec {
+    /// Name in metrics and reports.
+    pub name: String,
+    /// `GET`, `POST`, `PUT` or `DELETE`.
+    #[serde(default = "default_method")]
+    pub method: String,
+    /// Path; `${user.id}` is filled in.
+    pub path: String,
+    /// JSON body, in which texts `"${user.id}"` become the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<serde_json::Value>,
+    /// Status → outcome class. Others: 2xx OK, 4xx ERROR, 5xx UNKNOWN; time-out and reset are UNKNOWN.
+    #[serde(default)]
+    pub outcomes: BTreeMap<u16, String>,
+    /// Only in a virtual user's first iteration.
+    #[serde(default)]
+    pub once: bool,
+    /// Coupon that this request asks for: its answers go into the ledger, from which consistency is proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<u64>,
+}
+
+fn default_method() -> String {
+    "GET".into()
+}
+
+/// A goal: an expression, or one with k6's options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Goal {
+    /// `p(95)<100`
+    Expression(String),
+    /// The expression with options.
+    Full {
+        /// `p(95)<100`
+        threshold: String,
+        /// End the load when it is missed.
+        #[serde(default, rename = "abortOnFail", alias = "abort_on_fail")]
+        abort_on_fail: bool,
+        /// Not before this.
+        #[serde(default, rename = "delayAbortEval", alias = "delay", skip_serializing_if = "Option::is_none")]
+        delay: Option<HumanDuration>,
+    },
+}
+
+impl Goal {
+    /// The expression as it stands in the profile.
+    pub fn expression(&self) -> &str {
+        match self {
+            Self::Expression(text) | Self::Full { threshold: text, .. } => text,
+        }
+    }
+}
+
+/// Consistency checks.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckSpec {
+    /// Checks that must hold; where one of them is unknown the run proved nothing (exit 4).
+    pub require: Vec<String>,
+}
+
+/// How the run comes to rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrainSpec {
+    /// Longest wait until everything is consumed and nothing is pending.
+    pub timeout: HumanDuration,
+}
+
+impl Default for DrainSpec {
+    fn default() -> Self {
+        Self { timeout: HumanDuration::from_secs(60) }
+    }
+}

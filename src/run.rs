@@ -1,0 +1,3 @@
+//! One run from beginning to end.
+
+pub mod event;

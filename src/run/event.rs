@@ -1,0 +1,148 @@
+//! Events of a run: one line each in `events.jsonl`, and the only thing from which progress and reports are drawn.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One event with its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Milliseconds since the run began.
+    pub t_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The run began.
+    RunStarted {
+        /// Version of this format.
+        schema_version: u32,
+        /// Name of the profile.
+        profile: String,
+        /// UTC, RFC 3339.
+        at: String,
+    },
+    /// The run entered a stage: `up`, `seed`, `backend`, `load`, `drain`, `verify`, `report`, `stop`.
+    Stage {
+        /// Name of the stage.
+        name: String,
+    },
+    /// A scenario entered a phase.
+    Phase {
+        /// Scenario.
+        scenario: String,
+        /// Number from 0.
+        index: usize,
+        /// What it aims at: virtual users, or iterations per second.
+        target: f64,
+    },
+    /// What the generator did in the last second.
+    Load(LoadSample),
+    /// What the servers said in the last second.
+    Probe(ProbeSample),
+    /// A backend process started, ended or was started again.
+    Process {
+        /// `api-1`, `consumer-2` …
+        name: String,
+        /// `started`, `exited`, `restarted`.
+        state: String,
+        /// Exit status in words, or the pid.
+        detail: String,
+    },
+    /// Something a person should know: where, and what it means.
+    Warning {
+        /// Text.
+        message: String,
+    },
+    /// A check's verdict.
+    Check {
+        /// `CP5`
+        id: String,
+        /// `holds`, `violated`, `unknown`.
+        verdict: String,
+        /// Figures.
+        evidence: String,
+    },
+    /// The run ended.
+    Finished {
+        /// `consistent`, `violated`, `unproven`.
+        verdict: String,
+        /// Exit code.
+        exit_code: u8,
+    },
+}
+
+/// One second of load.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct LoadSample {
+    /// Virtual users that are active.
+    pub vus: u32,
+    /// Requests sent since the start.
+    pub sent: u64,
+    /// Requests sent in this second, per second.
+    pub rps: f64,
+    /// Outcome class → requests since the start.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Latencies of this second in milliseconds; none without an answer.
+    pub p50_ms: Option<f64>,
+    /// 95th percentile.
+    pub p95_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_ms: Option<f64>,
+    /// Iterations dropped since the start.
+    pub dropped: u64,
+}
+
+/// One look at the servers. Rows are read before Kafka, and Kafka before Redis: the sets only grow, so that
+/// rows ≤ events ≤ grants holds without a pause. What could not be read is absent, and `errors` says why.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ProbeSample {
+    /// Coupon id → its figures.
+    pub coupons: BTreeMap<u64, CouponSample>,
+    /// Partitions of the coupon topic.
+    pub partitions: Vec<PartitionSample>,
+    /// Σ lag; absent when no partition could be read.
+    pub lag: Option<u64>,
+    /// Age of the oldest unconsumed record in milliseconds; 0 when all is consumed.
+    pub time_lag_ms: Option<f64>,
+    /// Dead letters since the run began.
+    pub dead_letters: Option<u64>,
+    /// Round trip of the probe's own read in Redis, in milliseconds.
+    pub redis_ms: Option<f64>,
+    /// Connections to MySQL, of all programs.
+    pub mysql_connections: Option<u64>,
+    /// Component → why it could not be read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, String>,
+}
+
+/// One coupon.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CouponSample {
+    /// |M|: rows in MySQL.
+    pub rows: Option<u64>,
+    /// |G|: grants in Redis.
+    pub grants: Option<u64>,
+    /// Coupons left in Redis.
+    pub stock: Option<i64>,
+    /// Granted, not yet acknowledged by Kafka.
+    pub pending: Option<u64>,
+}
+
+/// One partition.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PartitionSample {
+    /// Its number.
+    pub partition: i32,
+    /// Oldest offset that is still there.
+    pub start: i64,
+    /// Offset of the next record.
+    pub end: i64,
+    /// Offset that the group committed; absent where it committed none.
+    pub committed: Option<i64>,
+}

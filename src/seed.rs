@@ -1,0 +1,1 @@
+//! Seed data: what exists before the load, counted.

@@ -1,0 +1,1 @@
+//! Consistency checks over MySQL, Kafka, Redis and the ledger.
