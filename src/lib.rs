@@ -6,7 +6,10 @@
 //! events on one bounded channel, one recorder writes them down. [`cli`] parses and prints, and does nothing else.
 
 pub mod cli;
+pub mod event;
+pub mod exit;
 pub mod goal;
+pub mod http;
 pub mod infra;
 pub mod load;
 pub mod probe;
@@ -14,4 +17,5 @@ pub mod profile;
 pub mod report;
 pub mod run;
 pub mod seed;
+pub mod table;
 pub mod verify;

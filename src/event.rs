@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// Version of `events.jsonl`.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// One event with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {
@@ -106,7 +109,7 @@ pub struct ProbeSample {
     pub coupons: BTreeMap<u64, CouponSample>,
     /// Partitions of the coupon topic.
     pub partitions: Vec<PartitionSample>,
-    /// Σ lag; absent when no partition could be read.
+    /// Σ lag; absent when a partition's lag is not known (nothing read, or nothing committed yet).
     pub lag: Option<u64>,
     /// Age of the oldest unconsumed record in milliseconds; 0 when all is consumed.
     pub time_lag_ms: Option<f64>,
@@ -132,6 +135,12 @@ pub struct CouponSample {
     pub stock: Option<i64>,
     /// Granted, not yet acknowledged by Kafka.
     pub pending: Option<u64>,
+    /// Distinct users among the rows; absent where counting them would cost too much.
+    #[serde(default)]
+    pub holders: Option<u64>,
+    /// Last grant number that the gate gave out.
+    #[serde(default)]
+    pub sequence: Option<u64>,
 }
 
 /// One partition.
