@@ -1,1 +1,204 @@
 //! Goals: thresholds in k6's grammar over any metric.
+//!
+//! [`check`] tells the reader of profiles whether a goal can be evaluated at all; [`evaluate`] tells after (or during) a
+//! run whether it was met. A goal without samples is [`State::Unknown`], and counts as missed: k6 lets it pass.
+//!
+//! [`metric`] holds the figures, [`registry`] the metrics that exist, [`selector`] reads `metric{tag:value}` and
+//! [`expression`] reads `p(95)<100`.
+
+pub mod expression;
+pub mod metric;
+pub mod registry;
+pub mod selector;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    expression::{Aggregation, Expression, Operator},
+    metric::{Metric, Metrics, Trend},
+    selector::Selector,
+};
+use crate::profile::model::Goal;
+
+/// Why a goal cannot be evaluated. Columns count characters from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GoalError {
+    /// The text does not follow the grammar.
+    #[error("`{text}`, column {column}: expected {expected}, found {found}")]
+    Syntax {
+        /// The expression or selector as written.
+        text: String,
+        /// Where.
+        column: usize,
+        /// What may stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+    /// There is no such metric.
+    #[error("there is no metric `{name}`{}; there are: {allowed}", did_you_mean(.suggestion.as_deref()))]
+    UnknownMetric {
+        /// As written.
+        name: String,
+        /// The nearest that there is.
+        suggestion: Option<String>,
+        /// All of them.
+        allowed: String,
+    },
+    /// The metric does not know this tag.
+    #[error("`{metric}` cannot be selected by `{tag}`; allowed: {allowed}")]
+    UnknownTag {
+        /// Metric.
+        metric: String,
+        /// Tag as written.
+        tag: String,
+        /// The tags that it knows.
+        allowed: String,
+    },
+    /// The aggregation does not fit the metric's type.
+    #[error("`{metric}` is a {kind}: `{aggregation}` cannot be taken of it; allowed: {allowed}")]
+    Aggregation {
+        /// Metric.
+        metric: String,
+        /// Its type.
+        kind: &'static str,
+        /// As written.
+        aggregation: String,
+        /// What fits.
+        allowed: &'static str,
+    },
+}
+
+fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+}
+
+/// Checks a goal without evaluating it: the metric exists, it knows the tags, the expression follows the grammar, and
+/// its aggregation fits the metric's type.
+///
+/// # Errors
+/// Says what is wrong, in which column, and what is allowed.
+pub fn check(metric: &str, expression: &str) -> Result<(), GoalError> {
+    let selector = Selector::parse(metric)?;
+    let known = registry::find(&selector.metric)?;
+    known.check_tags(&selector)?;
+    let expression = Expression::parse(expression)?;
+    known.check_aggregation(&selector.metric, expression.aggregation)
+}
+
+/// What became of a goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "GoalState")]
+pub enum State {
+    /// It holds.
+    Met,
+    /// It does not hold.
+    Missed,
+    /// There are no samples, or the metric was not measured: counts as missed.
+    Unknown,
+}
+
+/// A goal and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GoalResult {
+    /// Metric as written in the profile.
+    pub metric: String,
+    /// Expression as written in the profile.
+    pub expression: String,
+    /// Met, missed or unknown.
+    pub state: State,
+    /// The figure that was compared; absent when unknown.
+    pub actual: Option<f64>,
+}
+
+/// Evaluates each goal of a profile against `metrics`. A goal that cannot be read is unknown ([`check`] says why).
+pub fn evaluate(goals: &BTreeMap<String, Vec<Goal>>, metrics: &Metrics) -> Vec<GoalResult> {
+    let lookup = |selector: &Selector| metrics.get(&selector.to_string()).cloned();
+    goals
+        .iter()
+        .flat_map(|(metric, goals)| goals.iter().map(move |goal| (metric, goal.expression())))
+        .map(|(metric, expression)| evaluate_one(metric, expression, lookup))
+        .collect()
+}
+
+/// Evaluates one goal; `lookup` gives the metric of a selector.
+pub fn evaluate_one(metric: &str, expression: &str, lookup: impl Fn(&Selector) -> Option<Metric>) -> GoalResult {
+    let read = Selector::parse(metric).ok().zip(Expression::parse(expression).ok());
+    let judged = read.and_then(|(selector, expression)| {
+        let actual = lookup(&selector)?.aggregate(expression.aggregation)?;
+        let state = if expression.holds(actual) { State::Met } else { State::Missed };
+        Some((state, actual))
+    });
+    let (metric, expression) = (metric.to_owned(), expression.to_owned());
+    match judged {
+        Some((state, actual)) => GoalResult { metric, expression, state, actual: Some(actual) },
+        None => GoalResult { metric, expression, state: State::Unknown, actual: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goals(metric: &str, expression: &str) -> BTreeMap<String, Vec<Goal>> {
+        BTreeMap::from([(metric.to_owned(), vec![Goal::Expression(expression.to_owned())])])
+    }
+
+    #[test]
+    fn a_goal_is_met_missed_or_unknown() {
+        let mut trend = Trend::default();
+        for millis in 1..=100 {
+            trend.record(f64::from(millis));
+        }
+        let metrics = Metrics::from([
+            ("http_req_duration{name:issue}".to_owned(), Metric::Trend(trend)),
+            ("http_req_failed".to_owned(), Metric::Rate { passes: 0, fails: 0 }),
+        ]);
+        for (metric, expression, state) in [
+            ("http_req_duration{name:issue}", "p(95)<96", State::Met),
+            ("http_req_duration{ name: issue }", "p(95)<90", State::Missed),
+            ("http_req_duration{name:other}", "p(95)<90", State::Unknown),
+            ("http_req_failed", "rate<0.01", State::Unknown),
+            ("http_req_failed", "rate<<0.01", State::Unknown),
+        ] {
+            let results = evaluate(&goals(metric, expression), &metrics);
+            assert_eq!(results[0].state, state, "{metric} {expression}: {results:?}");
+            assert_eq!(results[0].actual.is_some(), state != State::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_goal_that_cannot_work_is_an_error_of_the_profile() {
+        for (metric, expression, message) in [
+            (
+                "http_req_duratoin",
+                "p(95)<1",
+                "there is no metric `http_req_duratoin` (did you mean `http_req_duration`?); there are: ",
+            ),
+            ("http_req_failed", "p(95)<1", "`http_req_failed` is a rate: `p(95)` cannot be taken of it; allowed: rate"),
+            ("vus{name:a}", "value<1", "`vus` cannot be selected by `name`; allowed: none, it has no tags"),
+            (
+                "http_req_duration{nam:a}",
+                "avg<1",
+                "`http_req_duration` cannot be selected by `nam`; allowed: name, scenario, outcome, expected_response, phase",
+            ),
+            ("http_req_duration", "p(95<1", "`p(95<1`, column 5: expected `)`, found `<`"),
+        ] {
+            let error = check(metric, expression).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+        for (metric, expression) in [
+            ("http_req_duration{name:issue,outcome:QUEUED}", "p(99.9)<=200"),
+            ("http_reqs", "rate>1000"),
+            ("http_reqs{status:200}", "count>0"),
+            ("dropped_iterations", "count==0"),
+            ("consumer_time_lag", "max<500"),
+        ] {
+            assert_eq!(check(metric, expression), Ok(()));
+        }
+    }
+}
