@@ -1,0 +1,64 @@
+//! What the threads of a load share.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::{
+    LoadControl,
+    clock::{Clock, Nanos},
+    compile::Compiled,
+    measure::Measures,
+};
+use crate::goal::Trend;
+
+/// What the threads of a load share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub plan: std::sync::Arc<Compiled>,
+    pub targets: Vec<SocketAddr>,
+    pub users: u64,
+    pub threads: u32,
+    pub ledger: Option<PathBuf>,
+    pub random_seed: u64,
+    pub clock: Clock,
+    /// When the load begins.
+    pub start: Nanos,
+    /// The caller's wish to stop.
+    pub control: LoadControl,
+    /// The load's own: a goal that ends it, or a thread that cannot go on.
+    pub stop: AtomicBool,
+    /// Threads publish all figures every two seconds, for goals that may end the load.
+    pub publishes_all: bool,
+    pub published: Vec<Mutex<Published>>,
+}
+
+impl Shared {
+    /// Whether no request may begin any more.
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.control.is_stopped()
+    }
+
+    /// What thread `thread` published.
+    pub fn published(&self, thread: usize) -> Option<std::sync::MutexGuard<'_, Published>> {
+        Some(self.published.get(thread)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What one thread published at its last whole second.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    pub vus: u32,
+    pub sent: u64,
+    pub outcomes: Vec<u64>,
+    pub dropped: u64,
+    /// Latencies since the reader last took them.
+    pub latencies: Trend,
+    /// All figures, where goals ask for them.
+    pub all: Option<Measures>,
+}
