@@ -1,1 +1,213 @@
 //! Seed data: what exists before the load, counted.
+//!
+//! [`run`] writes users, points, products and coupons into MySQL and opens the gate of every coupon in Redis; then it
+//! reads all of it back and compares it with what was asked. [`reset`] opens a new epoch for the coupons of a run and
+//! touches nothing else.
+
+mod api;
+mod coupons;
+mod db;
+mod error;
+mod gate;
+mod tables;
+
+use std::{future::Future, time::Instant};
+
+use backend::endpoint::Endpoints;
+pub use error::SeedError;
+use mysql_async::Pool;
+use serde::Serialize;
+
+use crate::profile::{
+    fixture::{self, Fixture},
+    model::{CouponSeed, SeedSpec},
+};
+use db::Db;
+use tables::Table;
+
+/// Users and products that are made by the API where no number is given.
+pub const API_ROWS: u64 = 100;
+
+/// How users and products come into being.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    /// By SQL, in batches.
+    Sql,
+    /// By POST to the API at this URL, one after the other.
+    Api(String),
+}
+
+/// What shall exist.
+#[derive(Debug, Clone)]
+pub struct SeedPlan {
+    /// Names and values.
+    pub fixture: Fixture,
+    /// Users, with ids 1..=users.
+    pub users: u64,
+    /// Products, with ids 1..=products.
+    pub products: u64,
+    /// Coupons.
+    pub coupons: Vec<CouponSeed>,
+    /// How users and products come into being.
+    pub via: Via,
+    /// Whether the servers are ecomctl's own. On others nothing is deleted or changed without `yes`.
+    pub owned: bool,
+    /// The person agreed that rows are deleted and changed.
+    pub yes: bool,
+}
+
+impl SeedPlan {
+    /// The plan of a profile's `seed:` section, for servers of our own, by SQL.
+    pub fn new(spec: &SeedSpec) -> Result<Self, SeedError> {
+        let fixture = fixture::load(&spec.fixture)?;
+        let coupons = if spec.coupons.is_empty() { fixture.coupons.clone() } else { spec.coupons.clone() };
+        let (users, products) = (spec.users, spec.products);
+        Ok(Self { fixture, users, products, coupons, via: Via::Sql, owned: true, yes: false })
+    }
+
+    /// Whether rows may be deleted and changed.
+    fn may_destroy(&self) -> bool {
+        self.owned || self.yes
+    }
+}
+
+/// How far a seed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeedProgress {
+    /// `users`, `points`, `products` or `coupons`.
+    pub table: &'static str,
+    /// Rows that are there.
+    pub done: u64,
+    /// Rows that were asked for.
+    pub total: u64,
+}
+
+/// What a seed did. All of it was read back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeedReport {
+    /// `users`, `points`, `products`, `coupons`.
+    pub tables: Vec<TableReport>,
+    /// Coupons with their new epochs.
+    pub coupons: Vec<CouponReport>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableReport {
+    /// Its name.
+    pub table: &'static str,
+    /// Rows that were asked for.
+    pub asked: u64,
+    /// Rows, as asked, that were counted afterwards.
+    pub found: u64,
+    /// Rows that were written.
+    pub inserted: u64,
+    /// Rows that were there and not as asked, and were removed.
+    pub removed: u64,
+}
+
+/// One coupon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CouponReport {
+    /// Its id.
+    pub id: u64,
+    /// T: how many there are.
+    pub quantity: u64,
+    /// Its epoch, as the gate in Redis and the row in MySQL both have it.
+    pub epoch: String,
+}
+
+/// What the seeder needs of the backend. The seeder itself holds no logic of the gate.
+pub trait Backend: Sync {
+    /// Brings the schema up to date. Safe to repeat.
+    fn migrate(&self, pool: &Pool) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Opens a new epoch of `coupon_id` with `quantity` coupons: the coupon's rows are deleted and its gate in Redis
+    /// is opened anew.
+    fn open_epoch(
+        &self,
+        pool: &Pool,
+        endpoints: &Endpoints,
+        coupon_id: u64,
+        quantity: u64,
+    ) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// `POST url` with a JSON body → status and answer in words. Bounded in time.
+    fn post(&self, url: &str, body: &serde_json::Value) -> impl Future<Output = Result<(u16, String), String>> + Send;
+}
+
+/// Makes exist what the plan says, and counts it.
+///
+/// On servers of our own, and on others with `yes`, the state afterwards is exactly the one asked for, whatever was
+/// there: rows too many or different are removed. On others without `yes` rows are only added.
+pub async fn run(
+    plan: &SeedPlan,
+    endpoints: &Endpoints,
+    backend: &impl Backend,
+    progress: &(dyn Fn(SeedProgress) + Sync),
+) -> Result<SeedReport, SeedError> {
+    let started = Instant::now();
+    let db = Db::new(&endpoints.mysql);
+    let result = run_on(&db, plan, endpoints, backend, progress).await;
+    db.close().await;
+    let (tables, coupons) = result?;
+    Ok(SeedReport { tables, coupons, seconds: started.elapsed().as_secs_f64() })
+}
+
+async fn run_on(
+    db: &Db,
+    plan: &SeedPlan,
+    endpoints: &Endpoints,
+    backend: &impl Backend,
+    progress: &(dyn Fn(SeedProgress) + Sync),
+) -> Result<(Vec<TableReport>, Vec<CouponReport>), SeedError> {
+    backend.migrate(db.pool()).await.map_err(SeedError::Migrate)?;
+    let tables = [Table::users(plan), Table::points(plan), Table::products(plan)];
+    let surveys = [db.survey(&tables[0]).await?, db.survey(&tables[1]).await?, db.survey(&tables[2]).await?];
+    if plan.may_destroy() {
+        coupons::remove_others(db, endpoints, &plan.coupons).await?;
+    } else {
+        let mut harm: Vec<String> =
+            tables.iter().zip(&surveys).filter_map(|(table, survey)| survey.harm(table)).collect();
+        harm.extend(coupons::harm(db, &plan.coupons).await?);
+        error::refuse_harm(endpoints, harm)?;
+    }
+    let mut reports = Vec::new();
+    for (table, survey) in tables.into_iter().zip(surveys) {
+        progress(SeedProgress { table: table.name, done: survey.good, total: table.asked });
+        let removed = if plan.may_destroy() { db.remove_wrong(&table, &survey).await? } else { 0 };
+        let table = std::sync::Arc::new(table);
+        let inserted = match (&plan.via, table.api_path) {
+            (Via::Api(url), Some(path)) => {
+                api::fill(db, &table, &survey, backend, &format!("{url}{path}"), progress).await?
+            }
+            _ => db.fill(&table, &survey, progress).await?,
+        };
+        let found = db.survey(&table).await?;
+        found.must_be_as_asked(&table, plan.may_destroy())?;
+        let (asked, found) = (table.asked, found.good);
+        reports.push(TableReport { table: table.name, asked, found, inserted, removed });
+    }
+    let (report, opened) = coupons::seed(db, plan, endpoints, backend, progress).await?;
+    reports.push(report);
+    Ok((reports, opened))
+}
+
+/// Opens a new epoch for each of `coupons`: their rows go, their gates are full again. Nothing else is touched.
+///
+/// # Errors
+/// Also when a coupon does not exist, and on servers that are not ecomctl's own when rows would be deleted without
+/// `yes`.
+pub async fn reset(
+    coupons: &[CouponSeed],
+    endpoints: &Endpoints,
+    backend: &impl Backend,
+    may_destroy: bool,
+) -> Result<Vec<CouponReport>, SeedError> {
+    let db = Db::new(&endpoints.mysql);
+    let result = coupons::reset(&db, coupons, endpoints, backend, may_destroy).await;
+    db.close().await;
+    result
+}

@@ -1,0 +1,92 @@
+//! Why a seed failed.
+
+use backend::endpoint::Endpoints;
+
+use crate::profile::fixture::FixtureError;
+
+/// Why a seed failed. What was written before stays; a repeated seed mends it.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// The fixture cannot be used.
+    #[error(transparent)]
+    Fixture(#[from] FixtureError),
+    /// The schema could not be brought up to date.
+    #[error("the schema could not be brought up to date: {0}")]
+    Migrate(String),
+    /// MySQL refused a statement or did not answer.
+    #[error("MySQL at {server}: {what}: {why}")]
+    Mysql {
+        /// `host:port/database`.
+        server: String,
+        /// What was being done.
+        what: String,
+        /// What the server said.
+        why: String,
+    },
+    /// Redis refused a command or did not answer.
+    #[error("Redis at {server}: {what}: {why}")]
+    Redis {
+        /// `host:port/db`.
+        server: String,
+        /// What was being done.
+        what: String,
+        /// What the server said.
+        why: String,
+    },
+    /// The API refused a row or did not answer.
+    #[error("POST {url} of row {row}: {why}")]
+    Api {
+        /// The URL.
+        url: String,
+        /// Number of the row.
+        row: u64,
+        /// What the API said.
+        why: String,
+    },
+    /// The new epoch of a coupon could not be opened.
+    #[error("the epoch of coupon {coupon} could not be opened: {why}")]
+    Epoch {
+        /// The coupon.
+        coupon: u64,
+        /// Why.
+        why: String,
+    },
+    /// What was counted is not what was asked for.
+    #[error("table {table}: asked for {asked} rows, found {found} as asked{extra}; was something else writing to it?")]
+    Shortfall {
+        /// The table.
+        table: &'static str,
+        /// Rows asked for.
+        asked: u64,
+        /// Rows counted that are as asked.
+        found: u64,
+        /// `, and 3 others`, or nothing.
+        extra: String,
+    },
+    /// Redis does not hold the gate that was opened.
+    #[error("the gate of coupon {coupon} in Redis at {server} is not as it was opened: {why}")]
+    Gate {
+        /// The coupon.
+        coupon: u64,
+        /// `host:port/db`.
+        server: String,
+        /// What is different.
+        why: String,
+    },
+    /// The coupon to reset is not there.
+    #[error("coupon {0} does not exist; run `ecomctl seed` first")]
+    NoCoupon(u64),
+    /// Rows of a server that is not ours would be deleted or changed.
+    #[error("{server} is not ecomctl's own, and this would destroy data there: {}; say --yes if that is meant", harm.join("; "))]
+    NeedsYes {
+        /// `host:port/database`.
+        server: String,
+        /// What would be deleted or changed.
+        harm: Vec<String>,
+    },
+}
+
+/// An error where there is anything in `harm`.
+pub(super) fn refuse_harm(endpoints: &Endpoints, harm: Vec<String>) -> Result<(), SeedError> {
+    if harm.is_empty() { Ok(()) } else { Err(SeedError::NeedsYes { server: endpoints.mysql.to_string(), harm }) }
+}

@@ -1,0 +1,74 @@
+//! The gate in Redis, as the seeder reads it back.
+
+use std::{future::Future, time::Duration};
+
+use backend::{
+    endpoint::RedisEndpoint,
+    names::{EPOCH_ID, EPOCH_TOTAL, GateKeys, gate_keys},
+};
+use redis::aio::MultiplexedConnection;
+
+use super::SeedError;
+
+/// Longest a connection or a command may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+async fn step<T>(
+    redis: &RedisEndpoint,
+    what: &str,
+    step: impl Future<Output = redis::RedisResult<T>>,
+) -> Result<T, SeedError> {
+    let why = match tokio::time::timeout(TIMEOUT, step).await {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(e)) => e.to_string(),
+        Err(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
+    };
+    Err(SeedError::Redis { server: redis.to_string(), what: what.to_owned(), why })
+}
+
+async fn connect(redis: &RedisEndpoint) -> Result<MultiplexedConnection, SeedError> {
+    step(redis, "connecting", async { redis.client()?.get_multiplexed_async_connection().await }).await
+}
+
+/// Removes the gate of a coupon: without an epoch it is closed.
+pub(super) async fn remove(redis: &RedisEndpoint, coupon: u64) -> Result<(), SeedError> {
+    let GateKeys { stock, users, pending, epoch } = gate_keys(coupon);
+    let mut conn = connect(redis).await?;
+    let mut command = redis::cmd("DEL");
+    command.arg(epoch).arg(stock).arg(users).arg(pending);
+    step(redis, "removing a gate", command.query_async::<()>(&mut conn)).await
+}
+
+/// Looks whether the gate is open, full and of this epoch.
+pub(super) async fn must_be_open(
+    redis: &RedisEndpoint,
+    coupon: u64,
+    quantity: u64,
+    epoch: &str,
+) -> Result<(), SeedError> {
+    let keys = gate_keys(coupon);
+    let mut conn = connect(redis).await?;
+    let mut pipe = redis::pipe();
+    pipe.atomic().get(&keys.stock).hlen(&keys.users).zcard(&keys.pending);
+    pipe.hget(&keys.epoch, EPOCH_ID).hget(&keys.epoch, EPOCH_TOTAL);
+    let read = pipe.query_async::<(Option<u64>, u64, u64, Option<String>, Option<u64>)>(&mut conn);
+    let (stock, users, pending, id, total) = step(redis, "reading a gate", read).await?;
+    let number = |n: Option<u64>| n.map_or_else(|| "none".to_owned(), |n| n.to_string());
+    let mut wrong = Vec::new();
+    if stock != Some(quantity) {
+        wrong.push(format!("stock {} instead of {quantity}", number(stock)));
+    }
+    if total != Some(quantity) {
+        wrong.push(format!("total {} instead of {quantity}", number(total)));
+    }
+    if users > 0 || pending > 0 {
+        wrong.push(format!("{users} holders and {pending} pending instead of none"));
+    }
+    if id.as_deref() != Some(epoch) {
+        wrong.push(format!("epoch {} instead of {epoch}", id.as_deref().unwrap_or("none")));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(SeedError::Gate { coupon, server: redis.to_string(), why: wrong.join(", ") })
+}
