@@ -1,3 +1,28 @@
 //! The servers of a stack: bringing them up, looking at them, taking them down.
+//!
+//! [`up`] chooses a provider for each server: [`native`] starts private ones, [`external`] finds those of the user.
+//! What runs stands in [`stack`]'s `stack.json`, below the [`state`] folder, and every other command goes by it.
 
+pub mod clients;
+pub mod conf;
+pub mod down;
+pub mod env;
+pub mod error;
+pub mod external;
+pub mod logs;
+pub mod native;
+pub mod ports;
+pub mod preflight;
+pub mod process;
+pub mod ready;
 pub mod stack;
+pub mod state;
+pub mod status;
+pub mod topics;
+pub mod up;
+
+pub use down::{DownReport, down, restart, stop};
+pub use error::InfraError;
+pub use state::StateDir;
+pub use status::{Status, status};
+pub use up::{UpEvent, UpReport, UpRequest, up};

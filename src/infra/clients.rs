@@ -1,0 +1,141 @@
+//! Short ways to a server, each with a time limit and an error that names component, address and operation.
+
+use std::{future::Future, time::Duration};
+
+use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
+use rdkafka::{
+    admin::AdminClient,
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+};
+
+use super::error::InfraError;
+
+/// Time that an answer may take where nobody says otherwise.
+pub const LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs a request for at most `limit`.
+pub async fn within<T, E: std::fmt::Display>(
+    limit: Duration,
+    error: impl Fn(String) -> InfraError,
+    request: impl Future<Output = Result<T, E>>,
+) -> Result<T, InfraError> {
+    match tokio::time::timeout(limit, request).await {
+        Ok(answer) => answer.map_err(|e| error(e.to_string())),
+        Err(_) => Err(error(format!("no answer within {:.1} s", limit.as_secs_f64()))),
+    }
+}
+
+/// A pool of `min`..=`max` connections, after one of them was opened.
+pub async fn mysql_pool(
+    endpoint: &MysqlEndpoint,
+    min: usize,
+    max: usize,
+    limit: Duration,
+) -> Result<mysql_async::Pool, InfraError> {
+    let pool = mysql_async::Pool::new(endpoint.opts(min, max));
+    let error = |why| InfraError::client("mysql", endpoint, "connect", why);
+    within(limit, error, pool.get_conn()).await?;
+    Ok(pool)
+}
+
+/// One connection.
+pub async fn mysql(endpoint: &MysqlEndpoint, limit: Duration) -> Result<mysql_async::Conn, InfraError> {
+    let error = |why| InfraError::client("mysql", endpoint, "connect", why);
+    within(limit, error, mysql_async::Conn::new(endpoint.opts(0, 1))).await
+}
+
+/// One connection, shared by pipelining; `limit` holds for opening it and for each command.
+pub async fn redis(endpoint: &RedisEndpoint, limit: Duration) -> Result<redis::aio::MultiplexedConnection, InfraError> {
+    let error = |why| InfraError::client("redis", endpoint, "connect", why);
+    let client = endpoint.client().map_err(|e| error(e.to_string()))?;
+    let config =
+        redis::AsyncConnectionConfig::new().set_connection_timeout(Some(limit)).set_response_timeout(Some(limit));
+    within(limit, error, client.get_multiplexed_async_connection_with_config(&config)).await
+}
+
+/// An administrative client. It keeps a thread: make one and keep it.
+pub fn kafka_admin(endpoint: &KafkaEndpoint) -> Result<AdminClient<DefaultClientContext>, InfraError> {
+    endpoint.client_config().create().map_err(|e| InfraError::client("kafka", endpoint, "connect", e))
+}
+
+/// A topic as it is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Topic {
+    /// Name.
+    pub name: String,
+    /// Partitions.
+    pub partitions: Vec<Partition>,
+}
+
+/// A partition as it is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Partition {
+    /// Number.
+    pub id: i32,
+    /// Broker that leads it; −1 where none does.
+    pub leader: i32,
+    /// Brokers that hold it.
+    pub replicas: Vec<i32>,
+    /// Brokers that hold all of it.
+    pub in_sync: Vec<i32>,
+}
+
+/// What a cluster says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Broker id → `host:port` that it advertises.
+    pub brokers: Vec<(i32, String)>,
+    /// Topics, without Kafka's own.
+    pub topics: Vec<Topic>,
+}
+
+/// Reads brokers and topics.
+pub async fn kafka_cluster(endpoint: &KafkaEndpoint, limit: Duration) -> Result<Cluster, InfraError> {
+    let endpoint = endpoint.clone();
+    blocking("kafka", move || {
+        let error = |e| InfraError::client("kafka", &endpoint, "read metadata", explain(&e));
+        let client: BaseConsumer = endpoint.client_config().create().map_err(error)?;
+        let metadata = client.fetch_metadata(None, limit).map_err(error)?;
+        let brokers = metadata.brokers().iter().map(|b| (b.id(), format!("{}:{}", b.host(), b.port()))).collect();
+        let topics = metadata.topics().iter().filter(|topic| !topic.name().starts_with("__"));
+        let topics = topics.map(|topic| Topic {
+            name: topic.name().to_owned(),
+            partitions: topic.partitions().iter().map(partition).collect(),
+        });
+        Ok(Cluster { brokers, topics: topics.collect() })
+    })
+    .await
+}
+
+fn partition(partition: &rdkafka::metadata::MetadataPartition) -> Partition {
+    Partition {
+        id: partition.id(),
+        leader: partition.leader(),
+        replicas: partition.replicas().to_vec(),
+        in_sync: partition.isr().to_vec(),
+    }
+}
+
+/// librdkafka answers "broker transport failure" for everything that happens before the first request.
+fn explain(error: &rdkafka::error::KafkaError) -> String {
+    use rdkafka::error::RDKafkaErrorCode;
+    let hint = match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown) => {
+            " (nobody listens there, or TLS or login are refused)"
+        }
+        _ => "",
+    };
+    format!("{error}{hint}")
+}
+
+/// Runs a call that blocks away from the tasks.
+pub async fn blocking<T: Send + 'static>(
+    component: &'static str,
+    call: impl FnOnce() -> Result<T, InfraError> + Send + 'static,
+) -> Result<T, InfraError> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => result,
+        Err(e) => Err(InfraError::client(component, "this process", "run a request", e)),
+    }
+}

@@ -1,0 +1,255 @@
+//! What can go wrong with a stack, in words that say where and what to do.
+
+use std::{fmt, io, path::PathBuf, time::Duration};
+
+use backend::endpoint::EndpointError;
+
+/// Why a stack could not be brought up, looked at or taken down.
+#[derive(Debug, thiserror::Error)]
+pub enum InfraError {
+    /// A file or folder.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: `create`, `write`.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The disk is full, or nearly so.
+    #[error(
+        "no room in {}: {} MiB are free, {} MiB are needed; free some, or choose another folder with --state-dir",
+        path.display(), free >> 20, need >> 20
+    )]
+    NoSpace {
+        /// Folder.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that are needed.
+        need: u64,
+    },
+    /// Another ecomctl is changing the same state.
+    #[error("{} is in use by `ecomctl {command}` (pid {pid}); wait for it, or end it", state.display())]
+    Locked {
+        /// State folder.
+        state: PathBuf,
+        /// Holder.
+        pid: i32,
+        /// What the holder does.
+        command: String,
+    },
+    /// A state file of a later version.
+    #[error(
+        "{} was written by a newer ecomctl (schema_version {found}; this one knows up to {known}); \
+         use the newer one, or another --state-dir", path.display()
+    )]
+    NewerState {
+        /// File.
+        path: PathBuf,
+        /// Version found.
+        found: u64,
+        /// Newest version known.
+        known: u32,
+    },
+    /// A state file that cannot be read.
+    #[error("{} cannot be used: {why}; `ecomctl down -v` starts afresh", path.display())]
+    BadState {
+        /// File.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A settings file (`compose/…`) that cannot be used.
+    #[error("{}: {why}", path.display())]
+    Settings {
+        /// File.
+        path: PathBuf,
+        /// Why, with line and key.
+        why: String,
+    },
+    /// A server program is not installed.
+    #[error("{component}: {missing} not found (looked for {looked_for}); run `{remedy}`, or give {external}")]
+    MissingProgram {
+        /// Component that needs it.
+        component: &'static str,
+        /// What is missing.
+        missing: String,
+        /// Names and places.
+        looked_for: String,
+        /// Command that brings it.
+        remedy: &'static str,
+        /// Flag that makes the component external.
+        external: &'static str,
+    },
+    /// A server did not come up.
+    #[error("{0}")]
+    Start(Box<StartFailure>),
+    /// Interrupted.
+    #[error("interrupted while {stage}; what was started has been stopped")]
+    Cancelled {
+        /// What was being done.
+        stage: String,
+    },
+    /// The Kafka data belong to a cluster of another size.
+    #[error(
+        "Kafka's data in {} belong to {had} broker(s), not {want}; keep `stack.brokers: {had}`, \
+         or delete them with `ecomctl down -v`", data.display()
+    )]
+    BrokersChanged {
+        /// Folder.
+        data: PathBuf,
+        /// Brokers it was made with.
+        had: u8,
+        /// Brokers that are asked for.
+        want: u8,
+    },
+    /// `stack.brokers` is neither 1 nor 3.
+    #[error("stack.brokers: {0} brokers are not supported; write 1 or 3")]
+    BrokerCount(u8),
+    /// A topic is not as planned.
+    #[error(
+        "topic {topic} has {found} partition(s) where the plan says {planned}; \
+         mend it with `ecomctl topics recreate {topic} --yes` (its records are deleted), or set backend.partitions: {found}"
+    )]
+    Partitions {
+        /// Topic.
+        topic: String,
+        /// Partitions it has.
+        found: usize,
+        /// Partitions it should have.
+        planned: u16,
+    },
+    /// Something destructive, or a change of somebody else's server, was not confirmed.
+    #[error("{what}; confirm with --yes")]
+    NeedsYes {
+        /// What would be done, where.
+        what: String,
+    },
+    /// An external component without an address.
+    #[error("stack.provider is external, but {component} has no address: set {key}, {flag} or {variable}")]
+    NoAddress {
+        /// Component.
+        component: &'static str,
+        /// Key of the profile.
+        key: &'static str,
+        /// Flag.
+        flag: &'static str,
+        /// Variable.
+        variable: &'static str,
+    },
+    /// A key of `stack.external` that cannot be used.
+    #[error("stack.external.{key}: {why}")]
+    External {
+        /// Key.
+        key: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// An address that cannot be used.
+    #[error("stack.external.{key}: {source}")]
+    Address {
+        /// Key.
+        key: &'static str,
+        /// Why.
+        source: EndpointError,
+    },
+    /// A server refused or did not answer.
+    #[error("{component} at {address}: {operation}: {why}")]
+    Client {
+        /// Component.
+        component: &'static str,
+        /// `host:port`.
+        address: String,
+        /// What was asked.
+        operation: &'static str,
+        /// The answer.
+        why: String,
+    },
+    /// There is no stack.
+    #[error("no stack is up in {}; start one with `ecomctl up`", state.display())]
+    NotUp {
+        /// State folder.
+        state: PathBuf,
+    },
+    /// No component has this name.
+    #[error("no component is named `{name}`; there are: {known}")]
+    UnknownService {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The component is not one that this command may stop or start.
+    #[error("{name} {why}")]
+    NotOurs {
+        /// Component.
+        name: String,
+        /// Why not.
+        why: &'static str,
+    },
+}
+
+/// A server that did not come up: why, how it ended, and what it wrote last.
+#[derive(Debug)]
+pub struct StartFailure {
+    /// `mysql`, `redis`, `kafka-1`
+    pub component: String,
+    /// Why, in words.
+    pub cause: String,
+    /// How the process ended, if it did.
+    pub status: Option<String>,
+    /// How long was waited.
+    pub waited: Duration,
+    /// Its log.
+    pub log: PathBuf,
+    /// The last 20 lines of the log.
+    pub tail: Vec<String>,
+}
+
+impl fmt::Display for StartFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { component, cause, status, waited, log, tail } = self;
+        write!(f, "{component} did not come up within {:.1} s: {cause}", waited.as_secs_f64())?;
+        if let Some(status) = status {
+            write!(f, "; its process ended: {status}")?;
+        }
+        if tail.is_empty() {
+            return write!(f, "; {} is empty", log.display());
+        }
+        write!(f, "\nlast lines of {}:", log.display())?;
+        tail.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
+
+impl From<StartFailure> for InfraError {
+    fn from(failure: StartFailure) -> Self {
+        Self::Start(Box::new(failure))
+    }
+}
+
+impl InfraError {
+    /// Wraps an I/O error with what was tried and where; a full disk is told as such.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let folder = path.parent().map_or_else(|| path.clone(), PathBuf::from);
+                let free = super::state::free_bytes(&folder).unwrap_or(0);
+                Self::NoSpace { path: folder, free, need: super::state::NEEDED_BYTES }
+            }
+            _ => Self::Io { action, path, source },
+        }
+    }
+
+    /// Wraps what a server answered.
+    pub fn client(
+        component: &'static str,
+        address: impl fmt::Display,
+        operation: &'static str,
+        why: impl fmt::Display,
+    ) -> Self {
+        Self::Client { component, address: address.to_string(), operation, why: why.to_string() }
+    }
+}

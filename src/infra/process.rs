@@ -1,0 +1,345 @@
+//! Processes that outlive the command that started them: started in a group of their own, told apart by pid and start
+//! time, ended in two steps.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{self, OpenOptions},
+    io,
+    os::unix::{
+        fs::OpenOptionsExt as _,
+        process::{CommandExt as _, ExitStatusExt as _},
+    },
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill, killpg},
+    unistd::Pid,
+};
+use tokio::{sync::watch, time::Instant};
+
+pub use super::stack::ProcessRef;
+
+/// Variable that marks each process that ecomctl starts: `<state folder>/<component>`. By it a process is found again
+/// whose command was killed before it could write anything down.
+pub const MARK: &str = "ECOMCTL_COMPONENT";
+
+/// How long a process may take to end before it is killed.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Spawn {
+    /// Program.
+    pub program: PathBuf,
+    /// Arguments; they are public on the machine, so no secret may stand here.
+    pub args: Vec<OsString>,
+    /// Further variables.
+    pub env: Vec<(OsString, OsString)>,
+    /// Folder it runs in.
+    pub cwd: PathBuf,
+    /// File that takes its output; it is appended to.
+    pub log: PathBuf,
+    /// Value of [`MARK`].
+    pub mark: OsString,
+    /// Name of the program as it sees it itself, where that must be another one.
+    pub arg0: Option<OsString>,
+}
+
+impl Spawn {
+    /// `program` for the component `name` of the state folder `state`, running in `cwd`, writing to `log`.
+    pub fn new(program: impl Into<PathBuf>, state: &Path, name: &str, cwd: &Path, log: &Path) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: cwd.to_owned(),
+            log: log.to_owned(),
+            mark: state.join(name).into(),
+            arg0: None,
+        }
+    }
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self
+    }
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// The command: in a group of its own, so that neither Ctrl-C nor the end of the terminal reaches it.
+    fn command(&self) -> io::Result<Command> {
+        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.log)?;
+        let errors = log.try_clone()?;
+        let mut command = Command::new(&self.program);
+        if let Some(arg0) = &self.arg0 {
+            command.arg0(arg0);
+        }
+        command.args(&self.args).envs(self.env.iter().cloned()).env(MARK, &self.mark).current_dir(&self.cwd);
+        command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
+        Ok(command)
+    }
+}
+
+/// A process that was started by this one. Dropping it leaves the process running.
+#[derive(Debug, Clone)]
+pub struct Detached {
+    /// Which process.
+    pub process: ProcessRef,
+    exit: watch::Receiver<Option<ExitStatus>>,
+}
+
+impl Detached {
+    /// How it ended, once it did.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        *self.exit.borrow()
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> Option<ExitStatus> {
+        self.exit.wait_for(Option::is_some).await.ok().and_then(|status| *status)
+    }
+}
+
+/// Starts a process that goes on when this one ends.
+pub fn spawn_detached(spawn: &Spawn) -> io::Result<Detached> {
+    let mut child = spawn.command()?.spawn()?;
+    let pid = child.id() as i32;
+    // Nobody has waited for it yet, so even one that died at once can still be read here.
+    let process = ProcessRef { pid, start_time: start_time(pid).unwrap_or(0) };
+    let (sender, exit) = watch::channel(None);
+    // A thread rather than a task: the child is collected whatever runtime asks, or none.
+    std::thread::Builder::new().name(format!("wait-{pid}")).stack_size(64 * 1024).spawn(move || {
+        if let Ok(status) = child.wait() {
+            let _ = sender.send(Some(status));
+        }
+    })?;
+    Ok(Detached { process, exit })
+}
+
+/// Runs a command to its end in a group of its own; dropping the future kills the group.
+pub async fn run_to_end(spawn: &Spawn) -> io::Result<ExitStatus> {
+    struct Guard(ProcessRef, bool);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            if !self.1 {
+                signal_group(self.0, Signal::SIGKILL);
+            }
+        }
+    }
+    let mut child = spawn_detached(spawn)?;
+    let mut guard = Guard(child.process, false);
+    let status = child.wait().await;
+    guard.1 = true;
+    status.ok_or_else(|| io::Error::other("its end was not seen"))
+}
+
+/// The fields of `/proc/<pid>/stat` that are used here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// `R`, `S`, `D`, `Z` …
+    pub state: char,
+    /// Process group.
+    pub group: i32,
+    /// CPU time of user and kernel, in clock ticks.
+    pub cpu_ticks: u64,
+    /// Clock ticks since boot.
+    pub start_time: u64,
+    /// Resident memory, in pages.
+    pub resident_pages: u64,
+}
+
+impl Stat {
+    /// Reads a line of `/proc/<pid>/stat`. The program's name may hold spaces and brackets: fields count from the last one.
+    pub fn parse(line: &str) -> Option<Self> {
+        let fields: Vec<&str> = line[line.rfind(')')? + 1..].split_ascii_whitespace().collect();
+        let number = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<u64>().ok());
+        Some(Self {
+            state: fields.first()?.chars().next()?,
+            group: fields.get(2)?.parse().ok()?,
+            cpu_ticks: number(14)? + number(15)?,
+            start_time: number(22)?,
+            resident_pages: number(24)?,
+        })
+    }
+
+    /// Of a living or dead process.
+    pub fn read(pid: i32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+}
+
+/// Start time of a process in clock ticks since boot; none where there is no such process.
+pub fn start_time(pid: i32) -> Option<u64> {
+    Stat::read(pid).map(|stat| stat.start_time)
+}
+
+/// This process.
+pub fn this() -> Option<ProcessRef> {
+    reference(std::process::id())
+}
+
+/// The process that has `pid` now.
+pub fn reference(pid: u32) -> Option<ProcessRef> {
+    let pid = i32::try_from(pid).ok()?;
+    Some(ProcessRef { pid, start_time: start_time(pid)? })
+}
+
+/// Whether this very process still runs; one that ended but was not collected does not.
+pub fn is_alive(process: ProcessRef) -> bool {
+    Stat::read(process.pid)
+        .is_some_and(|stat| stat.start_time == process.start_time && !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// The program of a process, for people.
+pub fn program(pid: i32) -> Option<String> {
+    Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned())
+}
+
+/// How a termination went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was not running any more.
+    WasGone,
+    /// It ended when asked to.
+    Asked,
+    /// It had to be killed.
+    Killed,
+}
+
+/// Ends a process and its group: SIGTERM, after `grace` SIGKILL. Never signals another process that got the same pid.
+pub async fn terminate(process: ProcessRef, grace: Duration) -> Ended {
+    if !is_alive(process) {
+        return Ended::WasGone;
+    }
+    signal_group(process, Signal::SIGTERM);
+    // One that is stopped could not see the request.
+    signal_group(process, Signal::SIGCONT);
+    if gone_within(process, grace).await {
+        return Ended::Asked;
+    }
+    signal_group(process, Signal::SIGKILL);
+    gone_within(process, Duration::from_secs(5)).await;
+    Ended::Killed
+}
+
+/// Sends a signal to the process, or to its whole group where it leads one.
+pub fn signal_group(process: ProcessRef, signal: Signal) {
+    let Some(stat) = Stat::read(process.pid).filter(|stat| stat.start_time == process.start_time) else { return };
+    let pid = Pid::from_raw(process.pid);
+    let _ = if stat.group == process.pid { killpg(pid, signal) } else { kill(pid, signal) };
+}
+
+async fn gone_within(process: ProcessRef, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    while is_alive(process) {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    true
+}
+
+/// Processes that carry [`MARK`] with a component of the state folder `state`: component → process.
+pub fn marked(state: &Path) -> Vec<(String, ProcessRef)> {
+    let prefix = [MARK.as_bytes(), b"=", state.as_os_str().as_encoded_bytes(), b"/"].concat();
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let environment = fs::read(entry.path().join("environ")).ok()?;
+        let value = environment.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(&prefix[..]))?;
+        let process = ProcessRef { pid, start_time: start_time(pid)? };
+        is_alive(process).then(|| (String::from_utf8_lossy(value).into_owned(), process))
+    })
+    .filter(|(name, process)| !name.contains('/') && process.pid != std::process::id() as i32)
+    .collect()
+}
+
+/// An exit status in words.
+pub fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(number)) => {
+            let name = Signal::try_from(number).map_or("unknown", Signal::as_str);
+            format!("killed by signal {number} ({name})")
+        }
+        (None, None) => "unknown".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper(dir: &Path, script: &str) -> Spawn {
+        Spawn::new("/bin/sh", dir, "sleeper", dir, &dir.join("log")).arg("-c").arg(script)
+    }
+
+    #[test]
+    fn a_name_with_brackets_does_not_shift_the_fields() {
+        let line =
+            "4242 (a (b) c) S 1 77 77 0 -1 4194560 100 0 0 0 11 22 0 0 20 0 1 0 987654 1000 333 18446744073709551615";
+        let stat = Stat { state: 'S', group: 77, cpu_ticks: 33, start_time: 987_654, resident_pages: 333 };
+        assert_eq!(Stat::parse(line), Some(stat));
+        for line in ["", "1 (x", "1 (x) S", "1 (x) S a b"] {
+            assert_eq!(Stat::parse(line), None, "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_found_by_its_mark_and_ends_when_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = spawn_detached(&sleeper(dir.path(), "sleep 60 & wait")).unwrap();
+        assert!(is_alive(child.process));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(marked(dir.path()).iter().any(|(name, process)| name == "sleeper" && *process == child.process));
+        assert_eq!(terminate(child.process, GRACE).await, Ended::Asked);
+        assert_eq!(describe(child.wait().await.unwrap()), "killed by signal 15 (SIGTERM)");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(marked(dir.path()).is_empty(), "the group was left behind");
+        assert_eq!(terminate(child.process, GRACE).await, Ended::WasGone);
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_listen_is_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let child =
+            spawn_detached(&sleeper(dir.path(), "trap '' TERM; echo on; while :; do sleep 0.05; done")).unwrap();
+        while fs::read_to_string(dir.path().join("log")).unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(terminate(child.process, Duration::from_millis(200)).await, Ended::Killed);
+    }
+
+    #[tokio::test]
+    async fn a_pid_that_was_given_to_another_process_is_left_alone() {
+        let me = std::process::id() as i32;
+        let other = ProcessRef { pid: me, start_time: start_time(me).unwrap() - 1 };
+        assert!(!is_alive(other));
+        assert_eq!(terminate(other, GRACE).await, Ended::WasGone);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_command_takes_its_group_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let spawn = sleeper(dir.path(), "sleep 60");
+        let run = run_to_end(&spawn);
+        assert!(tokio::time::timeout(Duration::from_millis(200), run).await.is_err());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(marked(dir.path()).is_empty());
+    }
+}

@@ -1,0 +1,316 @@
+//! The state folder (`.ecomctl`): private, versioned, locked while it is changed, and written atomically.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    error::InfraError,
+    stack::{SCHEMA_VERSION, Stack},
+};
+
+/// Bytes that must be free before a server is started.
+pub const NEEDED_BYTES: u64 = 512 << 20;
+
+/// The state folder.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    root: PathBuf,
+}
+
+/// Says who changes the state; the lock goes with this value, and with the process that holds it.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+impl StateDir {
+    /// Opens the folder; makes it (0700, ignored by git) where it is missing.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, InfraError> {
+        let given = path.as_ref();
+        create_private(given)?;
+        let root = given.canonicalize().map_err(InfraError::io("open", given))?;
+        let dir = Self { root };
+        let ignore = dir.path(".gitignore");
+        if !ignore.exists() {
+            // Somebody's project must not be ignored by git because it was named by mistake.
+            if !is_empty(&dir.root)? {
+                let source = io::Error::other("it is not empty, and no state folder of ecomctl");
+                return Err(InfraError::Io { action: "use", path: dir.root, source });
+            }
+            dir.write(&ignore, b"*\n")?;
+        }
+        Ok(dir)
+    }
+
+    /// Opens the folder if it is there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Option<Self>, InfraError> {
+        match path.as_ref().canonicalize() {
+            Ok(root) if root.is_dir() => Ok(Some(Self { root })),
+            Ok(root) => Err(InfraError::Io { action: "open", path: root, source: io::ErrorKind::NotADirectory.into() }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(InfraError::io("open", path.as_ref())(e)),
+        }
+    }
+
+    /// The folder, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A path below the folder.
+    pub fn path(&self, below: impl AsRef<Path>) -> PathBuf {
+        self.root.join(below)
+    }
+
+    /// A folder below the folder, made where it is missing.
+    pub fn folder(&self, below: impl AsRef<Path>) -> Result<PathBuf, InfraError> {
+        let path = self.path(below);
+        make_private(&path)?;
+        Ok(path)
+    }
+
+    /// Data of a system: `data/<system>`.
+    pub fn data(&self, system: &str) -> PathBuf {
+        self.path("data").join(system)
+    }
+
+    /// Log of a component: `logs/<name>.log`.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.path("logs").join(format!("{name}.log"))
+    }
+
+    /// Takes the lock `name` for `command`, without waiting. Locks of different names are independent.
+    ///
+    /// # Errors
+    /// [`InfraError::Locked`] with the holder's pid.
+    pub fn lock(&self, name: &str, command: &str) -> Result<StateLock, InfraError> {
+        let path = self.path(format!("{name}.lock"));
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut file = open.map_err(InfraError::io("open", &path))?;
+        if fs4::FileExt::try_lock(&file).is_err() {
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text);
+            let (pid, holder) = text.trim().split_once(' ').unwrap_or(("0", "?"));
+            return Err(InfraError::Locked {
+                state: self.root.clone(),
+                pid: pid.parse().unwrap_or(0),
+                command: holder.to_owned(),
+            });
+        }
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{} {command}", std::process::id()))
+            .and_then(|()| file.flush());
+        written.map_err(InfraError::io("write", &path))?;
+        Ok(StateLock { _file: file })
+    }
+
+    /// The stack that was brought up last; none where there never was one, or `down -v` removed it.
+    pub fn load_stack(&self) -> Result<Option<Stack>, InfraError> {
+        self.load_json(&self.path("stack.json"), SCHEMA_VERSION)
+    }
+
+    /// The stack that is up.
+    ///
+    /// # Errors
+    /// [`InfraError::NotUp`] where nothing was started since the last `down`.
+    pub fn require_stack(&self) -> Result<Stack, InfraError> {
+        let up = self.load_stack()?.filter(|stack| !stack.components.is_empty());
+        up.ok_or_else(|| InfraError::NotUp { state: self.root.clone() })
+    }
+
+    /// Writes `stack.json`.
+    pub fn save_stack(&self, stack: &Stack) -> Result<(), InfraError> {
+        self.save_json(&self.path("stack.json"), stack)
+    }
+
+    /// Forgets the stack.
+    pub fn remove_stack(&self) -> Result<(), InfraError> {
+        let path = self.path("stack.json");
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(InfraError::io("remove", path)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a state file that carries `schema_version`; none where it is missing.
+    pub fn load_json<T: DeserializeOwned>(&self, path: &Path, known: u32) -> Result<Option<T>, InfraError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(InfraError::io("read", path)(e)),
+        };
+        let bad = |why: String| InfraError::BadState { path: path.to_owned(), why };
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+        let found = value.get("schema_version").and_then(serde_json::Value::as_u64);
+        match found {
+            None => return Err(bad("it has no schema_version".into())),
+            Some(found) if found > u64::from(known) => {
+                return Err(InfraError::NewerState { path: path.to_owned(), found, known });
+            }
+            Some(_) => {}
+        }
+        serde_json::from_value(value).map(Some).map_err(|e| bad(e.to_string()))
+    }
+
+    /// Writes a state file: whole or not at all, readable by its owner alone.
+    pub fn save_json<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), InfraError> {
+        let text = serde_json::to_vec_pretty(value)
+            .map_err(|e| InfraError::BadState { path: path.to_owned(), why: e.to_string() })?;
+        self.write(path, &text)
+    }
+
+    /// Writes a file with mode 0600, whole or not at all.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), InfraError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        let write = || -> io::Result<()> {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_data()?;
+            fs::rename(&temporary, path)
+        };
+        write().map_err(|e| {
+            let _ = fs::remove_file(&temporary);
+            InfraError::io("write", path)(e)
+        })
+    }
+
+    /// Says whether a server has room.
+    ///
+    /// # Errors
+    /// [`InfraError::NoSpace`] with the folder and what is free.
+    pub fn check_space(&self) -> Result<(), InfraError> {
+        let free = free_bytes(&self.root).map_err(InfraError::io("look at", &self.root))?;
+        if free < NEEDED_BYTES {
+            return Err(InfraError::NoSpace { path: self.root.clone(), free, need: NEEDED_BYTES });
+        }
+        Ok(())
+    }
+
+    /// A short folder for sockets, outside the state folder: a socket's path ends at 107 bytes.
+    pub fn run_folder(&self) -> Result<PathBuf, InfraError> {
+        let uid = nix::unistd::getuid().as_raw();
+        let base =
+            std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|p| p.is_dir() && p.as_os_str().len() < 60);
+        let base = base.map_or_else(|| PathBuf::from(format!("/tmp/ecomctl-{uid}")), |p| p.join("ecomctl"));
+        let path = base.join(format!("{:08x}", fnv(self.root.as_os_str().as_encoded_bytes())));
+        create_private(&path)?;
+        // In /tmp anybody could have made it first, and would own the sockets.
+        let owner = fs::symlink_metadata(&base).map_err(InfraError::io("look at", &base))?;
+        if owner.uid() != uid || !owner.is_dir() {
+            let source = io::Error::other("it belongs to another user");
+            return Err(InfraError::Io { action: "use", path: base, source });
+        }
+        Ok(path)
+    }
+}
+
+fn create_private(path: &Path) -> Result<(), InfraError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(InfraError::io("create", path))
+}
+
+fn is_empty(path: &Path) -> Result<bool, InfraError> {
+    let mut entries = fs::read_dir(path).map_err(InfraError::io("read", path))?.flatten();
+    Ok(entries.all(|entry| entry.file_name() == "lost+found"))
+}
+
+/// Makes a folder of mode 0700 with its parents; one that is there is closed to others.
+fn make_private(path: &Path) -> Result<(), InfraError> {
+    create_private(path)?;
+    let metadata = fs::metadata(path).map_err(InfraError::io("look at", path))?;
+    if metadata.mode() & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(InfraError::io("protect", path))?;
+    }
+    Ok(())
+}
+
+/// Bytes that this user may still write to the file system of `path`.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let stats = nix::sys::statvfs::statvfs(path)?;
+    // The widths of these fields differ between platforms.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+    Ok(u64::from(stats.blocks_available()) * (stats.fragment_size() as u64))
+}
+
+/// FNV-1a: short, stable names for long paths.
+fn fnv(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::create(dir.path().join("s")).unwrap();
+        (dir, state)
+    }
+
+    #[test]
+    fn it_is_private_and_ignored_by_git() {
+        let (_dir, state) = state();
+        assert_eq!(fs::metadata(state.root()).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_to_string(state.path(".gitignore")).unwrap(), "*\n");
+        state.write(&state.path("secret"), b"x").unwrap();
+        assert_eq!(fs::metadata(state.path("secret")).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_and_a_broken_one_named() {
+        let (_dir, state) = state();
+        let path = state.path("stack.json");
+        fs::write(&path, r#"{"schema_version": 99, "what": "ever"}"#).unwrap();
+        let message = state.load_stack().unwrap_err().to_string();
+        assert!(message.contains("newer ecomctl (schema_version 99; this one knows up to 1)"), "{message}");
+        for text in ["{", "[]", r#"{"schema_version": 1}"#] {
+            fs::write(&path, text).unwrap();
+            let message = state.load_stack().unwrap_err().to_string();
+            assert!(message.contains("stack.json cannot be used"), "{message}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(state.load_stack().unwrap().is_none());
+        assert!(matches!(state.require_stack(), Err(InfraError::NotUp { .. })));
+    }
+
+    #[test]
+    fn the_second_one_hears_who_holds_the_lock() {
+        let (_dir, state) = state();
+        let held = state.lock("stack", "up").unwrap();
+        let message = state.lock("stack", "down").unwrap_err().to_string();
+        assert!(message.contains(&format!("`ecomctl up` (pid {})", std::process::id())), "{message}");
+        drop(state.lock("run", "run").unwrap());
+        drop(held);
+        state.lock("stack", "down").unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_its_folder_and_what_is_free() {
+        let (_dir, state) = state();
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let message = InfraError::io("write", state.path("stack.json"))(full).to_string();
+        assert!(message.starts_with(&format!("no room in {}: ", state.root().display())), "{message}");
+        assert!(message.contains("512 MiB are needed"), "{message}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let (_dir, state) = state();
+        fs::write(state.path("file"), "").unwrap();
+        let message = StateDir::create(state.path("file/x")).unwrap_err().to_string();
+        assert!(message.contains("cannot create") && message.contains("file/x"), "{message}");
+        assert!(StateDir::open(state.path("none")).unwrap().is_none());
+        let project = state.folder("project").unwrap();
+        fs::write(project.join("main.rs"), "").unwrap();
+        let message = StateDir::create(&project).unwrap_err().to_string();
+        assert!(message.contains("no state folder"), "{message}");
+    }
+}

@@ -1,0 +1,145 @@
+//! What the servers say about themselves.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
+use mysql_async::prelude::Queryable as _;
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+};
+use serde::Serialize;
+
+use crate::infra::{
+    clients::{self, within},
+    error::InfraError,
+    ready::info_field,
+};
+
+/// Redis in figures.
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct RedisStatus {
+    /// Changes with each start.
+    pub run_id: String,
+    /// Bytes in use.
+    pub used_memory: u64,
+    /// Bytes allowed; 0 = no limit.
+    pub maxmemory: u64,
+    /// What happens at that limit; `noeviction` keeps the gate.
+    pub maxmemory_policy: String,
+    /// Connected clients.
+    pub clients: u64,
+    /// Commands per second at this moment.
+    pub ops_per_second: u64,
+    /// Coupon id → stock of its gate.
+    pub stock: BTreeMap<String, i64>,
+}
+
+/// MySQL in figures.
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct MysqlStatus {
+    /// Connections now.
+    pub threads_connected: u64,
+    /// Statements that run now.
+    pub threads_running: u64,
+    /// Connections allowed.
+    pub max_connections: u64,
+    /// Seconds since its start.
+    pub uptime: u64,
+    /// Slow statements since its start.
+    pub slow_queries: u64,
+}
+
+/// Lag of one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct LagRow {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Committed offset; none where the group never committed, and the lag is unknown.
+    pub committed: Option<i64>,
+    /// Offset of the next record.
+    pub end: i64,
+    /// Records that are not consumed yet.
+    pub lag: Option<i64>,
+}
+
+pub(super) async fn redis(endpoint: &RedisEndpoint, limit: Duration) -> Result<RedisStatus, InfraError> {
+    let error = |why| InfraError::client("redis", endpoint, "INFO", why);
+    let mut conn = clients::redis(endpoint, limit).await?;
+    let info: String = within(limit, error, redis::cmd("INFO").query_async(&mut conn)).await?;
+    let number = |name: &str| info_field(&info, name).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut status = RedisStatus {
+        run_id: info_field(&info, "run_id").unwrap_or_default(),
+        used_memory: number("used_memory"),
+        maxmemory: number("maxmemory"),
+        maxmemory_policy: info_field(&info, "maxmemory_policy").unwrap_or_default(),
+        clients: number("connected_clients"),
+        ops_per_second: number("instantaneous_ops_per_sec"),
+        stock: BTreeMap::new(),
+    };
+    // One pass over a part of the keys: a server of somebody else may hold millions, and this is only for show.
+    let scan = redis::cmd("SCAN").arg(0).arg("MATCH").arg("coupon:{*}:stock").arg("COUNT").arg(10_000).to_owned();
+    let (_, keys): (u64, Vec<String>) = within(limit, error, scan.query_async(&mut conn)).await?;
+    for key in keys.into_iter().take(20) {
+        let stock: Option<i64> = within(limit, error, redis::cmd("GET").arg(&key).query_async(&mut conn)).await?;
+        let id = key.trim_start_matches("coupon:{").trim_end_matches("}:stock").to_owned();
+        status.stock.extend(stock.map(|stock| (id, stock)));
+    }
+    Ok(status)
+}
+
+pub(super) async fn mysql(endpoint: &MysqlEndpoint, limit: Duration) -> Result<MysqlStatus, InfraError> {
+    let error = |why| InfraError::client("mysql", endpoint, "SHOW GLOBAL STATUS", why);
+    let mut conn = clients::mysql(endpoint, limit).await?;
+    let names = "'Threads_connected', 'Threads_running', 'Uptime', 'Slow_queries'";
+    let query = format!("SHOW GLOBAL STATUS WHERE Variable_name IN ({names})");
+    let rows: Vec<(String, String)> = within(limit, error, conn.query(query)).await?;
+    let limit_of = conn.query_first::<u64, _>("SELECT @@max_connections");
+    let max_connections = within(limit, error, limit_of).await?.unwrap_or(0);
+    let _ = tokio::time::timeout(limit, conn.disconnect()).await;
+    let rows: BTreeMap<String, String> = rows.into_iter().collect();
+    let number = |name: &str| rows.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+    Ok(MysqlStatus {
+        threads_connected: number("Threads_connected"),
+        threads_running: number("Threads_running"),
+        max_connections,
+        uptime: number("Uptime"),
+        slow_queries: number("Slow_queries"),
+    })
+}
+
+/// Lag of `group` on `topic`. The offset that was never committed is not the log's end: the lag is unknown then.
+pub(super) async fn lag(
+    endpoint: &KafkaEndpoint,
+    topic: &'static str,
+    group: &'static str,
+    limit: Duration,
+) -> Result<Vec<LagRow>, InfraError> {
+    let endpoint = endpoint.clone();
+    clients::blocking("kafka", move || {
+        let error = |e: KafkaError| InfraError::client("kafka", &endpoint, "read offsets", e);
+        let mut config = endpoint.client_config();
+        let consumer: BaseConsumer =
+            config.set("group.id", group).set("enable.auto.commit", "false").create().map_err(error)?;
+        let metadata = consumer.fetch_metadata(Some(topic), limit).map_err(error)?;
+        let mut list = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions) {
+            list.add_partition(topic, partition.id());
+        }
+        let committed = consumer.committed_offsets(list, limit).map_err(error)?;
+        let rows = committed.elements().into_iter().map(|element| {
+            let (_, end) = consumer.fetch_watermarks(topic, element.partition(), limit).map_err(error)?;
+            let committed = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            let lag = committed.map(|committed| (end - committed).max(0));
+            Ok(LagRow { topic: topic.to_owned(), partition: element.partition(), committed, end, lag })
+        });
+        rows.collect()
+    })
+    .await
+}

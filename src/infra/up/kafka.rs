@@ -1,0 +1,77 @@
+//! Kafka's part of `up`: the brokers, the planned topics, and a record sent and read back.
+
+use std::time::Instant;
+
+use super::{ComponentReport, Parts, Up, UpEvent, probe::Probe};
+use crate::infra::{
+    clients::{Cluster, LIMIT},
+    error::InfraError,
+    external::External,
+    native::Native,
+    ready,
+    topics::{self, PROBE_TOPIC, TopicPlan, TopicReport},
+};
+use backend::endpoint::KafkaEndpoint;
+
+impl Up<'_> {
+    pub(super) async fn kafka(&self, external: &External, native: Option<&Native>) -> Result<Parts, InfraError> {
+        if let Some(endpoint) = &external.kafka {
+            return self.external_kafka(endpoint).await;
+        }
+        let Some(native) = native else { return Ok((Vec::new(), Ok(Vec::new()))) };
+        let servers = native.kafka()?;
+        let endpoint = native.kafka_endpoint();
+        let replication = servers.len().min(3) as i32;
+        let version = self.request.env.kafka()?.version;
+        let brokers = servers.len();
+        let probe = Probe::Kafka { endpoint: endpoint.clone(), brokers, replication, version };
+        let components = self.ensure(&servers, &probe).await?;
+        let topics = self.topics(&endpoint, replication, true).await;
+        Ok((components, topics))
+    }
+
+    async fn external_kafka(&self, endpoint: &KafkaEndpoint) -> Result<Parts, InfraError> {
+        let begun = Instant::now();
+        let cluster = ready::kafka(endpoint, 1, LIMIT).await?;
+        // −1 leaves the number of copies to the cluster's own default.
+        let topics = self.topics(endpoint, -1, self.request.yes).await?;
+        if !has(&cluster, PROBE_TOPIC) && self.request.yes {
+            topics::create_all(endpoint, &[probe_topic()], -1).await?;
+        }
+        if has(&cluster, PROBE_TOPIC) || self.request.yes {
+            ready::round_trip(endpoint, LIMIT).await?;
+        } else {
+            self.note(format!(
+                "Kafka at {endpoint}: no record was sent and read back, because topic {PROBE_TOPIC} is missing; --yes makes it"
+            ));
+        }
+        let found: ComponentReport = self.found("kafka", "unknown".into(), endpoint.to_string(), begun);
+        Ok((vec![found], Ok(topics)))
+    }
+
+    async fn topics(
+        &self,
+        endpoint: &KafkaEndpoint,
+        replication: i32,
+        may_create: bool,
+    ) -> Result<Vec<TopicReport>, InfraError> {
+        let topics = topics::create(endpoint, &self.request.topics, replication, may_create).await?;
+        for topic in &topics {
+            (self.progress)(UpEvent::Topic(topic.clone()));
+        }
+        Ok(topics)
+    }
+}
+
+pub(super) fn has(cluster: &Cluster, topic: &str) -> bool {
+    cluster.topics.iter().any(|t| t.name == topic)
+}
+
+/// Whether every partition of every topic has a leader. A client that asks earlier backs off for seconds.
+pub(super) fn all_led(cluster: &Cluster) -> bool {
+    cluster.topics.iter().flat_map(|topic| &topic.partitions).all(|partition| partition.leader >= 0)
+}
+
+pub(super) fn probe_topic() -> TopicPlan {
+    TopicPlan { name: PROBE_TOPIC.into(), partitions: 1 }
+}
