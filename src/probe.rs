@@ -1,1 +1,93 @@
-//! Looks at MySQL, Kafka and Redis once a second while a run goes on.
+//! Looks at MySQL, Kafka and Redis once a second while a run goes on, and waits for them to come to rest after it.
+//!
+//! Each look reads rows first, then Kafka, then Redis: downstream before upstream, so that |M| ≤ |K| ≤ |G| holds without
+//! a pause. A server that is away leaves its figures absent and its name in `errors`; the rest goes on, and it comes
+//! back by itself.
+
+mod drain;
+mod gates;
+pub(crate) mod kafka;
+mod look;
+mod partitions;
+mod rows;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use backend::endpoint::Endpoints;
+use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+pub use self::drain::{DrainPlan, DrainReport, drain};
+use self::look::Looker;
+use crate::event::ProbeSample;
+
+/// What to look at.
+#[derive(Debug, Clone)]
+pub struct ProbePlan {
+    /// The servers.
+    pub endpoints: Endpoints,
+    /// Coupons.
+    pub coupons: Vec<u64>,
+    /// Topic of the events.
+    pub topic: String,
+    /// Consumer group whose lag counts.
+    pub group: String,
+    /// Time from look to look; a second as a rule.
+    pub interval: Duration,
+    /// Partition of the dead-letter topic → its end when the run began. `None`: as it is at the first look.
+    pub dead_letter_baseline: Option<BTreeMap<i32, i64>>,
+}
+
+/// The probe; see [`Probe::start`].
+#[derive(Debug)]
+pub struct Probe;
+
+/// A running probe. Dropping it ends the probe too.
+#[derive(Debug)]
+pub struct ProbeHandle {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Probe {
+    /// Starts looking; must be called within a tokio runtime. A look that takes longer than the interval, or a reader
+    /// of `samples` that does not keep up, makes the probe skip looks: they never pile up.
+    pub fn start(plan: ProbePlan, samples: mpsc::Sender<ProbeSample>) -> ProbeHandle {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            let mut looker = Looker::new(&plan);
+            let mut ticks = tokio::time::interval(plan.interval.max(Duration::from_millis(10)));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            let looking = async {
+                loop {
+                    ticks.tick().await;
+                    let look = looker.look().await;
+                    if samples.send(look.sample).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                () = looking => {}
+                () = stopped.cancelled() => {}
+            }
+        });
+        ProbeHandle { stop, task }
+    }
+}
+
+impl ProbeHandle {
+    /// Ends the probe; a look that is under way is given up.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        // It only ends early by a panic of its own, and then there is nothing left to wait for.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for ProbeHandle {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

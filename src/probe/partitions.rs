@@ -1,0 +1,200 @@
+//! The coupon topic's partitions, its group's offsets and its dead letters.
+//!
+//! librdkafka's calls block, so one long-lived client lives on a thread of its own and is asked over a channel with one
+//! place: while it waits for a broker that is away, further looks are refused at once instead of queueing up.
+
+use std::{
+    collections::BTreeMap,
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    time::{Duration, Instant},
+};
+
+use backend::{endpoint::KafkaEndpoint, names};
+use rdkafka::{
+    Message,
+    consumer::{BaseConsumer, Consumer},
+};
+use tokio::sync::oneshot;
+
+use super::kafka::{self, Appetite, Ranges};
+use crate::event::PartitionSample;
+
+/// Longest wait for one call.
+const CALL: Duration = Duration::from_secs(2);
+/// Longest time that all calls of one look may take.
+const LOOK: Duration = Duration::from_secs(4);
+/// Longest wait for the records at the committed offsets.
+const OLDEST: Duration = Duration::from_millis(700);
+/// Partitions may be added while a run goes on; they are looked for this often.
+const PARTITIONS_EVERY: Duration = Duration::from_secs(10);
+
+/// The oldest record of a partition that is not consumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Oldest {
+    /// There is one.
+    Record {
+        /// When it was produced, milliseconds since 1970.
+        timestamp_ms: Option<i64>,
+    },
+    /// There is none: only control records are left.
+    NoData,
+    /// It could not be read in time.
+    Unread,
+}
+
+/// What Kafka says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KafkaLook {
+    pub partitions: Vec<PartitionSample>,
+    /// Partition that is not consumed to its end → its oldest record.
+    pub oldest: BTreeMap<i32, Oldest>,
+    pub dead_letters: Option<u64>,
+    pub error: Option<String>,
+}
+
+type Request = oneshot::Sender<KafkaLook>;
+
+/// The thread with the client. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Partitions {
+    requests: Result<SyncSender<Request>, String>,
+    endpoint: KafkaEndpoint,
+}
+
+impl Partitions {
+    pub fn start(endpoint: KafkaEndpoint, topic: String, group: String, baseline: Option<BTreeMap<i32, i64>>) -> Self {
+        let (requests, asked) = sync_channel(1);
+        let mut watch = Watch {
+            endpoint: endpoint.clone(),
+            dead_topic: names::dead_letter_topic(&topic),
+            topic,
+            group,
+            baseline,
+            client: None,
+            known: None,
+        };
+        let thread = std::thread::Builder::new().name("probe-kafka".into()).spawn(move || watch.serve(&asked));
+        let requests = thread.map(|_| requests).map_err(|e| format!("no thread for Kafka's probe: {e}"));
+        Self { requests, endpoint }
+    }
+
+    pub async fn read(&self) -> Result<KafkaLook, String> {
+        let fail = |why: &str| kafka::failed(&self.endpoint, &why);
+        let (answer, answered) = oneshot::channel();
+        match self.requests.as_ref().map_err(Clone::clone)?.try_send(answer) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(fail("the look before is still waiting for a broker")),
+            Err(TrySendError::Disconnected(_)) => return Err(fail("the probe's thread has ended")),
+        }
+        match tokio::time::timeout(LOOK + CALL, answered).await {
+            Ok(Ok(look)) => Ok(look),
+            Ok(Err(_)) => Err(fail("the probe's thread has ended")),
+            Err(_) => Err(fail("no answer in time")),
+        }
+    }
+}
+
+struct Watch {
+    endpoint: KafkaEndpoint,
+    topic: String,
+    dead_topic: String,
+    group: String,
+    baseline: Option<BTreeMap<i32, i64>>,
+    client: Option<BaseConsumer>,
+    /// Partitions of both topics, and when they were asked for.
+    known: Option<(Instant, Vec<i32>, Vec<i32>)>,
+}
+
+impl Watch {
+    fn serve(&mut self, asked: &Receiver<Request>) {
+        while let Ok(answer) = asked.recv() {
+            let mut look = KafkaLook::default();
+            if let Err(why) = self.look(&mut look) {
+                look.error = Some(kafka::failed(&self.endpoint, &why));
+                self.known = None;
+            }
+            // Whoever asked may have given up waiting.
+            let _ = answer.send(look);
+        }
+    }
+
+    fn look(&mut self, look: &mut KafkaLook) -> Result<(), String> {
+        let deadline = Instant::now() + LOOK;
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => kafka::reader(&self.endpoint, &self.group, Appetite::Sip)?,
+        };
+        let result = self.look_with(&client, deadline, look);
+        self.client = Some(client);
+        result
+    }
+
+    fn look_with(&mut self, client: &BaseConsumer, deadline: Instant, look: &mut KafkaLook) -> Result<(), String> {
+        if self.known.as_ref().is_none_or(|(asked, ..)| asked.elapsed() > PARTITIONS_EVERY) {
+            let partitions = kafka::partitions(client, &self.topic, left(deadline)?)?;
+            // Without a dead-letter topic there are no dead letters to count; the rest can be read all the same.
+            let dead = kafka::partitions(client, &self.dead_topic, left(deadline)?).unwrap_or_default();
+            self.known = Some((Instant::now(), partitions, dead));
+        }
+        let (partitions, dead) = self.known.as_ref().map(|(_, p, d)| (p.clone(), d.clone())).unwrap_or_default();
+        // Offsets before ends: the other way round a fast group would seem to be ahead of the log.
+        let committed = kafka::committed(client, &self.topic, &partitions, left(deadline)?)?;
+        let mut samples = Vec::with_capacity(partitions.len());
+        for partition in &partitions {
+            let (start, end) = ends(client, &self.topic, *partition, deadline)?;
+            let committed = committed.get(partition).copied();
+            samples.push(PartitionSample { partition: *partition, start, end, committed });
+        }
+        look.partitions = samples;
+        look.oldest = oldest(client, &self.topic, &look.partitions)?;
+        look.dead_letters = self.dead_letters(client, &dead, deadline)?;
+        Ok(())
+    }
+
+    fn dead_letters(
+        &mut self,
+        client: &BaseConsumer,
+        partitions: &[i32],
+        deadline: Instant,
+    ) -> Result<Option<u64>, String> {
+        if partitions.is_empty() {
+            return Ok(None);
+        }
+        let mut found = BTreeMap::new();
+        for partition in partitions {
+            found.insert(*partition, ends(client, &self.dead_topic, *partition, deadline)?.1);
+        }
+        let baseline = self.baseline.get_or_insert_with(|| found.clone());
+        let since = |partition: &i32| baseline.get(partition).copied().unwrap_or_default();
+        Ok(Some(found.iter().map(|(partition, end)| (end - since(partition)).max(0) as u64).sum()))
+    }
+}
+
+fn left(deadline: Instant) -> Result<Duration, String> {
+    let left = deadline.saturating_duration_since(Instant::now()).min(CALL);
+    if left.is_zero() { Err(format!("one look took more than {} s", LOOK.as_secs())) } else { Ok(left) }
+}
+
+fn ends(client: &BaseConsumer, topic: &str, partition: i32, deadline: Instant) -> Result<(i64, i64), String> {
+    let marks = client.fetch_watermarks(topic, partition, left(deadline)?);
+    marks.map_err(|e| format!("ends of {topic}-{partition}: {e}"))
+}
+
+/// Reads the one record at the committed offset of each partition that is behind.
+fn oldest(client: &BaseConsumer, topic: &str, partitions: &[PartitionSample]) -> Result<BTreeMap<i32, Oldest>, String> {
+    let ranges: Ranges = partitions
+        .iter()
+        .map(|p| (p.partition, (p.committed.unwrap_or(p.start).max(p.start), p.end)))
+        .filter(|(_, (from, end))| from < end)
+        .collect();
+    let mut found: BTreeMap<i32, Oldest> = BTreeMap::new();
+    let reading = kafka::read(client, topic, &ranges, OLDEST, Some(OLDEST), |message| {
+        found.insert(message.partition(), Oldest::Record { timestamp_ms: message.timestamp().to_millis() });
+        false
+    })?;
+    for partition in ranges.keys() {
+        let unread = matches!(&reading, kafka::Reading::Stalled(open, _) if open.contains(partition));
+        found.entry(*partition).or_insert(if unread { Oldest::Unread } else { Oldest::NoData });
+    }
+    Ok(found)
+}
