@@ -1,0 +1,194 @@
+//! The checks: pure functions from what was read to a verdict. No server is asked here.
+//!
+//! One file a family: [`accounting`] (SY1, CP13), [`bounds`] (CP1, CP3, CP8), [`uniqueness`] (CP2),
+//! [`membership`] (CP4, CP5, CP6, CP14), [`rest`] (CP7), [`order`] (CP9, CP10).
+
+pub mod accounting;
+pub mod bounds;
+pub mod membership;
+pub mod order;
+pub mod rest;
+pub mod uniqueness;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use view::View;
+
+use super::{
+    ledger::{CouponLedger, LedgerSets},
+    model::{CheckResult, CouponSets, Known, Overall, Sets, Verdict},
+};
+
+/// Most offending rows that a result lists.
+pub const MOST_ROWS: usize = 20;
+/// Most offenders that the evidence names.
+const MOST_NAMED: usize = 5;
+
+/// What one check says about one coupon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is true; the figures.
+    Holds(String),
+    /// It is false; the figures and the offenders.
+    Violated(String, Vec<String>),
+    /// It cannot be read or nothing exercised it; why.
+    Unknown(String),
+    /// Nobody asked for this coupon, so that it says nothing about the others; why.
+    Idle(String),
+}
+
+/// Everything that the checks look at.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// From the servers.
+    pub sets: &'a Sets,
+    /// From the generator.
+    pub ledger: &'a Known<LedgerSets>,
+    /// Coupon → requests that the generator counted when it sent them. Without it SY1 is unknown.
+    pub sent: &'a BTreeMap<u64, u64>,
+    /// Ids of events that the profile made undeliverable on purpose.
+    pub planted: &'a BTreeSet<String>,
+}
+
+type Check = fn(&View<'_>) -> Outcome;
+
+/// Id, what it states, and the function that decides it, in the order of the catalogue.
+const CATALOGUE: [(&str, &str, Check); 13] = [
+    ("SY1", "every request sent has exactly one outcome", accounting::sy1),
+    ("CP1", "never over-issued", bounds::cp1),
+    ("CP2", "one row per coupon and user, under keys that exist", uniqueness::cp2),
+    ("CP3", "stock and grants add up to the total", bounds::cp3),
+    ("CP4", "no phantom row: M ⊆ K ⊆ G", membership::cp4),
+    ("CP5", "nothing acknowledged is lost", membership::cp5),
+    ("CP6", "nobody refused holds a coupon", membership::cp6),
+    ("CP7", "every grant became a row or a dead letter", rest::cp7),
+    ("CP8", "never under-sold", bounds::cp8),
+    ("CP9", "grant sequence without hole or duplicate", order::cp9),
+    ("CP10", "first come, first served", order::cp10),
+    ("CP13", "the issued counter equals the rows", accounting::cp13),
+    ("CP14", "whoever was told DUPLICATE holds a coupon", membership::cp14),
+];
+
+/// Ids and statements of the checks, in the order of reports.
+pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CATALOGUE.iter().map(|(id, states, _)| (*id, *states))
+}
+
+/// Runs every check over every coupon. The ledger is checked first: one that does not add up proves nothing, so
+/// whatever rests on it becomes unknown. An id in `require` that is not in the catalogue gets a result too: unknown.
+pub fn all(inputs: &Inputs<'_>, require: &[String]) -> Vec<CheckResult> {
+    let views: Vec<View<'_>> = inputs.sets.coupons.iter().map(|sets| view_of(inputs, sets)).collect();
+    let mut results: Vec<CheckResult> = CATALOGUE
+        .iter()
+        .map(|(id, _, check)| {
+            let outcomes = views.iter().map(|view| (view.sets.coupon, check(view))).collect();
+            merge(id, outcomes)
+        })
+        .collect();
+    for id in require {
+        if !results.iter().any(|result| result.id == *id) {
+            results.push(CheckResult {
+                id: id.clone(),
+                verdict: Verdict::Unknown,
+                evidence: "this version of ecomctl has no such check".into(),
+                rows: Vec::new(),
+            });
+        }
+    }
+    results
+}
+
+/// All results together: any violation decides; else every required check must hold. With none required at least one
+/// check must hold: a verdict over nothing would be no proof.
+pub fn overall(results: &[CheckResult], require: &[String]) -> Overall {
+    let verdict_of = |id: &String| results.iter().find(|result| result.id == *id).map(|result| result.verdict);
+    if results.iter().any(|result| result.verdict == Verdict::Violated) {
+        return Overall::Violated;
+    }
+    let proven = if require.is_empty() {
+        results.iter().any(|result| result.verdict == Verdict::Holds)
+    } else {
+        require.iter().all(|id| verdict_of(id) == Some(Verdict::Holds))
+    };
+    if proven { Overall::Consistent } else { Overall::Unproven }
+}
+
+fn view_of<'a>(inputs: &'a Inputs<'a>, sets: &'a CouponSets) -> View<'a> {
+    static NOBODY: std::sync::LazyLock<CouponLedger> = std::sync::LazyLock::new(CouponLedger::default);
+    let ledger = match inputs.ledger {
+        Ok(all) => Ok(all.coupons.get(&sets.coupon).unwrap_or(&NOBODY)),
+        Err(why) => Err(why.clone()),
+    };
+    let sent = inputs.sent.get(&sets.coupon).copied();
+    View::new(inputs.sets, sets, ledger, sent, inputs.planted)
+}
+
+/// One result from what the check says about each coupon. The worst verdict wins; its evidence comes first.
+fn merge(id: &str, outcomes: Vec<(u64, Outcome)>) -> CheckResult {
+    let several = outcomes.len() > 1;
+    let anybody = outcomes.iter().any(|(_, outcome)| !matches!(outcome, Outcome::Idle(_)));
+    let mut parts: Vec<(Verdict, String)> = Vec::new();
+    let mut offenders = Vec::new();
+    for (coupon, outcome) in outcomes {
+        let (verdict, text) = match outcome {
+            // Where another coupon has something to say, one that nobody touched has no say.
+            Outcome::Idle(text) if !anybody => (Verdict::Unknown, text),
+            Outcome::Holds(text) | Outcome::Idle(text) => (Verdict::Holds, text),
+            Outcome::Unknown(text) => (Verdict::Unknown, text),
+            Outcome::Violated(text, rows) => {
+                offenders.extend(rows.into_iter().map(|row| named(several, coupon, &row)));
+                (Verdict::Violated, text)
+            }
+        };
+        parts.push((verdict, named(several, coupon, &text)));
+    }
+    parts.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+    offenders.truncate(MOST_ROWS);
+    CheckResult {
+        id: id.to_owned(),
+        verdict: parts.first().map_or(Verdict::Unknown, |(verdict, _)| *verdict),
+        evidence: if parts.is_empty() {
+            "there is no coupon to look at".into()
+        } else {
+            parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; ")
+        },
+        rows: offenders,
+    }
+}
+
+fn named(several: bool, coupon: u64, text: &str) -> String {
+    if several { format!("coupon {coupon}: {text}") } else { text.to_owned() }
+}
+
+/// "user 3, user 9 and 40 more"
+pub(crate) fn some_of(offenders: &[String]) -> String {
+    let text = offenders.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match offenders.len().saturating_sub(MOST_NAMED) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+/// Several statements about one coupon: any violation wins, then any that is not known.
+pub(crate) fn conjunction(parts: Vec<Outcome>) -> Outcome {
+    let (mut bad, mut rows, mut unknown, mut good) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Outcome::Violated(text, offenders) => {
+                bad.push(text);
+                rows.extend(offenders);
+            }
+            Outcome::Unknown(text) | Outcome::Idle(text) => unknown.push(text),
+            Outcome::Holds(text) if text.is_empty() => {}
+            Outcome::Holds(text) => good.push(text),
+        }
+    }
+    if !bad.is_empty() {
+        return Outcome::Violated(bad.join("; "), rows);
+    }
+    if unknown.is_empty() { Outcome::Holds(good.join("; ")) } else { Outcome::Unknown(unknown.join("; ")) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Cases from `tests/verify/*.yaml`, and random worlds that are in order until something is changed in them.
+
+mod cases;
+mod properties;
+
+use super::*;
+
+fn result(id: &str, verdict: Verdict) -> CheckResult {
+    CheckResult { id: id.into(), verdict, evidence: String::new(), rows: Vec::new() }
+}
+
+#[test]
+fn the_worst_decides_and_unknown_is_never_a_pass() {
+    use Verdict::{Holds, Unknown, Violated};
+    let require = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for (results, required, expected) in [
+        (vec![("CP1", Holds), ("CP5", Holds)], vec!["CP5"], Overall::Consistent),
+        (vec![("CP1", Holds), ("CP5", Unknown)], vec!["CP5"], Overall::Unproven),
+        (vec![("CP1", Unknown), ("CP5", Holds)], vec!["CP5"], Overall::Consistent),
+        (vec![("CP1", Violated), ("CP5", Holds)], vec!["CP5"], Overall::Violated),
+        (vec![("CP1", Holds), ("CP5", Unknown)], vec![], Overall::Consistent),
+        (vec![("CP1", Unknown)], vec![], Overall::Unproven),
+        (vec![], vec![], Overall::Unproven),
+        (vec![("CP1", Holds)], vec!["CP99"], Overall::Unproven),
+    ] {
+        let results: Vec<CheckResult> = results.into_iter().map(|(id, verdict)| result(id, verdict)).collect();
+        assert_eq!(overall(&results, &require(&required)), expected, "{results:?} {required:?}");
+    }
+}
+
+#[test]
+fn a_required_check_that_does_not_exist_is_unknown() {
+    let world = crate::verify::testing::world(&[]);
+    let inputs =
+        Inputs { sets: &world.sets, ledger: &world.ledger, sent: &world.context.sent, planted: &world.context.planted };
+    let results = all(&inputs, &["CP11".into()]);
+    let found = results.iter().find(|result| result.id == "CP11").unwrap();
+    assert_eq!(found.verdict, Verdict::Unknown);
+    assert!(results.iter().all(|result| result.verdict == Verdict::Unknown), "nothing was looked at: {results:?}");
+}

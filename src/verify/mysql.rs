@@ -1,0 +1,146 @@
+//! M, the table's keys and the coupon's own figures, in one consistent snapshot.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use backend::endpoint::MysqlEndpoint;
+use mysql_async::{Conn, IsolationLevel, Transaction, TxOpts, prelude::Queryable};
+
+use super::{
+    kafka::LogStarts,
+    model::{CouponFacts, Known, Row, UniqueKey},
+};
+
+/// Longest time that reading everything may take.
+const LIMIT: Duration = Duration::from_secs(120);
+const CONNECT: Duration = Duration::from_secs(10);
+/// Rows of one page.
+const PAGE: usize = 10_000;
+
+/// What MySQL says about one coupon.
+pub(super) struct CouponRead {
+    pub facts: Known<CouponFacts>,
+    pub starts: Known<LogStarts>,
+    pub rows: Known<Vec<Row>>,
+}
+
+/// What MySQL gave.
+pub(super) struct Tables {
+    pub keys: Known<Vec<UniqueKey>>,
+    pub coupons: BTreeMap<u64, CouponRead>,
+}
+
+/// Reads everything. Where MySQL cannot be reached each part says so.
+pub(super) async fn read(endpoint: &MysqlEndpoint, coupons: &[u64]) -> Tables {
+    let fail = |why: &dyn std::fmt::Display| format!("MySQL at {endpoint}: {why}");
+    let result = match tokio::time::timeout(LIMIT, read_all(endpoint, coupons)).await {
+        Ok(Ok(tables)) => return tables,
+        Ok(Err(error)) => fail(&error),
+        Err(_) => fail(&format!("not read within {} s", LIMIT.as_secs())),
+    };
+    let nothing = || CouponRead { facts: Err(result.clone()), starts: Err(result.clone()), rows: Err(result.clone()) };
+    Tables { keys: Err(result.clone()), coupons: coupons.iter().map(|id| (*id, nothing())).collect() }
+}
+
+async fn read_all(endpoint: &MysqlEndpoint, coupons: &[u64]) -> Result<Tables, mysql_async::Error> {
+    let connecting = tokio::time::timeout(CONNECT, Conn::new(endpoint.opts(0, 1)));
+    let mut conn = connecting.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+    let mut options = TxOpts::default();
+    options.with_consistent_snapshot(true).with_isolation_level(IsolationLevel::RepeatableRead);
+    let mut snapshot = conn.start_transaction(options).await?;
+    let fail = |e: &mysql_async::Error| format!("MySQL at {endpoint}: {e}");
+    let keys = known(keys(&mut snapshot).await, fail)?;
+    let mut found = BTreeMap::new();
+    for coupon in coupons {
+        let rows = known(rows(&mut snapshot, *coupon).await, fail)?;
+        let facts = known(facts(&mut snapshot, *coupon).await, fail)?
+            .and_then(|facts| facts.ok_or_else(|| format!("MySQL at {endpoint}: there is no coupon {coupon}")));
+        let starts = match &facts {
+            Ok(facts) => known(starts(&mut snapshot, *coupon, facts.floor).await, fail)?.and_then(|json| {
+                let json = json.ok_or_else(|| format!("the opening of epoch {} is not recorded", facts.floor))?;
+                serde_json::from_str(&json).map_err(|e| format!("coupon_epochs.log_starts of coupon {coupon}: {e}"))
+            }),
+            Err(why) => Err(why.clone()),
+        };
+        found.insert(*coupon, CouponRead { facts, starts, rows });
+    }
+    snapshot.rollback().await?;
+    conn.disconnect().await?;
+    Ok(Tables { keys, coupons: found })
+}
+
+/// What the server refuses (a missing table or column, say) leaves only this part unknown; a lost connection ends all.
+fn known<T>(
+    result: Result<T, mysql_async::Error>,
+    fail: impl Fn(&mysql_async::Error) -> String,
+) -> Result<Known<T>, mysql_async::Error> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error @ mysql_async::Error::Server(_)) => Ok(Err(fail(&error))),
+        Err(error) => Err(error),
+    }
+}
+
+async fn keys(snapshot: &mut Transaction<'_>) -> Result<Vec<UniqueKey>, mysql_async::Error> {
+    let parts: Vec<(String, String, Option<u64>)> = snapshot
+        .query(
+            "SELECT INDEX_NAME, IFNULL(COLUMN_NAME, '(an expression)'), SUB_PART FROM information_schema.STATISTICS \
+             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'coupon_users' AND NON_UNIQUE = 0 \
+             ORDER BY INDEX_NAME, SEQ_IN_INDEX",
+        )
+        .await?;
+    let mut keys: Vec<UniqueKey> = Vec::new();
+    for (name, column, part) in parts {
+        let column = part.map_or_else(|| column.clone(), |part| format!("{column}({part})"));
+        match keys.last_mut() {
+            Some(key) if key.name == name => key.columns.push(column),
+            _ => keys.push(UniqueKey { name, columns: vec![column] }),
+        }
+    }
+    Ok(keys)
+}
+
+async fn facts(snapshot: &mut Transaction<'_>, coupon: u64) -> Result<Option<CouponFacts>, mysql_async::Error> {
+    let row: Option<(u64, u64, Option<String>, u64)> = snapshot
+        .exec_first(
+            "SELECT IFNULL(quantity, 0), IFNULL(issued, 0), epoch, IFNULL(epoch_floor, 0) FROM coupons WHERE id = ?",
+            (coupon,),
+        )
+        .await?;
+    Ok(row.map(|(quantity, issued, epoch, floor)| CouponFacts { quantity, issued, epoch, floor }))
+}
+
+/// The run's own epoch is the one whose counter is the floor; a rebuild after it keeps its first record.
+async fn starts(snapshot: &mut Transaction<'_>, coupon: u64, floor: u64) -> Result<Option<String>, mysql_async::Error> {
+    snapshot
+        .exec_first("SELECT log_starts FROM coupon_epochs WHERE coupon_id = ? AND counter = ?", (coupon, floor))
+        .await
+}
+
+/// id, user, event, number, time of writing.
+type RawRow = (u64, u64, Option<String>, Option<u64>, Option<i64>);
+
+/// Pages by primary key: by user a doubled row could fall between two pages.
+async fn rows(snapshot: &mut Transaction<'_>, coupon: u64) -> Result<Vec<Row>, mysql_async::Error> {
+    let statement = snapshot
+        .prep(
+            "SELECT id, user_id, event_id, grant_seq, CAST(UNIX_TIMESTAMP(created_at) * 1000000 AS SIGNED) \
+             FROM coupon_users WHERE coupon_id = ? AND id > ? ORDER BY id LIMIT ?",
+        )
+        .await?;
+    let mut rows: Vec<Row> = Vec::new();
+    loop {
+        let after = rows.last().map_or(0, |row| row.id);
+        let page: Vec<RawRow> = snapshot.exec(&statement, (coupon, after, PAGE)).await?;
+        let full = page.len() == PAGE;
+        rows.extend(page.into_iter().map(|(id, user, event_id, seq, created_us)| Row {
+            id,
+            user,
+            event_id: event_id.unwrap_or_default(),
+            seq,
+            created_us: created_us.unwrap_or_default(),
+        }));
+        if !full {
+            return Ok(rows);
+        }
+    }
+}
