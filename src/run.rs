@@ -1,3 +1,14 @@
 //! One run from beginning to end.
 
-pub mod event;
+pub mod backend;
+pub mod execute;
+pub mod folder;
+mod gather;
+pub mod kept;
+mod measure;
+pub mod recorder;
+pub mod seeding;
+mod stages;
+pub mod state;
+pub mod summary;
+pub mod walk;

@@ -1,0 +1,242 @@
+//! The backend's processes: children of this one, by role; watched, started again with back-off, and drained.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use backend::{
+    endpoint::Endpoints,
+    process::{ProcessConfig, Role},
+    settings::Settings,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::child::Child;
+use super::recorder::Emitter;
+use crate::{
+    http::Http,
+    infra::{logs, stack::ProcessRef},
+};
+
+mod child;
+
+/// How long a process may take until it is ready.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Folder of the processes' configuration (0600), below the state folder.
+pub const CONF: &str = "conf";
+
+/// What to launch.
+#[derive(Debug, Clone)]
+pub struct LaunchPlan {
+    /// The servers.
+    pub endpoints: Endpoints,
+    /// The profile's `backend:` section.
+    pub settings: Settings,
+    /// Roles to launch; each role of [`Role`] at most once, consumers as many as the settings say.
+    pub roles: Vec<Role>,
+    /// Port the API had last time; taken again when it is free.
+    pub last_port: Option<u16>,
+    /// The state folder, whose mark the processes carry: `down` finds them even when nobody wrote them down.
+    pub state: PathBuf,
+    /// Folder for their logs.
+    pub logs: PathBuf,
+    /// They outlive this process.
+    pub keep: bool,
+}
+
+/// Why the backend did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The profile's port is taken.
+    #[error("port {port} of the API (backend.port) is taken{owner}; set backend.port to another one, or to 0 for any")]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// Who has it, in words.
+        owner: String,
+    },
+    /// A file or process could not be made.
+    #[error("cannot start {name}: {source}")]
+    Spawn {
+        /// Process.
+        name: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// A process did not become ready.
+    #[error(transparent)]
+    NotReady(Box<NotReady>),
+    /// Ctrl-C.
+    #[error("interrupted while the backend was starting")]
+    Interrupted,
+}
+
+/// A process that did not become ready.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} on {address} was not ready within {} s: {why}\nlast lines of {log}:\n{tail}", READY_WITHIN.as_secs())]
+pub struct NotReady {
+    /// Process.
+    pub name: String,
+    /// Where it should listen.
+    pub address: SocketAddr,
+    /// What it said instead.
+    pub why: String,
+    /// Its log.
+    pub log: PathBuf,
+    /// Last lines of it.
+    pub tail: String,
+}
+
+/// A process of the backend that runs.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// `api-1`, `consumer-1` …
+    pub name: String,
+    /// Its process, as it is now.
+    pub process: Option<ProcessRef>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its log.
+    pub log: PathBuf,
+}
+
+/// The backend at work. Dropping it without [`Backend::stop`] or [`Backend::leave`] ends the processes at once.
+#[derive(Debug)]
+pub struct Backend {
+    children: Vec<Child>,
+    /// Where the API listens; absent when no API was launched.
+    pub api: Option<SocketAddr>,
+}
+
+impl Backend {
+    /// Launches the processes and waits until each of them is ready; on failure none is left.
+    ///
+    /// # Errors
+    /// A taken port, a process that does not start or does not become ready, Ctrl-C.
+    pub async fn start(plan: &LaunchPlan, emitter: &Emitter, cancel: &CancellationToken) -> Result<Self, LaunchError> {
+        let spawn_error = |name: &str| {
+            let name = name.to_owned();
+            move |source| LaunchError::Spawn { name, source }
+        };
+        for folder in [&plan.state.join(CONF), &plan.logs] {
+            std::fs::create_dir_all(folder).map_err(spawn_error("the backend"))?;
+        }
+        let mut children = Vec::new();
+        let mut api = None;
+        for (name, role) in processes(&plan.roles, plan.settings.consumers) {
+            let listen = match role {
+                Role::Api => api_address(plan)?,
+                Role::Consumer | Role::Reconciler => free_address().map_err(spawn_error(&name))?,
+            };
+            if role == Role::Api {
+                api = Some(listen);
+            }
+            let config = ProcessConfig {
+                role,
+                name: name.clone(),
+                instance: uuid::Uuid::new_v4().to_string(),
+                listen,
+                endpoints: plan.endpoints.clone(),
+                settings: plan.settings.clone(),
+                stop_with_stdin: !plan.keep,
+            };
+            children.push(Child::start(config, plan, emitter.clone()).map_err(spawn_error(&name))?);
+        }
+        let backend = Self { children, api };
+        let ready = tokio::select! {
+            ready = backend.ready() => ready,
+            () = cancel.cancelled() => Err(LaunchError::Interrupted),
+        };
+        if let Err(error) = ready {
+            backend.stop(Duration::from_secs(2)).await;
+            return Err(error);
+        }
+        Ok(backend)
+    }
+
+    async fn ready(&self) -> Result<(), LaunchError> {
+        let http = Http::new(Duration::from_secs(2));
+        for child in &self.children {
+            child.ready(&http, READY_WITHIN).await?;
+        }
+        Ok(())
+    }
+
+    /// The processes.
+    pub fn running(&self) -> Vec<Running> {
+        self.children.iter().map(Child::running).collect()
+    }
+
+    /// Asks every process to drain, waits up to `grace`, and kills what is left. Says who had to be killed.
+    pub async fn stop(self, grace: Duration) -> Vec<String> {
+        // The API first: what it has under way still needs the consumers behind it.
+        let (api, others): (Vec<_>, Vec<_>) = self.children.into_iter().partition(|child| child.role() == Role::Api);
+        let mut killed = Vec::new();
+        for group in [api, others] {
+            let stopping: Vec<_> = group.into_iter().map(|child| tokio::spawn(child.stop(grace))).collect();
+            for task in stopping {
+                killed.extend(task.await.ok().flatten());
+            }
+        }
+        killed
+    }
+
+    /// Leaves the processes alone: they go on when this program ends.
+    pub fn leave(self) {
+        for child in self.children {
+            child.leave();
+        }
+    }
+}
+
+/// Names and roles of the processes.
+fn processes(roles: &[Role], consumers: u16) -> Vec<(String, Role)> {
+    let mut all = Vec::new();
+    for role in roles {
+        match role {
+            Role::Api => all.push(("api-1".to_owned(), Role::Api)),
+            Role::Reconciler => all.push(("reconciler-1".to_owned(), Role::Reconciler)),
+            Role::Consumer => all.extend((1..=consumers).map(|n| (format!("consumer-{n}"), Role::Consumer))),
+        }
+    }
+    all
+}
+
+fn api_address(plan: &LaunchPlan) -> Result<SocketAddr, LaunchError> {
+    let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let free = |port| TcpListener::bind(address(port)).is_ok();
+    match (plan.settings.port, plan.last_port) {
+        (0, Some(port)) if free(port) => Ok(address(port)),
+        (0, _) => free_address().map_err(|source| LaunchError::Spawn { name: "api-1".into(), source }),
+        (port, _) if free(port) => Ok(address(port)),
+        (port, _) => Err(LaunchError::PortTaken { port, owner: owner(port) }),
+    }
+}
+
+fn owner(port: u16) -> String {
+    crate::infra::ports::owner(port).map_or_else(String::new, |owner| format!(" by {owner}"))
+}
+
+fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// The last `lines` lines of `path`.
+fn tail(path: &Path, lines: usize) -> String {
+    logs::tail(path, lines).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_are_named_by_role_and_number() {
+        let names: Vec<_> =
+            processes(&[Role::Reconciler, Role::Consumer, Role::Api], 3).into_iter().map(|p| p.0).collect();
+        assert_eq!(names, ["reconciler-1", "consumer-1", "consumer-2", "consumer-3", "api-1"]);
+    }
+}

@@ -1,0 +1,113 @@
+//! The walk through one run: stack → seed → backend → load (with the probes beside it) → drain → verify → summary.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result};
+
+use super::{
+    folder::{self, RunFile, RunFolder},
+    gather::{self, Gathered},
+    measure,
+    recorder::{Emitter, Recorder},
+    stages::{self, Started},
+    summary::Summary,
+    walk::{Request, Show, Walk},
+};
+use crate::{
+    event::{self, Event},
+    infra::process,
+    profile::model::Profile,
+    report,
+    seed::SeedPlan,
+};
+
+/// Runs one profile to its end and writes its files. What was started for it is stopped again, however it ends.
+///
+/// # Errors
+/// When a stage could not be done; the error names it. A violated check or a missed goal is no error.
+pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
+    // Two runs on one stack would each see the other's coupons.
+    let _lock = request.state.lock("run", "run")?;
+    let (name, started) = (&request.loaded.name, jiff::Timestamp::now());
+    let runs = request.state.root().join("runs");
+    let folder = RunFolder::create(&runs, name, started)
+        .with_context(|| format!("cannot make a folder for the run in {}", runs.display()))?;
+    let origin = Instant::now();
+    let origin_unix_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
+    let (emitter, recorder) =
+        Recorder::start(&folder.events(), origin).await.context("cannot write the run's events")?;
+    let coupons = proven(&request.loaded.profile)?;
+    let mut file = RunFile {
+        schema_version: folder::SCHEMA_VERSION,
+        profile: name.clone(),
+        started_at: started.to_string(),
+        coupons: coupons.clone(),
+        require: request.loaded.profile.checks.require.clone(),
+        origin_unix_ns,
+        sent: BTreeMap::new(),
+        process: process::this(),
+    };
+    folder.write(&file).context("cannot write run.json")?;
+    show.begin(&folder, recorder.snapshots.clone());
+    emitter
+        .emit(Event::RunStarted {
+            schema_version: event::SCHEMA_VERSION,
+            profile: name.clone(),
+            at: file.started_at.clone(),
+        })
+        .await;
+
+    let walk = Walk { request, folder: &folder, origin, origin_unix_ns, coupons, emitter: emitter.clone(), show };
+    let mut begun = Started::default();
+    let walked = stages::walk(&walk, &mut begun).await;
+    emitter.stage("stop").await;
+    let stopped = begun.stop(&walk, walked.is_ok()).await;
+
+    let summary = walked.map(|walked| {
+        file.sent = measure::sent(&walk, &walked.load);
+        let state = recorder.snapshots.borrow().clone();
+        let duration_s = origin.elapsed().as_secs_f64();
+        gather::summary(&Gathered { request, folder: &folder, file: &file, duration_s, walked: &walked, state: &state })
+    });
+    if let Ok(summary) = &summary {
+        announce(&emitter, summary).await;
+    }
+    drop((walk, emitter));
+    let written = recorder.finish().await.context("the run's events could not all be written");
+    show.end();
+    file.process = None;
+    folder.write(&file).context("cannot write run.json")?;
+    let summary = summary?;
+    save(&folder, &summary)?;
+    written?;
+    stopped.context("the run is done, but not everything it started could be stopped")?;
+    Ok(summary)
+}
+
+async fn announce(emitter: &Emitter, summary: &Summary) {
+    let verdict = summary.verdict.name().to_owned();
+    emitter.emit(Event::Finished { verdict, exit_code: summary.exit_code }).await;
+}
+
+fn save(folder: &RunFolder, summary: &Summary) -> Result<()> {
+    let write = |path: PathBuf, bytes: Vec<u8>| {
+        folder::replace(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write(folder.summary(), serde_json::to_vec_pretty(summary)?)?;
+    write(folder.report(), report::markdown::render(summary).into_bytes())
+}
+
+/// The coupons that the profile's requests ask for, with their quantities: these are what is proven.
+///
+/// # Errors
+/// When the profile's fixture cannot be read.
+pub fn proven(profile: &Profile) -> Result<Vec<(u64, u64)>> {
+    let seeded = SeedPlan::new(&profile.seed)?.coupons;
+    let asked: BTreeSet<u64> =
+        profile.scenarios.values().flat_map(|s| &s.requests).filter_map(|request| request.coupon).collect();
+    Ok(seeded.iter().filter(|coupon| asked.contains(&coupon.id)).map(|c| (c.id, c.quantity)).collect())
+}

@@ -1,0 +1,199 @@
+//! The folder of a run, `runs/<UTC time>-<profile>/`, and who is writing into it.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::infra::stack::ProcessRef;
+
+/// Version of `run.json`.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What is known about a run before it ends: `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunFile {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Name of the profile.
+    pub profile: String,
+    /// UTC, RFC 3339.
+    pub started_at: String,
+    /// Coupons and how many there are of each: what `verify` proves afterwards.
+    pub coupons: Vec<(u64, u64)>,
+    /// Checks that the profile requires.
+    pub require: Vec<String>,
+    /// Nanoseconds since 1970 of the ledger's zero.
+    pub origin_unix_ns: u64,
+    /// Coupon → requests that were sent for it, counted apart from their outcomes; filled in after the load.
+    #[serde(default)]
+    pub sent: BTreeMap<u64, u64>,
+    /// The process that runs it; absent when it has ended.
+    pub process: Option<ProcessRef>,
+}
+
+/// The folder of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Creates a folder below `runs`, named by `now` (UTC) and `profile`. A second run in the same second gets `-2`.
+    pub fn create(runs: &Path, profile: &str, now: jiff::Timestamp) -> io::Result<Self> {
+        std::fs::create_dir_all(runs)?;
+        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
+        let name = format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), profile.chars().map(safe).collect::<String>());
+        for suffix in 1..100 {
+            let path = runs.join(if suffix == 1 { name.clone() } else { format!("{name}-{suffix}") });
+            match std::fs::create_dir(&path) {
+                Ok(()) => {
+                    std::fs::create_dir(path.join("logs"))?;
+                    return Ok(Self { path });
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("there are a hundred runs named {name}")))
+    }
+
+    /// The runs below `runs`, oldest first.
+    pub fn list(runs: &Path) -> io::Result<Vec<Self>> {
+        let entries = match std::fs::read_dir(runs) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if path.join("run.json").is_file() {
+                all.push(Self { path });
+            }
+        }
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(all)
+    }
+
+    /// The run called `name`: its folder's name, a path, or the beginning of exactly one name.
+    pub fn find(runs: &Path, name: &str) -> io::Result<Option<Self>> {
+        let direct = PathBuf::from(name);
+        if direct.join("run.json").is_file() {
+            return Ok(Some(Self { path: direct }));
+        }
+        let mut all = Self::list(runs)?;
+        if let Some(exact) = all.iter().find(|run| run.name() == name) {
+            return Ok(Some(exact.clone()));
+        }
+        all.retain(|run| run.name().starts_with(name));
+        Ok(if all.len() == 1 { all.pop() } else { None })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `events.jsonl`
+    pub fn events(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
+    /// Folder of the ledger.
+    pub fn ledger(&self) -> PathBuf {
+        self.path.join("ledger")
+    }
+
+    /// Folder of the sets that were compared.
+    pub fn sets(&self) -> PathBuf {
+        self.path.join("sets")
+    }
+
+    /// Folder of the logs of backend processes.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// `summary.json`
+    pub fn summary(&self) -> PathBuf {
+        self.path.join("summary.json")
+    }
+
+    /// `report.md`
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.md")
+    }
+
+    /// Writes `run.json`.
+    pub fn write(&self, file: &RunFile) -> io::Result<()> {
+        replace(&self.path.join("run.json"), &serde_json::to_vec_pretty(file)?)
+    }
+
+    /// Reads `run.json`.
+    pub fn read(&self) -> io::Result<RunFile> {
+        let path = self.path.join("run.json");
+        let file: RunFile = serde_json::from_slice(&std::fs::read(&path)?)?;
+        if file.schema_version > SCHEMA_VERSION {
+            return Err(io::Error::other(format!(
+                "{} was written by a newer ecomctl (schema {}, this one reads up to {SCHEMA_VERSION}): use that one",
+                path.display(),
+                file.schema_version
+            )));
+        }
+        Ok(file)
+    }
+}
+
+/// Writes `bytes` beside `path` and moves them there, so that a reader never sees half a file.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    std::fs::write(&beside, bytes)?;
+    std::fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_found_by_name_or_beginning_and_come_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let now: jiff::Timestamp = "2026-11-21T06:00:00Z".parse().unwrap();
+        let file = RunFile {
+            schema_version: SCHEMA_VERSION,
+            profile: "x".into(),
+            started_at: now.to_string(),
+            coupons: vec![(1, 10)],
+            require: vec!["CP5".into()],
+            origin_unix_ns: 0,
+            sent: BTreeMap::new(),
+            process: None,
+        };
+        for profile in ["a/../b", "a/../b", "quick"] {
+            RunFolder::create(folder.path(), profile, now).unwrap().write(&file).unwrap();
+        }
+        let names: Vec<_> = RunFolder::list(folder.path()).unwrap().iter().map(RunFolder::name).collect();
+        assert_eq!(names, ["20261121T060000Z-a----b", "20261121T060000Z-a----b-2", "20261121T060000Z-quick"]);
+        let found = RunFolder::find(folder.path(), "20261121T060000Z-q").unwrap().unwrap();
+        assert_eq!(found.read().unwrap(), file);
+        assert_eq!(RunFolder::find(folder.path(), "2026").unwrap(), None, "several begin so");
+    }
+
+    #[test]
+    fn a_newer_run_is_refused_with_a_clear_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(folder.path(), "x", jiff::Timestamp::UNIX_EPOCH).unwrap();
+        let newer = r#"{"schema_version":9,"profile":"x","started_at":"","coupons":[],"require":[],"origin_unix_ns":0,"process":null}"#;
+        std::fs::write(run.path().join("run.json"), newer).unwrap();
+        assert!(run.read().unwrap_err().to_string().contains("newer ecomctl"));
+    }
+}

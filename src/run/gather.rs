@@ -1,0 +1,153 @@
+//! From what the stages came to, to the one summary that every report is drawn from.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    folder::{RunFile, RunFolder},
+    stages::Walked,
+    state::RunState,
+    summary::{self, Lag, PartitionLag, SCHEMA_VERSION, StackEntry, Summary},
+    walk::Request,
+};
+use crate::{
+    event::ProbeSample,
+    goal::{self, Metric, Metrics, Trend},
+    load::LoadSummary,
+    verify::Overall,
+};
+
+/// What a summary is made of.
+pub struct Gathered<'a> {
+    /// What was asked for.
+    pub request: &'a Request<'a>,
+    /// The run's folder.
+    pub folder: &'a RunFolder,
+    /// What was known when it began.
+    pub file: &'a RunFile,
+    /// The whole run, in seconds.
+    pub duration_s: f64,
+    /// What the stages came to.
+    pub walked: &'a Walked,
+    /// What the recorder saw.
+    pub state: &'a RunState,
+}
+
+/// Makes the summary.
+pub fn summary(from: &Gathered<'_>) -> Summary {
+    let (profile, walked) = (&from.request.loaded.profile, from.walked);
+    let metrics = metrics(walked, from.state);
+    let verify = walked.verify.as_ref();
+    let mut warnings: Vec<String> = from.state.warnings.iter().cloned().collect();
+    if let Some(goal) = &walked.load.aborted_by {
+        warnings.push(format!("the load was ended before its time by the goal {goal}"));
+    }
+    warnings.extend(verify.iter().flat_map(|v| v.notes.clone()));
+    let mut summary = Summary {
+        schema_version: SCHEMA_VERSION,
+        run: from.folder.name(),
+        profile: from.file.profile.clone(),
+        system: profile.system.name().to_owned(),
+        started_at: from.file.started_at.clone(),
+        duration_s: from.duration_s,
+        load_s: walked.load.duration_s,
+        stack: stack(walked),
+        settings: profile.backend.clone(),
+        phases: walked.load.phases.clone(),
+        requests: requests(&walked.load),
+        outcomes: walked.load.outcomes.clone(),
+        goals: goal::evaluate(&profile.goals, &metrics),
+        metrics: metrics.iter().map(|(name, metric)| (name.clone(), to_json(metric))).collect(),
+        lag: lag(walked, from.state),
+        coupons: verify.map_or_else(Vec::new, |v| v.sets.clone()),
+        checks: verify.map_or_else(Vec::new, |v| v.checks.clone()),
+        restarts: from.state.restarts.clone(),
+        bottleneck: walked.load.bottleneck.clone(),
+        warnings,
+        // Without a verification nothing is proven.
+        verdict: verify.map_or(Overall::Unproven, |v| v.verdict),
+        exit_code: 0,
+    };
+    summary.exit_code = summary.exit((from.request.interrupted)()).code();
+    summary
+}
+
+fn to_json(metric: &Metric) -> Value {
+    serde_json::to_value(metric).unwrap_or(Value::Null)
+}
+
+/// The generator's metrics, and beside them what the servers said.
+fn metrics(walked: &Walked, state: &RunState) -> Metrics {
+    let mut metrics = walked.load.metrics();
+    let seen = &state.seen;
+    let trends = [
+        ("consumer_lag", &seen.lags),
+        ("consumer_time_lag", &seen.time_lags_ms),
+        ("redis_duration", &seen.redis_ms),
+        ("mysql_connections", &seen.mysql_connections),
+    ];
+    for (name, values) in trends.into_iter().filter(|(_, values)| !values.is_empty()) {
+        let mut trend = Trend::default();
+        for value in values {
+            trend.record(*value);
+        }
+        metrics.insert(name.to_owned(), Metric::Trend(trend));
+    }
+    if let Some(times) = walked.verify.as_ref().and_then(|v| v.end_to_end.as_ref()) {
+        let mut trend = Trend::default();
+        for step in times.iter_recorded() {
+            for _ in 0..step.count_at_value() {
+                trend.record_thousandths(step.value_iterated_to());
+            }
+        }
+        metrics.insert("end_to_end_duration".to_owned(), Metric::Trend(trend));
+    }
+    if let Some(dead) = state.probe.as_ref().and_then(|probe| probe.dead_letters) {
+        let seconds = walked.load.duration_s;
+        let rate = if seconds > 0.0 { dead as f64 / seconds } else { 0.0 };
+        metrics.insert("dead_letters".to_owned(), Metric::Counter { count: dead, rate });
+    }
+    metrics
+}
+
+fn stack(walked: &Walked) -> BTreeMap<String, StackEntry> {
+    let entry = |c: &crate::infra::stack::Component| StackEntry {
+        provider: c.provider.clone(),
+        version: c.version.clone(),
+        address: c.address.clone(),
+    };
+    walked.stack.components.iter().map(|(name, c)| (name.clone(), entry(c))).collect()
+}
+
+fn requests(load: &LoadSummary) -> Vec<summary::Request> {
+    let request = |r: &crate::load::RequestSummary| summary::Request {
+        scenario: r.scenario.clone(),
+        name: r.name.clone(),
+        sent: r.sent,
+        outcomes: r.outcomes.clone(),
+        statuses: r.statuses.clone(),
+        failures: r.failures.clone(),
+        p50_ms: r.duration.percentile(50.0),
+        p95_ms: r.duration.percentile(95.0),
+        p99_ms: r.duration.percentile(99.0),
+        max_ms: r.duration.max(),
+    };
+    load.requests.iter().map(request).collect()
+}
+
+fn lag(walked: &Walked, state: &RunState) -> Lag {
+    let drain_s = walked.drain.as_ref().filter(|drain| drain.drained).map(|drain| drain.seconds);
+    let Some(probe) = &state.probe else { return Lag { drain_s, ..Lag::default() } };
+    Lag { max: state.seen.lag_max, last: probe.lag, drain_s, per_partition: partitions(probe) }
+}
+
+fn partitions(probe: &ProbeSample) -> Vec<PartitionLag> {
+    let partition = |p: &crate::event::PartitionSample| PartitionLag {
+        partition: p.partition,
+        end: p.end,
+        committed: p.committed,
+        lag: p.committed.map(|committed| (p.end - committed).max(0)),
+    };
+    probe.partitions.iter().map(partition).collect()
+}

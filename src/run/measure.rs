@@ -1,0 +1,188 @@
+//! The measured part of a run: load with the probes beside it, drain, verdict.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result};
+use backend::names::{COUPON_GROUP, COUPON_TOPIC};
+use tokio::sync::mpsc;
+
+use super::{recorder::Emitter, walk::Walk};
+use crate::{
+    event::{Event, ProbeSample},
+    infra::stack::Stack,
+    load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary},
+    probe::{self, DrainPlan, DrainReport, Probe, ProbePlan},
+    verify::{self, CouponPlan, LiveFacts, VerifyPlan, VerifyReport},
+};
+
+/// Time between two looks of the probes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks that may wait for the recorder; more are skipped, not piled up.
+const LOOKS: usize = 4;
+
+/// Addresses of an API that runs already.
+///
+/// # Errors
+/// When the URL is no plain HTTP, or its host is not known.
+pub async fn resolve(url: &str) -> Result<(Vec<SocketAddr>, String)> {
+    let parsed: url::Url = url.parse().with_context(|| format!("--api-url {url} is no URL"))?;
+    anyhow::ensure!(parsed.scheme() == "http", "--api-url {url}: only http:// can be loaded in this version");
+    let host = parsed.host_str().with_context(|| format!("--api-url {url} has no host"))?.to_owned();
+    let port = parsed.port().unwrap_or(80);
+    let found = tokio::net::lookup_host((host.as_str(), port)).await;
+    let addresses: Vec<_> = found.with_context(|| format!("cannot look up {host}"))?.collect();
+    anyhow::ensure!(!addresses.is_empty(), "{host} has no address");
+    // One of them: the load generator spreads over API instances, not over the names of one.
+    Ok((addresses[..1].to_vec(), format!("{host}:{port}")))
+}
+
+/// Loads the API as the profile says, while the probes look at the servers.
+///
+/// # Errors
+/// When the generator cannot work: no file descriptors, no ledger. Failed requests are no error.
+pub async fn load(walk: &Walk<'_>, stack: &Stack, api: (Vec<SocketAddr>, String)) -> Result<LoadSummary> {
+    walk.emitter.stage("load").await;
+    let profile = &walk.request.loaded.profile;
+    let plan = LoadPlan {
+        targets: api.0,
+        host: api.1,
+        scenarios: profile.scenarios.clone(),
+        users: profile.seed.users,
+        threads: threads(),
+        ledger: Some(walk.folder.ledger()),
+        origin: walk.origin,
+        random_seed: walk.origin_unix_ns,
+        goals: profile.goals.clone(),
+    };
+    let (sender, receiver) = mpsc::channel(LOOKS);
+    let probe = Probe::start(probe_plan(walk, stack), sender);
+    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(walk)));
+
+    let control = LoadControl::default();
+    let (emitter, worker) = (walk.emitter.clone(), control.clone());
+    let mut loading = tokio::task::spawn_blocking(move || {
+        load::run(&plan, &worker, &mut |event| emitter.emit_blocking(translate(event)))
+    });
+    let cancel = &walk.request.cancel;
+    let summary = tokio::select! {
+        summary = &mut loading => summary,
+        () = cancel.cancelled() => {
+            control.stop();
+            loading.await
+        }
+    };
+    probe.stop().await;
+    let _ = looking.await;
+    Ok(summary.context("the load generator ended early")??)
+}
+
+/// Half of the cores, at least one: the servers and the backend need the others.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2)).min(8)
+}
+
+fn translate(event: LoadEvent) -> Event {
+    match event {
+        LoadEvent::Phase { scenario, index, target } => Event::Phase { scenario, index, target },
+        LoadEvent::Sample(sample) => Event::Load(sample),
+        LoadEvent::Aborted { goal } => {
+            Event::Warning { message: format!("ending the load: the goal {goal} is missed") }
+        }
+    }
+}
+
+fn probe_plan(walk: &Walk<'_>, stack: &Stack) -> ProbePlan {
+    ProbePlan {
+        endpoints: stack.endpoints.clone(),
+        coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
+        topic: COUPON_TOPIC.to_owned(),
+        group: COUPON_GROUP.to_owned(),
+        interval: LOOK_EVERY,
+        dead_letter_baseline: None,
+    }
+}
+
+fn coupons(walk: &Walk<'_>) -> Vec<CouponPlan> {
+    walk.coupons.iter().map(|(id, total)| CouponPlan { id: *id, total: *total }).collect()
+}
+
+fn live_facts(walk: &Walk<'_>) -> LiveFacts {
+    LiveFacts { totals: walk.coupons.iter().copied().collect(), ..LiveFacts::default() }
+}
+
+/// Hands samples on to the recorder; what a sample proves false is told at once, each check once.
+async fn forward(mut samples: mpsc::Receiver<ProbeSample>, emitter: Emitter, facts: LiveFacts) {
+    let mut told = std::collections::BTreeSet::new();
+    while let Some(sample) = samples.recv().await {
+        for check in verify::live(&sample, &facts) {
+            if told.insert(check.id.clone()) {
+                emitter.emit(check_event(&check)).await;
+            }
+        }
+        emitter.emit(Event::Probe(sample)).await;
+    }
+}
+
+fn check_event(check: &verify::CheckResult) -> Event {
+    Event::Check { id: check.id.clone(), verdict: check.verdict.name().to_owned(), evidence: check.evidence.clone() }
+}
+
+/// Waits until everything is consumed and nothing moves any more.
+pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
+    walk.emitter.stage("drain").await;
+    let plan = DrainPlan {
+        endpoints: stack.endpoints.clone(),
+        coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
+        topic: COUPON_TOPIC.to_owned(),
+        group: COUPON_GROUP.to_owned(),
+        dead_letter_baseline: None,
+        timeout: walk.request.loaded.profile.drain.timeout.0,
+    };
+    let (sender, receiver) = mpsc::channel(LOOKS);
+    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(walk)));
+    let report = probe::drain(&plan, |sample| drop(sender.try_send(sample.clone())), &walk.request.cancel).await;
+    drop(sender);
+    let _ = looking.await;
+    if !report.drained && !walk.request.cancel.is_cancelled() {
+        walk.emitter.emit(Event::Warning { message: format!("the drain timed out: {}", report.why) }).await;
+    }
+    report
+}
+
+/// Coupon → requests that were sent for it: counted when they began, apart from what came of them.
+pub fn sent(walk: &Walk<'_>, load: &LoadSummary) -> BTreeMap<u64, u64> {
+    let mut sent = BTreeMap::new();
+    for request in &load.requests {
+        let scenario = walk.request.loaded.profile.scenarios.get(&request.scenario);
+        let spec = scenario.and_then(|s| s.requests.iter().find(|spec| spec.name == request.name));
+        if let Some(coupon) = spec.and_then(|spec| spec.coupon) {
+            *sent.entry(coupon).or_default() += request.sent;
+        }
+    }
+    sent
+}
+
+/// Reads the sets and judges.
+///
+/// # Errors
+/// When the sets cannot be written. What cannot be read makes checks unknown.
+pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Result<VerifyReport> {
+    walk.emitter.stage("verify").await;
+    let plan = VerifyPlan {
+        endpoints: stack.endpoints.clone(),
+        topic: COUPON_TOPIC.to_owned(),
+        group: COUPON_GROUP.to_owned(),
+        coupons: coupons(walk),
+        ledger: Some(walk.folder.ledger()),
+        sent: sent(walk, load),
+        sets_dir: Some(walk.folder.sets()),
+        require: walk.request.loaded.profile.checks.require.clone(),
+        planted: std::collections::BTreeSet::new(),
+        origin_unix_ns: Some(walk.origin_unix_ns),
+    };
+    let report = verify::run(&plan).await.context("the sets could not be compared")?;
+    for check in &report.checks {
+        walk.emitter.emit(check_event(check)).await;
+    }
+    Ok(report)
+}

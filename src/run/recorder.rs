@@ -1,0 +1,135 @@
+//! The one task that owns a run's state: it writes events down and publishes snapshots; everybody else only reads.
+
+use std::{
+    io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    fs::File,
+    io::{AsyncWriteExt, BufWriter},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use super::state::RunState;
+use crate::event::{Event, Stamped};
+
+/// Events that may wait for the recorder. A sender waits when it is full: no event is ever dropped.
+const QUEUE: usize = 1_024;
+
+/// Sends events to the recorder; every stage has one.
+#[derive(Debug, Clone)]
+pub struct Emitter {
+    sender: mpsc::Sender<Stamped>,
+    origin: Instant,
+}
+
+impl Emitter {
+    /// Sends `event`, stamped with the time since the run began.
+    pub async fn emit(&self, event: Event) {
+        // A recorder that is gone has reported its own failure.
+        let _ = self.sender.send(self.stamp(event)).await;
+    }
+
+    /// The same from a thread that is not a task.
+    pub fn emit_blocking(&self, event: Event) {
+        let _ = self.sender.blocking_send(self.stamp(event));
+    }
+
+    /// Says that the run entered `name`.
+    pub async fn stage(&self, name: &str) {
+        self.emit(Event::Stage { name: name.to_owned() }).await;
+    }
+
+    fn stamp(&self, event: Event) -> Stamped {
+        Stamped { t_ms: self.origin.elapsed().as_millis() as u64, event }
+    }
+}
+
+/// The recorder at work.
+#[derive(Debug)]
+pub struct Recorder {
+    /// Snapshots of the state, for whoever shows it.
+    pub snapshots: watch::Receiver<Arc<RunState>>,
+    task: JoinHandle<io::Result<RunState>>,
+}
+
+impl Recorder {
+    /// Starts the recorder; it writes one line an event to `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub async fn start(path: &Path, origin: Instant) -> io::Result<(Emitter, Self)> {
+        let file = BufWriter::new(File::create(path).await?);
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (publish, snapshots) = watch::channel(Arc::new(RunState::default()));
+        let task = tokio::spawn(record(file, receiver, publish));
+        Ok((Emitter { sender, origin }, Self { snapshots, task }))
+    }
+
+    /// Waits until every [`Emitter`] is gone and all is written; gives the state as it ended.
+    ///
+    /// # Errors
+    /// When events could not be written (a full disk, say).
+    pub async fn finish(self) -> io::Result<RunState> {
+        self.task.await.map_err(io::Error::other)?
+    }
+}
+
+async fn record(
+    mut file: BufWriter<File>,
+    mut events: mpsc::Receiver<Stamped>,
+    publish: watch::Sender<Arc<RunState>>,
+) -> io::Result<RunState> {
+    let mut state = RunState::default();
+    let mut flushed = Instant::now();
+    let mut outcome = Ok(());
+    // After a failed write the events are still taken: a full disk must not stall the load.
+    while let Some(stamped) = events.recv().await {
+        if outcome.is_ok() {
+            outcome = write_line(&mut file, &stamped).await;
+        }
+        state.apply(&stamped);
+        publish.send_replace(Arc::new(state.clone()));
+        // Whoever follows the file sees a new stage at once.
+        let flush = matches!(stamped.event, Event::Stage { .. }) || flushed.elapsed() > Duration::from_secs(1);
+        if outcome.is_ok() && flush {
+            outcome = file.flush().await;
+            flushed = Instant::now();
+        }
+    }
+    outcome?;
+    file.flush().await?;
+    Ok(state)
+}
+
+async fn write_line(file: &mut BufWriter<File>, stamped: &Stamped) -> io::Result<()> {
+    let mut line = serde_json::to_vec(stamped)?;
+    line.push(b'\n');
+    file.write_all(&line).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_event_is_written_and_readable_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let (emitter, recorder) = Recorder::start(&path, Instant::now()).await.unwrap();
+        for i in 0..3_000 {
+            emitter.emit(Event::Warning { message: format!("{i}") }).await;
+        }
+        emitter.stage("load").await;
+        drop(emitter);
+        let state = recorder.finish().await.unwrap();
+        assert_eq!((state.warnings.len(), state.stage.as_str()), (super::super::state::MOST_WARNINGS, "load"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let events: Vec<Stamped> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(events.len(), 3_001);
+    }
+}

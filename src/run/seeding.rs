@@ -1,0 +1,84 @@
+//! Seeding, wired to the backend's own migrations and epochs.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use backend::{
+    endpoint::Endpoints,
+    endpoint::KafkaEndpoint,
+    epoch,
+    names::{COUPON_TOPIC, dead_letter_topic},
+};
+use mysql_async::Pool;
+use serde_json::Value;
+
+use crate::{
+    http::Http,
+    infra::stack::Stack,
+    profile::model::Profile,
+    seed::{self, SeedPlan, SeedProgress, SeedReport},
+};
+
+/// How long one request to the API may take.
+const REQUEST_WITHIN: Duration = Duration::from_secs(10);
+
+/// The backend, as the seeder needs it.
+struct Wired {
+    http: Http,
+}
+
+impl seed::Backend for Wired {
+    async fn migrate(&self, pool: &Pool) -> Result<(), String> {
+        backend::migrate::run(pool).await.map_err(|e| e.to_string())
+    }
+
+    async fn open_epoch(
+        &self,
+        pool: &Pool,
+        endpoints: &Endpoints,
+        coupon_id: u64,
+        quantity: u64,
+    ) -> Result<(), String> {
+        let total = u32::try_from(quantity).map_err(|_| format!("{quantity} coupons are more than a counter holds"))?;
+        let ends = || log_ends(endpoints.kafka.clone());
+        epoch::open(pool, &endpoints.redis, ends, coupon_id, total).await.map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    async fn post(&self, url: &str, body: &Value) -> Result<(u16, String), String> {
+        let (status, answer) = self.http.post(url, body).await.map_err(|e| e.to_string())?;
+        Ok((status.as_u16(), answer.to_string()))
+    }
+}
+
+async fn log_ends(kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochError> {
+    epoch::kafka_log_ends(&kafka, &[COUPON_TOPIC, &dead_letter_topic(COUPON_TOPIC)]).await
+}
+
+/// What `profile` wants to exist on `stack`.
+///
+/// # Errors
+/// When the profile's fixture cannot be read.
+pub fn plan(profile: &Profile, stack: &Stack, yes: bool) -> Result<SeedPlan> {
+    let mut plan = SeedPlan::new(&profile.seed)?;
+    // What ecomctl started is its own to overwrite; on others the user must say so.
+    plan.owned =
+        ["mysql", "redis"].iter().all(|name| stack.components.get(*name).is_some_and(|c| c.provider != "external"));
+    plan.yes = yes;
+    Ok(plan)
+}
+
+/// Makes exist what `plan` says: rows, and a new epoch of every coupon.
+///
+/// # Errors
+/// Also when fewer rows are found afterwards than were asked for.
+pub async fn run(plan: &SeedPlan, stack: &Stack, progress: &(dyn Fn(SeedProgress) + Sync)) -> Result<SeedReport> {
+    let backend = Wired { http: Http::new(REQUEST_WITHIN) };
+    Ok(seed::run(plan, &stack.endpoints, &backend, progress).await?)
+}
+
+/// A seed in one line.
+pub fn words(report: &SeedReport) -> String {
+    let tables: Vec<_> =
+        report.tables.iter().map(|t| format!("{} {}", crate::report::count(t.found), t.table)).collect();
+    format!("seeded in {:.1} s, counted: {}", report.seconds, tables.join(", "))
+}

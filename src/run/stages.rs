@@ -1,0 +1,149 @@
+//! The stages of a run, one after the other, and what they have started.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use backend::process::Role;
+
+use super::{
+    backend::{Backend, LaunchPlan},
+    kept, measure, seeding,
+    walk::Walk,
+};
+use crate::{
+    event::Event,
+    infra::{self, UpEvent, UpRequest, stack::Stack},
+    load::LoadSummary,
+    probe::DrainReport,
+    verify::VerifyReport,
+};
+
+/// How long a backend process may take to drain.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// What a run has started so far, and must stop.
+#[derive(Default)]
+pub struct Started {
+    servers: bool,
+    backend: Option<Backend>,
+}
+
+/// What the stages came to.
+pub struct Walked {
+    /// The stack that was used.
+    pub stack: Stack,
+    /// The load.
+    pub load: LoadSummary,
+    /// The drain; none after an interrupt.
+    pub drain: Option<DrainReport>,
+    /// The verdict; none after an interrupt.
+    pub verify: Option<VerifyReport>,
+}
+
+/// Walks through all stages.
+///
+/// # Errors
+/// When a stage cannot be done, or a signal came before there was any load.
+pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
+    let cancel = &walk.request.cancel;
+    let mut stack = up(walk, started).await?;
+    seed(walk, &stack).await?;
+    let api = match stack.api_url.clone() {
+        Some(url) => measure::resolve(&url).await?,
+        None => launch(walk, started, &mut stack).await.map(|api| (vec![api], api.to_string()))?,
+    };
+    interrupted(walk)?;
+    let load = measure::load(walk, &stack, api).await?;
+    let mut walked = Walked { stack, load, drain: None, verify: None };
+    if !cancel.is_cancelled() {
+        walked.drain = Some(measure::drain(walk, &walked.stack).await);
+    }
+    if !cancel.is_cancelled() {
+        walked.verify = Some(measure::verify(walk, &walked.stack, &walked.load).await?);
+    }
+    Ok(walked)
+}
+
+fn interrupted(walk: &Walk<'_>) -> Result<()> {
+    if walk.request.cancel.is_cancelled() {
+        bail!("interrupted");
+    }
+    Ok(())
+}
+
+async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
+    walk.emitter.stage("up").await;
+    let mut request = UpRequest::for_profile(walk.request.state.clone(), &walk.request.loaded.profile);
+    request.yes = walk.request.yes;
+    let say = |event: UpEvent| walk.show.say(&event.to_string());
+    let report = infra::up(&request, &say, walk.request.cancel.clone()).await.context("the stack did not come up")?;
+    // Servers that ran before are not ours to stop.
+    started.servers = report.components.iter().any(|c| c.provider != "external" && !c.reused);
+    Ok(report.stack)
+}
+
+async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
+    interrupted(walk)?;
+    walk.emitter.stage("seed").await;
+    let plan = seeding::plan(&walk.request.loaded.profile, stack, walk.request.yes)?;
+    let seeding = seeding::run(&plan, stack, &|_| {});
+    let report = tokio::select! {
+        report = seeding => report.context("seeding failed")?,
+        () = walk.request.cancel.cancelled() => bail!("interrupted"),
+    };
+    walk.show.say(&seeding::words(&report));
+    Ok(())
+}
+
+async fn launch(walk: &Walk<'_>, started: &mut Started, stack: &mut Stack) -> Result<std::net::SocketAddr> {
+    interrupted(walk)?;
+    walk.emitter.stage("backend").await;
+    let (state, settings) = (walk.request.state, &walk.request.loaded.profile.backend);
+    if let Some(api) = kept::reuse(state, stack, settings).await? {
+        walk.show.say(&format!("backend kept from before: API on {api}"));
+        return Ok(api);
+    }
+    let plan = LaunchPlan {
+        endpoints: stack.endpoints.clone(),
+        settings: settings.clone(),
+        roles: vec![Role::Reconciler, Role::Consumer, Role::Api],
+        last_port: stack.api.map(|api| api.port()),
+        state: state.root().to_owned(),
+        logs: walk.folder.logs(),
+        keep: walk.request.keep,
+    };
+    let backend =
+        Backend::start(&plan, &walk.emitter, &walk.request.cancel).await.context("the backend did not come up")?;
+    let api = backend.api.context("no API was launched")?;
+    walk.show.say(&format!("backend ready: API on {api}, {} consumers, reconciler", settings.consumers));
+    stack.api = Some(api);
+    state.save_stack(stack)?;
+    started.backend = Some(backend);
+    Ok(api)
+}
+
+impl Started {
+    /// Stops what was started, in reverse order; with `--keep` a run that went well leaves it.
+    ///
+    /// # Errors
+    /// When servers could not be stopped.
+    pub async fn stop(self, walk: &Walk<'_>, went_well: bool) -> Result<()> {
+        let keep = walk.request.keep && went_well;
+        if let Some(backend) = self.backend {
+            if keep {
+                kept::record(walk.request.state, &backend.running())?;
+                backend.leave();
+            } else {
+                let killed = backend.stop(STOP_WITHIN).await;
+                if !killed.is_empty() {
+                    let why = format!("{} did not drain within {} s", killed.join(", "), STOP_WITHIN.as_secs());
+                    walk.emitter.emit(Event::Warning { message: why }).await;
+                }
+            }
+        }
+        if self.servers && !keep {
+            infra::down(walk.request.state, false).await.context("the servers could not be stopped")?;
+        }
+        Ok(())
+    }
+}

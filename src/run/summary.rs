@@ -1,0 +1,144 @@
+//! What a run came to: `summary.json`, and what every report is drawn from. `docs/schema/summary.json` describes it.
+
+use std::collections::BTreeMap;
+
+use backend::settings::Settings;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    exit::Exit,
+    goal::{GoalResult, State},
+    load::PhaseSummary,
+    verify::{CheckResult, Overall, SetSizes},
+};
+
+/// Version of `summary.json`.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Name of the run's folder.
+    pub run: String,
+    /// Name of the profile.
+    pub profile: String,
+    /// System under test.
+    pub system: String,
+    /// UTC, RFC 3339.
+    pub started_at: String,
+    /// The whole run, in seconds.
+    pub duration_s: f64,
+    /// The load alone, in seconds.
+    pub load_s: f64,
+    /// Component → what it was.
+    pub stack: BTreeMap<String, StackEntry>,
+    /// The backend's settings, with every default.
+    pub settings: Settings,
+    /// Phases of the load.
+    pub phases: Vec<PhaseSummary>,
+    /// Requests by name.
+    pub requests: Vec<Request>,
+    /// Name → type and values, as k6 gives them; durations in milliseconds.
+    pub metrics: BTreeMap<String, Value>,
+    /// Outcome class → requests. Their sum is `metrics.http_reqs`.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Goals.
+    pub goals: Vec<GoalResult>,
+    /// Consumer lag.
+    pub lag: Lag,
+    /// Coupon by coupon, the sets that were compared.
+    pub coupons: Vec<SetSizes>,
+    /// Checks.
+    pub checks: Vec<CheckResult>,
+    /// Backend processes that ended unasked → how often they were started again.
+    pub restarts: BTreeMap<String, u32>,
+    /// Set when the generator was the bottleneck: why. Goals then prove nothing; the consistency verdict stands.
+    pub bottleneck: Option<String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// Did data hold?
+    pub verdict: Overall,
+    /// Exit code.
+    pub exit_code: u8,
+}
+
+/// One component of the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StackEntry {
+    /// `native` or `external`.
+    pub provider: String,
+    /// As the server gives it.
+    pub version: String,
+    /// `host:port`
+    pub address: String,
+}
+
+/// Requests of one name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Request {
+    /// Scenario.
+    pub scenario: String,
+    /// Name.
+    pub name: String,
+    /// Requests that began.
+    pub sent: u64,
+    /// Outcome class → requests; the sum is `sent`.
+    pub outcomes: BTreeMap<String, u64>,
+    /// HTTP status → answers.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Why there was no answer → requests.
+    pub failures: BTreeMap<String, u64>,
+    /// Percentiles of the duration in milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 95th.
+    pub p95_ms: Option<f64>,
+    /// 99th.
+    pub p99_ms: Option<f64>,
+    /// Longest.
+    pub max_ms: Option<f64>,
+}
+
+/// Consumer lag.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Lag {
+    /// Largest Σ lag that was seen.
+    pub max: Option<u64>,
+    /// Σ lag at the end.
+    #[serde(rename = "final")]
+    pub last: Option<u64>,
+    /// Seconds from the end of the load until everything was consumed; none when that did not happen in time.
+    pub drain_s: Option<f64>,
+    /// Partition by partition, at the end.
+    pub per_partition: Vec<PartitionLag>,
+}
+
+/// Lag of one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PartitionLag {
+    /// Number.
+    pub partition: i32,
+    /// Offset of the next record.
+    pub end: i64,
+    /// Offset that the group committed.
+    pub committed: Option<i64>,
+    /// Records between the two; unknown without a commit.
+    pub lag: Option<i64>,
+}
+
+impl Summary {
+    /// The exit code that the figures ask for; `interrupted` is what a signal asked for.
+    pub fn exit(&self, interrupted: Option<Exit>) -> Exit {
+        let verdict = match self.verdict {
+            Overall::Consistent => None,
+            Overall::Violated => Some(Exit::Violated),
+            Overall::Unproven => Some(Exit::Unproven),
+        };
+        let bottleneck = self.bottleneck.as_ref().map(|_| Exit::Unproven);
+        let missed = self.goals.iter().any(|goal| goal.state != State::Met).then_some(Exit::Missed);
+        Exit::worst([verdict, bottleneck, missed, interrupted].into_iter().flatten())
+    }
+}
