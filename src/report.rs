@@ -1,1 +1,68 @@
-//! Reports of a run, for people and for programs.
+//! Reports of a run, for people and for programs. All are drawn from [`crate::run::summary::Summary`] and nothing else,
+//! so that no two of them can differ.
+
+pub mod markdown;
+pub mod schema;
+pub mod terminal;
+
+use std::fmt::Write;
+
+/// A count with thousands set apart: `15,234`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Milliseconds, with as many places as say something.
+pub fn millis(ms: Option<f64>) -> String {
+    match ms {
+        None => "-".into(),
+        Some(ms) if ms < 10.0 => format!("{ms:.2}"),
+        Some(ms) if ms < 100.0 => format!("{ms:.1}"),
+        Some(ms) => format!("{ms:.0}"),
+    }
+}
+
+/// A share of a whole in percent; `-` of nothing.
+pub fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "-".into() } else { format!("{:.2} %", part as f64 * 100.0 / whole as f64) }
+}
+
+/// A figure that may be missing.
+pub fn figure<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".into(), |v| v.to_string())
+}
+
+/// `QUEUED 1,000 · SOLD_OUT 4,000`
+pub fn classes(outcomes: &std::collections::BTreeMap<String, u64>) -> String {
+    let mut text = String::new();
+    for (class, n) in outcomes.iter().filter(|(_, n)| **n > 0) {
+        let gap = if text.is_empty() { "" } else { " · " };
+        let _ = write!(text, "{gap}{class} {}", count(*n));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_set_apart_by_thousands() {
+        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (15_234, "15,234"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(n), text);
+        }
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_no_number() {
+        assert_eq!((percent(1, 0).as_str(), percent(1_000, 15_234).as_str()), ("-", "6.56 %"));
+    }
+}

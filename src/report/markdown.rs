@@ -1,0 +1,176 @@
+//! `report.md`.
+
+use std::fmt::Write;
+
+use super::{count, figure, millis, percent};
+use crate::{goal::State, run::summary::Summary, verify::Verdict};
+
+/// The whole report as Markdown.
+pub fn render(summary: &Summary) -> String {
+    let mut text = String::new();
+    let sent: u64 = summary.requests.iter().map(|r| r.sent).sum();
+    let _ = writeln!(text, "# {} — {}\n", summary.profile, summary.verdict.name());
+    let _ = writeln!(
+        text,
+        "Run `{}`, begun {}, {:.1} s in all, {:.1} s of load, {} requests, exit {}.\n",
+        summary.run,
+        summary.started_at,
+        summary.duration_s,
+        summary.load_s,
+        count(sent),
+        summary.exit_code
+    );
+    checks(&mut text, summary);
+    coupons(&mut text, summary);
+    goals(&mut text, summary);
+    requests(&mut text, summary, sent);
+    phases(&mut text, summary);
+    environment(&mut text, summary);
+    text
+}
+
+fn table(text: &mut String, header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+    let _ = writeln!(text, "| {} |", header.join(" | "));
+    let _ = writeln!(text, "|{}", " --- |".repeat(header.len()));
+    for row in rows {
+        let cells: Vec<_> = row.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+    text.push('\n');
+}
+
+fn checks(text: &mut String, summary: &Summary) {
+    text.push_str("## Checks\n\n");
+    table(
+        text,
+        &["check", "verdict", "evidence"],
+        summary.checks.iter().map(|check| {
+            let verdict = match check.verdict {
+                Verdict::Holds => "holds",
+                Verdict::Violated => "**violated**",
+                Verdict::Unknown => "unknown",
+            };
+            let rows = if check.rows.is_empty() { String::new() } else { format!(" — {}", check.rows.join("; ")) };
+            vec![check.id.clone(), verdict.into(), format!("{}{rows}", check.evidence)]
+        }),
+    );
+}
+
+fn coupons(text: &mut String, summary: &Summary) {
+    text.push_str("## Coupons\n\nT total, G granted in Redis, K events in Kafka, M rows in MySQL, D dead letters, A told QUEUED, U unknown, F refused.\n\n");
+    table(
+        text,
+        &["coupon", "T", "G", "K", "M", "D", "stock", "A", "U", "F"],
+        summary.coupons.iter().map(|c| {
+            let n = |value: Option<u64>| value.map_or_else(|| "-".into(), count);
+            vec![
+                c.coupon.to_string(),
+                count(c.total),
+                n(c.grants),
+                n(c.events),
+                n(c.rows),
+                n(c.dead),
+                figure(c.stock),
+                n(c.acknowledged),
+                n(c.uncertain),
+                n(c.refused),
+            ]
+        }),
+    );
+}
+
+fn goals(text: &mut String, summary: &Summary) {
+    text.push_str("## Goals\n\n");
+    if let Some(why) = &summary.bottleneck {
+        let _ = writeln!(text, "**The load generator was the bottleneck** ({why}): the goals prove nothing.\n");
+    }
+    table(
+        text,
+        &["metric", "wanted", "found", "state"],
+        summary.goals.iter().map(|goal| {
+            let state = match goal.state {
+                State::Met => "met",
+                State::Missed => "**missed**",
+                State::Unknown => "unknown (counts as missed)",
+            };
+            let actual = goal.actual.map_or_else(|| "-".into(), |v| format!("{v:.4}"));
+            vec![goal.metric.clone(), format!("`{}`", goal.expression), actual, state.into()]
+        }),
+    );
+}
+
+fn requests(text: &mut String, summary: &Summary, sent: u64) {
+    text.push_str("## Requests\n\n");
+    let rows = summary.requests.iter().flat_map(|request| {
+        let all = vec![
+            request.name.clone(),
+            "all".into(),
+            count(request.sent),
+            percent(request.sent, sent),
+            millis(request.p50_ms),
+            millis(request.p95_ms),
+            millis(request.p99_ms),
+            millis(request.max_ms),
+        ];
+        let empty = || std::iter::repeat_n(String::new(), 4);
+        let classes = request.outcomes.iter().filter(|(_, n)| **n > 0).map(move |(class, n)| {
+            [String::new(), class.clone(), count(*n), percent(*n, sent)].into_iter().chain(empty()).collect()
+        });
+        std::iter::once(all).chain(classes).collect::<Vec<_>>()
+    });
+    table(text, &["request", "outcome", "requests", "share", "p50 ms", "p95 ms", "p99 ms", "max ms"], rows);
+}
+
+fn phases(text: &mut String, summary: &Summary) {
+    text.push_str("## Phases\n\n");
+    table(
+        text,
+        &["scenario", "phase", "target", "s", "requests", "req/s", "p50 ms", "p95 ms", "p99 ms", "max ms"],
+        summary.phases.iter().map(|p| {
+            vec![
+                p.scenario.clone(),
+                (p.index + 1).to_string(),
+                p.target.to_string(),
+                format!("{:.1}", p.duration_s),
+                count(p.sent),
+                format!("{:.0}", p.rps),
+                millis(p.p50_ms),
+                millis(p.p95_ms),
+                millis(p.p99_ms),
+                millis(p.max_ms),
+            ]
+        }),
+    );
+}
+
+fn environment(text: &mut String, summary: &Summary) {
+    text.push_str("## Consumers\n\n");
+    let lag = &summary.lag;
+    let drained = lag.drain_s.map_or_else(|| "not drained in time".into(), |s| format!("drained in {s:.1} s"));
+    let _ = writeln!(text, "Lag: most {}, at the end {}, {drained}.\n", figure(lag.max), figure(lag.last));
+    table(
+        text,
+        &["partition", "end", "committed", "lag"],
+        lag.per_partition
+            .iter()
+            .map(|p| vec![p.partition.to_string(), p.end.to_string(), figure(p.committed), figure(p.lag)]),
+    );
+    for (name, n) in &summary.restarts {
+        let _ = writeln!(text, "- `{name}` ended unasked and was started again {n} times");
+    }
+    for warning in &summary.warnings {
+        let _ = writeln!(text, "- warning: {warning}");
+    }
+    text.push_str("\n## Stack\n\n");
+    table(
+        text,
+        &["component", "provider", "version", "address"],
+        summary
+            .stack
+            .iter()
+            .map(|(name, c)| vec![name.clone(), c.provider.clone(), c.version.clone(), c.address.clone()]),
+    );
+    text.push_str("## Settings of the backend\n\n```json\n");
+    text.push_str(&serde_json::to_string_pretty(&summary.settings).unwrap_or_default());
+    text.push_str("\n```\n");
+}

@@ -1,0 +1,211 @@
+//! The table in the terminal.
+
+use std::fmt::Write;
+
+use super::{classes, count, figure, millis, percent};
+use crate::{
+    exit::Exit,
+    goal::State,
+    run::summary::Summary,
+    table,
+    verify::{CheckResult, SetSizes, Verdict, VerifyReport},
+};
+
+/// The whole report as text.
+pub fn render(summary: &Summary) -> String {
+    let mut text = String::new();
+    let sent: u64 = summary.requests.iter().map(|r| r.sent).sum();
+    let _ = writeln!(
+        text,
+        "\n{} · {} · {} requests in {:.1} s of load ({:.0}/s) · run {}",
+        summary.profile,
+        summary.system,
+        count(sent),
+        summary.load_s,
+        if summary.load_s > 0.0 { sent as f64 / summary.load_s } else { 0.0 },
+        summary.run
+    );
+    text.push_str(&phases(summary));
+    text.push_str(&requests(summary, sent));
+    text.push_str(&coupons(&summary.coupons));
+    text.push_str(&goals(summary));
+    text.push_str(&checks(&summary.checks));
+    text.push_str(&closing(summary));
+    text
+}
+
+fn phases(summary: &Summary) -> String {
+    if summary.phases.is_empty() {
+        return String::new();
+    }
+    let mut table = table::new(
+        &["phase", "target", "seconds", "requests", "req/s", "p50 ms", "p95 ms", "p99 ms", "max ms"],
+        &[1, 2, 3, 4, 5, 6, 7, 8],
+    );
+    for phase in &summary.phases {
+        table.add_row(vec![
+            format!("{} {}", phase.scenario, phase.index + 1),
+            format!("{}", phase.target),
+            format!("{:.1}", phase.duration_s),
+            count(phase.sent),
+            format!("{:.0}", phase.rps),
+            millis(phase.p50_ms),
+            millis(phase.p95_ms),
+            millis(phase.p99_ms),
+            millis(phase.max_ms),
+        ]);
+    }
+    format!("\n{table}\n")
+}
+
+fn requests(summary: &Summary, sent: u64) -> String {
+    let mut table = table::new(
+        &["request", "outcome", "requests", "share", "p50 ms", "p95 ms", "p99 ms", "max ms"],
+        &[2, 3, 4, 5, 6, 7],
+    );
+    for request in &summary.requests {
+        table.add_row(vec![
+            request.name.clone(),
+            "all".into(),
+            count(request.sent),
+            percent(request.sent, sent),
+            millis(request.p50_ms),
+            millis(request.p95_ms),
+            millis(request.p99_ms),
+            millis(request.max_ms),
+        ]);
+        for (class, n) in request.outcomes.iter().filter(|(_, n)| **n > 0) {
+            table.add_row(vec![String::new(), class.clone(), count(*n), percent(*n, sent)]);
+        }
+    }
+    table.add_row(vec!["sum".into(), String::new(), count(sent), percent(sent, sent)]);
+    format!("\n{table}\n")
+}
+
+fn coupons(sets: &[SetSizes]) -> String {
+    if sets.is_empty() {
+        return String::new();
+    }
+    let header = ["coupon", "total", "granted", "events", "rows", "dead", "left", "told QUEUED", "unknown", "refused"];
+    let mut table = table::new(&header, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for c in sets {
+        let n = |value: Option<u64>| value.map_or_else(|| "-".into(), count);
+        table.add_row(vec![
+            c.coupon.to_string(),
+            count(c.total),
+            n(c.grants),
+            n(c.events),
+            n(c.rows),
+            n(c.dead),
+            figure(c.stock),
+            n(c.acknowledged),
+            n(c.uncertain),
+            n(c.refused),
+        ]);
+    }
+    format!("\n{table}\n")
+}
+
+fn goals(summary: &Summary) -> String {
+    if summary.goals.is_empty() {
+        return String::new();
+    }
+    let mut table = table::new(&["goal", "wanted", "found", "state"], &[2]);
+    for goal in &summary.goals {
+        let state = match goal.state {
+            State::Met => "met",
+            State::Missed => "MISSED",
+            State::Unknown => "UNKNOWN (counts as missed)",
+        };
+        let actual = goal.actual.map_or_else(|| "-".into(), |v| format!("{v:.4}"));
+        table.add_row(vec![goal.metric.clone(), goal.expression.clone(), trim(&actual), state.into()]);
+    }
+    format!("\n{table}\n")
+}
+
+/// `0.5000` says no more than `0.5`.
+fn trim(number: &str) -> String {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.').to_owned() } else { number.to_owned() }
+}
+
+fn checks(checks: &[CheckResult]) -> String {
+    if checks.is_empty() {
+        return String::new();
+    }
+    let mut table = table::new(&["check", "verdict", "evidence"], &[]);
+    for check in checks {
+        let verdict = match check.verdict {
+            Verdict::Holds => "holds",
+            Verdict::Violated => "VIOLATED",
+            Verdict::Unknown => "unknown",
+        };
+        table.add_row(vec![check.id.clone(), verdict.into(), check.evidence.clone()]);
+        for row in check.rows.iter().take(5) {
+            table.add_row(vec![String::new(), String::new(), format!("  {row}")]);
+        }
+    }
+    format!("\n{table}\n")
+}
+
+/// From the request's first byte to the row, which is what a person waits for in the end.
+fn end_to_end(summary: &Summary) -> String {
+    let values = summary.metrics.get("end_to_end_duration").map(|metric| &metric["values"]);
+    let ms = |name: &str| millis(values.and_then(|v| v[name].as_f64()));
+    format!("request to row: median {} ms, p95 {} ms, most {} ms", ms("med"), ms("p(95)"), ms("max"))
+}
+
+fn closing(summary: &Summary) -> String {
+    let mut text = String::new();
+    let lag = &summary.lag;
+    let _ = writeln!(
+        text,
+        "consumer lag: most {}, at the end {}, drained {}",
+        figure(lag.max),
+        figure(lag.last),
+        lag.drain_s.map_or_else(|| "NOT in time".into(), |s| format!("in {s:.1} s")),
+    );
+    let _ = writeln!(text, "{}", end_to_end(summary));
+    if !summary.restarts.is_empty() {
+        let names: Vec<_> = summary.restarts.iter().map(|(name, n)| format!("{name} × {n}")).collect();
+        let _ = writeln!(text, "started again: {}", names.join(", "));
+    }
+    if let Some(why) = &summary.bottleneck {
+        let _ = writeln!(text, "the load generator was the bottleneck ({why}): goals prove nothing");
+    }
+    for warning in &summary.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    let _ = writeln!(text, "outcomes: {}", classes(&summary.outcomes));
+    let _ = writeln!(text, "verdict: {} (exit {})", summary.verdict.name(), summary.exit_code);
+    if summary.exit_code == Exit::Missed.code() {
+        text.push_str("consistency holds; goals were missed\n");
+    }
+    text
+}
+
+/// A line a run, where several were run in turn.
+pub fn several(summaries: &[Summary]) -> String {
+    let mut table = table::new(&["run", "requests", "verdict", "goals missed", "exit"], &[1, 3, 4]);
+    for summary in summaries {
+        let sent: u64 = summary.requests.iter().map(|r| r.sent).sum();
+        let missed = summary.goals.iter().filter(|goal| goal.state != State::Met).count();
+        table.add_row(vec![
+            summary.profile.clone(),
+            count(sent),
+            summary.verdict.name().to_owned(),
+            format!("{missed} of {}", summary.goals.len()),
+            summary.exit_code.to_string(),
+        ]);
+    }
+    format!("\n{table}\n")
+}
+
+/// What `verify` found.
+pub fn verification(report: &VerifyReport) -> String {
+    let mut text = format!("{}{}", coupons(&report.sets), checks(&report.checks));
+    for line in &report.notes {
+        let _ = writeln!(text, "note: {line}");
+    }
+    let _ = writeln!(text, "verdict: {}", report.verdict.name());
+    text
+}
