@@ -1,1 +1,86 @@
-//! Commands: what was typed, and what is printed.
+//! Commands: what was typed, and what is printed. Everything else is in the library's other modules.
+
+pub mod args;
+mod common;
+mod demo;
+mod exit;
+mod profiles;
+mod progress;
+mod run;
+mod runs;
+mod seed;
+mod serve;
+mod signals;
+mod stack;
+mod topics;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use self::{
+    args::{Cli, Command},
+    common::Context,
+};
+use crate::exit::Exit;
+
+/// Parses the command line, does what it says, and gives the exit code of `docs/exit-codes.md`.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    // A backend process has a runtime, logs and signals of its own.
+    if let Command::Serve(serve) = &cli.command
+        && let Some(file) = &serve.process
+    {
+        return serve::process(file).into();
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            common::complain(&format!("cannot start the runtime: {error}"));
+            return Exit::Failed.into();
+        }
+    };
+    let exit = runtime.block_on(dispatch(cli));
+    // A blocked look-up or probe must not hold the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    exit.into()
+}
+
+async fn dispatch(cli: Cli) -> Exit {
+    let context = Context::new(cli.global);
+    let result = match cli.command {
+        Command::Up(args) => stack::up(&context, &args).await,
+        Command::Down(args) => stack::down(&context, &args).await,
+        Command::Status => stack::status(&context).await,
+        Command::Env => stack::env(&context),
+        Command::Logs(args) => stack::logs(&context, &args).await,
+        Command::Restart(args) => stack::restart(&context, &args).await,
+        Command::Stop(args) => runs::stop(&context, &args).await,
+        Command::Topics(args) => topics::run(&context, &args).await,
+        Command::Seed(args) => seed::run(&context, &args).await,
+        Command::Serve(args) => serve::run(&context, &args).await,
+        Command::Run(args) => run::run(&context, &args).await,
+        Command::Demo(args) => demo::run(&context, &args).await,
+        Command::Verify(args) => verify::run(&context, &args).await,
+        Command::Report(args) => runs::report(&context, &args),
+        Command::Runs(args) => runs::run(&context, &args),
+        Command::Doctor(args) => stack::doctor(&context, &args).await,
+        Command::Profiles(args) => profiles::run(&context, &args),
+        Command::Completions(args) => {
+            clap_complete::generate(args.shell, &mut Cli::command(), "ecomctl", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+        Command::Man => common::man().map(|()| Exit::Done),
+    };
+    result.unwrap_or_else(|error| {
+        common::complain(&format!("{error:#}"));
+        exit::of_error(&error)
+    })
+}

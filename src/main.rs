@@ -1,2 +1,7 @@
 //! The `ecomctl` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ecomctl::cli::main()
+}

@@ -1,0 +1,404 @@
+#![expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "these comments are the help that people read")]
+//! What can be typed. Flags are `Option`: whether one was set is never guessed from its value.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Brings up a MySQL + Redis + Kafka stack, loads it, and proves that nothing was lost, doubled or over-sold.
+#[derive(Debug, Parser)]
+#[command(name = "ecomctl", version, propagate_version = true, max_term_width = 100, subcommand_required = true)]
+#[command(after_help = "Begin with `ecomctl demo`. Exit codes: 0 done and consistent, 1 could not do it, 2 usage or \
+    profile, 3 consistency violated, 4 nothing proven, 99 goals missed, 130/143 interrupted.")]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Folder for data, logs and runs
+    #[arg(long, global = true, env = "ECOMCTL_STATE_DIR", value_name = "DIR", default_value = ".ecomctl")]
+    pub state_dir: PathBuf,
+    /// Print a table for people or JSON for programs
+    #[arg(long, global = true, env = "ECOMCTL_FORMAT", value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// Draw nothing and colour nothing
+    #[arg(long, global = true, env = "ECOMCTL_CI")]
+    pub ci: bool,
+    /// Agree to what deletes or overwrites data that ecomctl did not make
+    #[arg(long, global = true, env = "ECOMCTL_YES")]
+    pub yes: bool,
+    /// Log more to standard error (-v info, -vv debug)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Who runs the servers
+    #[arg(long, global = true, env = "ECOMCTL_PROVIDER", value_name = "PROVIDER")]
+    pub provider: Option<Provider>,
+    /// A MySQL that is there already: mysql://USER:PASSWORD@HOST:3306/DB[?tls=true&ca=FILE]
+    #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL", value_name = "URL", hide_env_values = true)]
+    pub mysql_url: Option<String>,
+    /// File that holds that URL
+    #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL_FILE", value_name = "FILE")]
+    pub mysql_url_file: Option<String>,
+    /// A Redis that is there already: redis[s]://[USER:PASSWORD@]HOST:6379[/DB][?ca=FILE]
+    #[arg(long, global = true, env = "ECOMCTL_REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    /// File that holds that URL
+    #[arg(long, global = true, env = "ECOMCTL_REDIS_URL_FILE", value_name = "FILE")]
+    pub redis_url_file: Option<String>,
+    /// A Kafka that is there already: HOST:9092[,HOST:9092...]
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_BROKERS", value_name = "BROKERS")]
+    pub kafka_brokers: Option<String>,
+    /// Encrypt the way to that Kafka
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_TLS")]
+    pub kafka_tls: bool,
+    /// PEM file of its certificate authority
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_CA", value_name = "FILE")]
+    pub kafka_ca: Option<String>,
+    /// SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_MECHANISM", value_name = "MECHANISM")]
+    pub kafka_mechanism: Option<String>,
+    /// SASL user
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_USERNAME", value_name = "USER")]
+    pub kafka_username: Option<String>,
+    /// File that holds the SASL password (or set ECOMCTL_KAFKA_PASSWORD)
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_PASSWORD_FILE", value_name = "FILE")]
+    pub kafka_password_file: Option<String>,
+    /// An API that runs already; no backend is started then
+    #[arg(long, global = true, env = "ECOMCTL_API_URL", value_name = "URL")]
+    pub api_url: Option<String>,
+    /// Change a key of the profile for this once, as in backend.consumers=6
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Give a ${NAME} of the profile a value, as in COUPON_ID=1
+    #[arg(short = 'e', long = "env-var", global = true, value_name = "NAME=VALUE")]
+    pub env_var: Vec<String>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// Who runs the servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Provider {
+    /// The best that this machine has
+    Auto,
+    /// Private child processes on loopback
+    Native,
+    /// Your own; nothing is started
+    External,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring up MySQL, Redis and Kafka, and make the topics
+    Up(UpArgs),
+    /// Take the stack down; data stay unless -v is given
+    Down(DownArgs),
+    /// Show components, addresses, memory, topics and lag
+    Status,
+    /// Print the addresses of the stack for other tools: eval "$(ecomctl env)"
+    Env,
+    /// Show the logs of the servers
+    Logs(LogsArgs),
+    /// Restart one server, or all
+    Restart(RestartArgs),
+    /// End a run from another shell
+    Stop(StopArgs),
+    /// List, plan, make and describe topics
+    Topics(TopicsArgs),
+    /// Fill MySQL and Redis, and count what was made
+    Seed(SeedArgs),
+    /// Run the backend until Ctrl-C
+    Serve(ServeArgs),
+    /// Run profiles: seed, load, drain, verify, report
+    Run(RunArgs),
+    /// Everything at once: up, seed, the quick coupon profile, verify, down
+    Demo(DemoArgs),
+    /// Prove that Redis, Kafka and MySQL agree with what was answered
+    Verify(VerifyArgs),
+    /// Print the report of a run
+    Report(ReportArgs),
+    /// List or remove runs
+    Runs(RunsArgs),
+    /// Look at this machine before anything is started
+    Doctor(DoctorArgs),
+    /// List profiles, or check one
+    Profiles(ProfilesArgs),
+    /// Print a completion script
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man,
+}
+
+/// `up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Profile that says how many brokers and partitions
+    #[arg(default_value = "coupon-quick")]
+    pub profile: String,
+    /// Leave what was started when another part fails
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `down`
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    /// Delete the data too
+    // The id is the global flag's, which so gives up its `-v` here: `down -v` deletes volumes everywhere else too.
+    #[arg(id = "verbose", short = 'v', long = "volumes", action = clap::ArgAction::Count)]
+    pub volumes: u8,
+}
+
+/// `logs`
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Components; none means all
+    pub components: Vec<String>,
+    /// Go on as the logs grow
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Lines of each, from the end
+    #[arg(short = 'n', long, default_value_t = 100)]
+    pub lines: usize,
+}
+
+/// `restart`
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    /// Component, or `all`
+    pub component: String,
+}
+
+/// `stop`
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// Run to end; none means the one that is under way
+    pub run: Option<String>,
+}
+
+/// `topics`
+#[derive(Debug, Args)]
+pub struct TopicsArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: TopicsAction,
+}
+
+/// What to do with topics.
+#[derive(Debug, Subcommand)]
+pub enum TopicsAction {
+    /// Topics that are there
+    List,
+    /// What the profile wants beside what is there
+    Plan {
+        /// Profile
+        #[arg(default_value = "coupon-quick")]
+        profile: String,
+    },
+    /// Make what is missing
+    Create {
+        /// Profile
+        #[arg(default_value = "coupon-quick")]
+        profile: String,
+    },
+    /// Delete and make again (asks for --yes: records are lost)
+    Recreate {
+        /// Profile
+        #[arg(default_value = "coupon-quick")]
+        profile: String,
+    },
+    /// Partitions, leaders, replicas and offsets of one topic
+    Describe {
+        /// Topic
+        topic: String,
+    },
+}
+
+/// `seed`
+#[derive(Debug, Args)]
+pub struct SeedArgs {
+    /// Profile that says what to seed
+    #[arg(default_value = "coupon-quick")]
+    pub profile: String,
+    /// Users to make, instead of the profile's
+    #[arg(long)]
+    pub users: Option<u64>,
+    /// Products to make, instead of the profile's
+    #[arg(long)]
+    pub products: Option<u64>,
+    /// Way the data go
+    #[arg(long, default_value = "sql")]
+    pub via: Via,
+}
+
+/// Way the data go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// Batches in MySQL
+    Sql,
+    /// Requests to the API (which must run: `serve`, or `run --keep`)
+    Api,
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Profile that says how the backend is tuned
+    #[arg(default_value = "coupon-quick")]
+    pub profile: String,
+    /// What to run
+    #[arg(long, default_value = "all")]
+    pub role: ServeRole,
+    /// Configuration of one process; written by `run` and `serve` themselves
+    #[arg(long, hide = true)]
+    pub process: Option<PathBuf>,
+}
+
+/// What `serve` runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServeRole {
+    /// HTTP API
+    Api,
+    /// Consumers, as many as the profile says
+    Consumer,
+    /// Reconciler
+    Reconciler,
+    /// All of them
+    All,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Profiles, run in turn
+    #[arg(required = true)]
+    pub profiles: Vec<String>,
+    /// Virtual users, instead of the profile's
+    #[arg(long)]
+    pub vus: Option<u32>,
+    /// Length of the load, instead of the profile's
+    #[arg(long, value_name = "DURATION")]
+    pub duration: Option<String>,
+    /// Iterations per second, instead of the profile's (open model)
+    #[arg(long)]
+    pub rps: Option<f64>,
+    /// Pause between profiles
+    #[arg(long, default_value = "0s", value_name = "DURATION")]
+    pub settle: String,
+    /// Leave servers and backend up
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave servers and backend up
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Profile whose coupons and checks count, where no run is named
+    pub profile: Option<String>,
+    /// Run whose ledger counts; none means the last
+    #[arg(long)]
+    pub run: Option<String>,
+    /// Judge a run from its files alone, without servers
+    #[arg(long, value_name = "RUN", conflicts_with = "run")]
+    pub history: Option<String>,
+}
+
+/// `report`
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Run; none means the last
+    pub run: Option<String>,
+}
+
+/// `runs`
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: RunsAction,
+}
+
+/// What to do with runs.
+#[derive(Debug, Subcommand)]
+pub enum RunsAction {
+    /// Runs with their verdicts, oldest first
+    List,
+    /// Remove runs (asks for --yes)
+    Rm {
+        /// Runs
+        #[arg(required = true)]
+        runs: Vec<String>,
+    },
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Check CPU, memory, disk, ports, limits and server programs
+    #[arg(long, required = true)]
+    pub preflight: bool,
+}
+
+/// `profiles`
+#[derive(Debug, Args)]
+pub struct ProfilesArgs {
+    /// What to do; none means list
+    #[command(subcommand)]
+    pub action: Option<ProfilesAction>,
+}
+
+/// What to do with profiles.
+#[derive(Debug, Subcommand)]
+pub enum ProfilesAction {
+    /// Profiles with what they are for
+    List,
+    /// Check one without starting anything
+    Check {
+        /// Profile or file
+        profile: String,
+    },
+    /// Print a commented sample with every key and its default
+    Sample,
+    /// Print the JSON schema of a profile
+    Schema,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Shell
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,170 @@
+//! What the commands share: the state folder, overrides, and where words go. Standard output carries only the result.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::args::{Cli, Format, Global, Provider};
+use crate::{
+    infra::{self, InfraError, UpRequest, stack::Stack, state::StateDir},
+    profile::{self, Loaded, Overrides, model::ProviderChoice},
+};
+
+/// The global flags and what follows from them.
+pub struct Context {
+    /// The flags.
+    pub global: Global,
+    /// Standard error is a terminal and drawing is wanted.
+    pub draw: bool,
+}
+
+impl Context {
+    /// Starts the log and finds out where words may be drawn.
+    pub fn new(global: Global) -> Self {
+        let level = match global.verbose {
+            // What librdkafka says on the way is told again, in words of ours, where it matters.
+            0 => "warn,rdkafka=off",
+            1 => "info",
+            _ => "debug",
+        };
+        let filter = tracing_subscriber::EnvFilter::try_from_env("ECOMCTL_LOG")
+            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(!global.ci && std::io::stderr().is_terminal())
+            .init();
+        let draw = !global.ci && std::io::stderr().is_terminal();
+        Self { global, draw }
+    }
+
+    /// The state folder, made if it is missing.
+    pub fn state(&self) -> anyhow::Result<StateDir> {
+        Ok(StateDir::create(&self.global.state_dir)?)
+    }
+
+    /// The state folder, if it is there.
+    pub fn existing_state(&self) -> anyhow::Result<Option<StateDir>> {
+        Ok(StateDir::open(&self.global.state_dir)?)
+    }
+
+    /// The state folder; without one there is no stack.
+    pub fn require_state(&self) -> anyhow::Result<StateDir> {
+        let state = self.global.state_dir.clone();
+        self.existing_state()?.ok_or_else(|| InfraError::NotUp { state }.into())
+    }
+
+    /// The servers: those that flags or variables name, else those that are up.
+    pub async fn stack(&self) -> anyhow::Result<Stack> {
+        let flags = &self.global;
+        let named = flags.mysql_url.is_some() || flags.mysql_url_file.is_some();
+        let all =
+            named && (flags.redis_url.is_some() || flags.redis_url_file.is_some()) && flags.kafka_brokers.is_some();
+        if !all {
+            return Ok(self.require_state()?.require_stack()?);
+        }
+        // All three are external: nothing is started, they are only looked at.
+        let loaded = self.profile("coupon-quick")?;
+        let mut request = UpRequest::for_profile(self.state()?, &loaded.profile);
+        request.topics.clear();
+        let report = infra::up(&request, &|_| {}, tokio_util::sync::CancellationToken::new()).await?;
+        Ok(report.stack)
+    }
+
+    /// Folder of the runs.
+    pub fn runs(&self) -> PathBuf {
+        self.global.state_dir.join("runs")
+    }
+
+    /// Loads a profile with the overrides of the command line.
+    pub fn profile(&self, name: &str) -> anyhow::Result<Loaded> {
+        self.profile_with(name, |_| {})
+    }
+
+    /// The same with further overrides of one command.
+    pub fn profile_with(&self, name: &str, change: impl FnOnce(&mut Overrides)) -> anyhow::Result<Loaded> {
+        let mut overrides =
+            Overrides { set: self.global.set.clone(), env: self.global.env_var.clone(), ..Overrides::default() };
+        change(&mut overrides);
+        let mut loaded = profile::load(name, &overrides)?;
+        self.external(&mut loaded);
+        for warning in &loaded.warnings {
+            note(&format!("warning: {warning}"));
+        }
+        Ok(loaded)
+    }
+
+    /// Flags and variables win over the profile.
+    fn external(&self, loaded: &mut Loaded) {
+        let flags = self.global.clone();
+        let stack = &mut loaded.profile.stack;
+        if let Some(provider) = flags.provider {
+            stack.provider = match provider {
+                Provider::Auto => ProviderChoice::Auto,
+                Provider::Native => ProviderChoice::Native,
+                Provider::External => ProviderChoice::External,
+            };
+        }
+        let external = &mut stack.external;
+        // A URL by flag must win over a file by profile, and the other way round: clear both, then set.
+        if flags.mysql_url.is_some() || flags.mysql_url_file.is_some() {
+            (external.mysql_url, external.mysql_url_file) = (flags.mysql_url, flags.mysql_url_file);
+        }
+        if flags.redis_url.is_some() || flags.redis_url_file.is_some() {
+            (external.redis_url, external.redis_url_file) = (flags.redis_url, flags.redis_url_file);
+        }
+        replace(&mut external.kafka_brokers, flags.kafka_brokers);
+        replace(&mut external.api_url, flags.api_url);
+        let kafka = &mut external.kafka;
+        kafka.tls |= flags.kafka_tls;
+        replace(&mut kafka.ca, flags.kafka_ca);
+        replace(&mut kafka.mechanism, flags.kafka_mechanism);
+        replace(&mut kafka.username, flags.kafka_username);
+        replace(&mut kafka.password_file, flags.kafka_password_file);
+        replace(&mut kafka.password, std::env::var("ECOMCTL_KAFKA_PASSWORD").ok());
+    }
+
+    /// Prints a result: `table` for people, `value` for programs.
+    pub fn print(&self, table: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        match self.global.format {
+            Format::Table => out(table),
+            Format::Json => out(&serde_json::to_string_pretty(value)?),
+        }
+    }
+}
+
+fn replace(target: &mut Option<String>, value: Option<String>) {
+    if value.is_some() {
+        *target = value;
+    }
+}
+
+/// Prints a line of the result. A closed pipe (`| head`) is no error.
+pub fn out(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{}", text.trim_end_matches('\n')) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write the result"),
+    }
+}
+
+/// Says something to the person, on standard error.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Says what went wrong, on standard error.
+pub fn complain(text: &str) {
+    note(&format!("ecomctl: {text}"));
+}
+
+/// Prints the manual page.
+pub fn man() -> anyhow::Result<()> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(<Cli as clap::CommandFactory>::command()).render(&mut page)?;
+    out(&String::from_utf8_lossy(&page))
+}

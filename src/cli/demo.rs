@@ -1,0 +1,49 @@
+//! `demo`: everything at once, on servers of its own.
+
+use anyhow::Context as _;
+
+use super::{
+    args::{DemoArgs, Provider},
+    common::{Context, note, out},
+    run,
+    signals::Signals,
+};
+use crate::{cli::args::Format, exit::Exit, report};
+
+/// The profile that the demo runs.
+const PROFILE: &str = "coupon-quick";
+
+/// Up, seed, the quick coupon profile, verify, report, down.
+pub async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Exit> {
+    let mut loaded = context.profile(PROFILE)?;
+    if context.global.provider.is_none_or(|provider| provider == Provider::Auto) {
+        loaded.profile.stack.provider = crate::profile::model::ProviderChoice::Native;
+    }
+    note("ecomctl demo: a real MySQL-family server, a real Redis and a real Kafka on this machine's loopback;");
+    note("1,000 coupons, first come, first served, and thousands of people who want one.\n");
+    let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
+    let summary = match (run::one(context, &loaded, args.keep, &signals).await, signals.exit()) {
+        (Ok(summary), _) => summary,
+        (Err(error), Some(exit)) => {
+            note(&format!("{error:#}"));
+            return Ok(exit);
+        }
+        (Err(error), None) => return Err(error),
+    };
+    let exit = summary.exit(signals.exit());
+    match context.global.format {
+        Format::Json => out(&serde_json::to_string_pretty(&summary)?)?,
+        Format::Table => {
+            out(&report::terminal::render(&summary))?;
+            let state = context.global.state_dir.display();
+            if args.keep {
+                note(&format!(
+                    "\nThe stack is still up: `ecomctl status`, `ecomctl verify`, `ecomctl down` (state in {state})"
+                ));
+            } else {
+                note(&format!("\nThe stack is down; the run's files are in {state}/runs/{}", summary.run));
+            }
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,154 @@
+//! How a run looks while it goes on: one line that changes in a terminal, a line every few seconds elsewhere.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+
+use super::common::note;
+use crate::{
+    report::{classes, count, figure, millis},
+    run::{folder::RunFolder, state::RunState, walk::Show},
+};
+
+/// Seconds between lines where nothing can be drawn.
+const PLAIN_EVERY: Duration = Duration::from_secs(5);
+const DRAWN_EVERY: Duration = Duration::from_millis(200);
+
+/// Shows a run on standard error.
+#[derive(Debug)]
+pub struct Progress {
+    draw: bool,
+    showing: Mutex<Option<(Option<ProgressBar>, JoinHandle<()>)>>,
+}
+
+impl Progress {
+    /// `draw`: standard error is a terminal.
+    pub fn new(draw: bool) -> Self {
+        Self { draw, showing: Mutex::new(None) }
+    }
+}
+
+impl Show for Progress {
+    fn begin(&self, run: &RunFolder, state: watch::Receiver<Arc<RunState>>) {
+        note(&format!("run {}", run.path().display()));
+        let bar = self.draw.then(|| {
+            let style =
+                ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+            ProgressBar::new_spinner().with_style(style)
+        });
+        let task = tokio::spawn(follow(bar.clone(), state));
+        *self.showing.lock().unwrap_or_else(PoisonError::into_inner) = Some((bar, task));
+    }
+
+    fn say(&self, text: &str) {
+        let showing = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
+        match showing.as_ref().and_then(|(bar, _)| bar.as_ref()) {
+            Some(bar) => bar.println(text),
+            None => note(text),
+        }
+    }
+
+    fn end(&self) {
+        if let Some((bar, task)) = self.showing.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+            if let Some(bar) = bar {
+                bar.finish_and_clear();
+            }
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+async fn follow(bar: Option<ProgressBar>, mut state: watch::Receiver<Arc<RunState>>) {
+    let every = if bar.is_some() { DRAWN_EVERY } else { PLAIN_EVERY };
+    let mut tick = tokio::time::interval_at(Instant::now() + every, every);
+    let mut shown = String::new();
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            changed = state.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                // A new stage is worth a line at once; figures wait for the tick.
+                if state.borrow_and_update().stage == shown {
+                    continue;
+                }
+            }
+        }
+        let now = state.borrow().clone();
+        shown.clone_from(&now.stage);
+        match &bar {
+            Some(bar) => {
+                bar.set_message(line(&now));
+                bar.tick();
+            }
+            None if !now.stage.is_empty() => note(&line(&now)),
+            None => {}
+        }
+    }
+}
+
+/// `00:12 load · 500 VU · 2,310/s · p95 12.1 ms · QUEUED 1,000 · SOLD_OUT 8,000 · rows 990 · left 0 · lag 10`
+pub fn line(state: &RunState) -> String {
+    let seconds = state.t_ms / 1_000;
+    let mut text = format!("{:02}:{:02} {}", seconds / 60, seconds % 60, state.stage);
+    if let Some(load) = &state.load {
+        let rate = count(load.rps.round() as u64);
+        let _ = write!(text, " · {} VU · {rate}/s · p95 {} ms", load.vus, millis(load.p95_ms));
+        let _ = write!(text, " · {}", classes(&load.outcomes));
+    }
+    if let Some(probe) = &state.probe {
+        let rows: Option<u64> = probe.coupons.values().map(|c| c.rows).sum();
+        let left: Option<i64> = probe.coupons.values().map(|c| c.stock).sum();
+        let _ = write!(text, " · rows {} · left {} · lag {}", figure(rows), figure(left), figure(probe.lag));
+        for component in probe.errors.keys() {
+            let _ = write!(text, " · {component} NOT READABLE");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::event::{CouponSample, LoadSample, ProbeSample};
+
+    #[test]
+    fn the_line_shows_client_servers_and_what_cannot_be_read() {
+        let coupon = CouponSample { rows: Some(990), stock: Some(0), ..CouponSample::default() };
+        let state = RunState {
+            t_ms: 72_500,
+            stage: "load".into(),
+            load: Some(LoadSample {
+                vus: 500,
+                rps: 2_310.4,
+                p95_ms: Some(12.1),
+                outcomes: BTreeMap::from([("QUEUED".into(), 1_000), ("ERROR".into(), 0)]),
+                ..LoadSample::default()
+            }),
+            probe: Some(ProbeSample {
+                coupons: BTreeMap::from([(1, coupon)]),
+                errors: BTreeMap::from([("kafka".into(), "gone".into())]),
+                ..ProbeSample::default()
+            }),
+            ..RunState::default()
+        };
+        assert_eq!(
+            line(&state),
+            "01:12 load · 500 VU · 2,310/s · p95 12.1 ms · QUEUED 1,000 · rows 990 · left 0 · lag - · kafka NOT READABLE"
+        );
+    }
+}

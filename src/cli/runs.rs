@@ -1,0 +1,145 @@
+//! `runs`, `report`, `stop`: runs that are over, and the one that is under way.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::json;
+
+use super::{
+    args::{Format, ReportArgs, RunsAction, RunsArgs, StopArgs},
+    common::{Context, note, out},
+    exit::UsageError,
+};
+use crate::{
+    exit::Exit,
+    infra::process,
+    report,
+    run::{
+        folder::{RunFile, RunFolder},
+        summary::{self, Summary},
+    },
+    table,
+};
+
+/// How long a run may take to come to its end after `stop`.
+const STOP_WITHIN: Duration = Duration::from_secs(120);
+
+/// `runs list|rm`
+pub fn run(context: &Context, args: &RunsArgs) -> anyhow::Result<Exit> {
+    match &args.action {
+        RunsAction::List => list(context),
+        RunsAction::Rm { runs } => remove(context, runs),
+    }
+}
+
+fn list(context: &Context) -> anyhow::Result<Exit> {
+    let mut rows = Vec::new();
+    let mut table = table::new(&["run", "profile", "state", "verdict", "exit"], &[4]);
+    for run in RunFolder::list(&context.runs())? {
+        let file = run.read()?;
+        let summary = read_summary(&run).ok();
+        let state = match (&summary, under_way(&file)) {
+            (_, true) => "under way",
+            (Some(_), false) => "ended",
+            (None, false) => "broken off",
+        };
+        let verdict = summary.as_ref().map(|s| s.verdict.name());
+        let exit = summary.as_ref().map(|s| s.exit_code);
+        table.add_row(vec![
+            run.name(),
+            file.profile.clone(),
+            state.to_owned(),
+            verdict.unwrap_or("-").to_owned(),
+            report::figure(exit),
+        ]);
+        rows.push(json!({"run": run.name(), "profile": file.profile, "started_at": file.started_at, "state": state, "verdict": verdict, "exit_code": exit}));
+    }
+    context.print(&table.to_string(), &rows)?;
+    Ok(Exit::Done)
+}
+
+fn remove(context: &Context, names: &[String]) -> anyhow::Result<Exit> {
+    let runs = names.iter().map(|name| find(context, Some(name))).collect::<anyhow::Result<Vec<_>>>()?;
+    for run in &runs {
+        if under_way(&run.read()?) {
+            bail!("{} is under way: `ecomctl stop {}` first", run.name(), run.name());
+        }
+    }
+    if !context.global.yes {
+        let list: Vec<_> = runs.iter().map(RunFolder::name).collect();
+        return Err(UsageError(format!("this deletes {}: say --yes", list.join(", "))).into());
+    }
+    for run in runs {
+        std::fs::remove_dir_all(run.path()).with_context(|| format!("cannot delete {}", run.path().display()))?;
+        note(&format!("deleted {}", run.name()));
+    }
+    Ok(Exit::Done)
+}
+
+/// `report [RUN]`
+pub fn report(context: &Context, args: &ReportArgs) -> anyhow::Result<Exit> {
+    let run = find(context, args.run.as_deref())?;
+    let summary = read_summary(&run)?;
+    match context.global.format {
+        Format::Json => out(&serde_json::to_string_pretty(&summary)?)?,
+        Format::Table => out(&report::terminal::render(&summary))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// `stop [RUN]`
+pub async fn stop(context: &Context, args: &StopArgs) -> anyhow::Result<Exit> {
+    let run = if let Some(name) = &args.run {
+        find(context, Some(name))?
+    } else {
+        let all = RunFolder::list(&context.runs())?;
+        let active = all.into_iter().rev().find(|run| run.read().is_ok_and(|file| under_way(&file)));
+        active.context("no run is under way")?
+    };
+    let Some(target) = run.read()?.process.filter(|p| process::is_alive(*p)) else {
+        bail!("{} is not under way", run.name());
+    };
+    kill(Pid::from_raw(target.pid), Signal::SIGTERM).with_context(|| format!("cannot signal pid {}", target.pid))?;
+    note(&format!("asked {} to stop", run.name()));
+    let since = Instant::now();
+    while process::is_alive(target) {
+        if since.elapsed() > STOP_WITHIN {
+            bail!("{} (pid {}) is still there after {} s", run.name(), target.pid, STOP_WITHIN.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    note(&format!("{} has stopped", run.name()));
+    Ok(Exit::Done)
+}
+
+fn under_way(file: &RunFile) -> bool {
+    file.process.is_some_and(process::is_alive)
+}
+
+/// The run called `name`, or the last one.
+pub fn find(context: &Context, name: Option<&str>) -> anyhow::Result<RunFolder> {
+    let runs = context.runs();
+    match name {
+        Some(name) => RunFolder::find(&runs, name)?.ok_or_else(|| {
+            UsageError(format!("no run, or more than one, is called {name}: see `ecomctl runs list`")).into()
+        }),
+        None => RunFolder::list(&runs)?
+            .pop()
+            .with_context(|| format!("there is no run in {}: `ecomctl run PROFILE` makes one", runs.display())),
+    }
+}
+
+fn read_summary(run: &RunFolder) -> anyhow::Result<Summary> {
+    let path = run.summary();
+    let bytes = std::fs::read(&path).with_context(|| format!("{} has no summary: it was broken off", run.name()))?;
+    let version: serde_json::Value =
+        serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))?;
+    if version["schema_version"].as_u64().is_some_and(|v| v > u64::from(summary::SCHEMA_VERSION)) {
+        bail!("{} was written by a newer ecomctl: use that one", path.display());
+    }
+    serde_json::from_value(version).with_context(|| format!("{} is damaged", path.display()))
+}

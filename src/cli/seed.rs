@@ -1,0 +1,82 @@
+//! `seed`: what exists before the load, counted.
+
+use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError};
+
+use anyhow::Context as _;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::{
+    args::{SeedArgs, Via},
+    common::{Context, note},
+    exit::UsageError,
+};
+use crate::{
+    exit::Exit,
+    report::count,
+    run::seeding,
+    seed::{self, SeedProgress, SeedReport},
+    table,
+};
+
+/// `seed [PROFILE]`
+pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
+    let loaded = context.profile(&args.profile)?;
+    let stack = context.require_state()?.require_stack()?;
+    let mut plan = seeding::plan(&loaded.profile, &stack, context.global.yes)?;
+    if args.via == Via::Api {
+        let api = stack.api_url.clone().or_else(|| stack.api.map(|api| format!("http://{api}")));
+        let api = api.ok_or_else(|| UsageError("--via api needs an API: `ecomctl serve` in another shell".into()))?;
+        plan.via = seed::Via::Api(api);
+        (plan.users, plan.products) = (seed::API_ROWS, seed::API_ROWS);
+    }
+    plan.users = args.users.unwrap_or(plan.users);
+    plan.products = args.products.unwrap_or(plan.products);
+    let bars = Bars::new(context.draw);
+    let report = seeding::run(&plan, &stack, &|progress| bars.show(progress)).await.context("seeding failed");
+    bars.finish();
+    let report = report?;
+    context.print(&render(&report), &report)?;
+    note(&seeding::words(&report));
+    Ok(Exit::Done)
+}
+
+fn render(report: &SeedReport) -> String {
+    let mut table = table::new(&["table", "asked", "counted", "written", "removed"], &[1, 2, 3, 4]);
+    for t in &report.tables {
+        table.add_row([t.table.to_owned(), count(t.asked), count(t.found), count(t.inserted), count(t.removed)]);
+    }
+    let mut coupons = table::new(&["coupon", "quantity", "epoch"], &[0, 1]);
+    for c in &report.coupons {
+        coupons.add_row([c.id.to_string(), count(c.quantity), c.epoch.clone()]);
+    }
+    format!("{table}\n{coupons}")
+}
+
+/// A bar a table.
+struct Bars {
+    draw: Option<MultiProgress>,
+    bars: Mutex<BTreeMap<&'static str, ProgressBar>>,
+}
+
+impl Bars {
+    fn new(draw: bool) -> Self {
+        Self { draw: draw.then(MultiProgress::new), bars: Mutex::default() }
+    }
+
+    fn show(&self, progress: SeedProgress) {
+        let Some(multi) = &self.draw else { return };
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = bars.entry(progress.table).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{msg:10} {wide_bar} {human_pos}/{human_len}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            multi.add(ProgressBar::new(progress.total).with_style(style).with_message(progress.table))
+        });
+        bar.set_position(progress.done);
+    }
+
+    fn finish(&self) {
+        for bar in self.bars.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            bar.finish();
+        }
+    }
+}

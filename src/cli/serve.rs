@@ -1,0 +1,119 @@
+//! `serve`: the backend in the foreground; and, with `--process`, one process of it.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::Context as _;
+use backend::process::{ProcessConfig, Role};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    args::{ServeArgs, ServeRole},
+    common::{Context, complain, note},
+    exit::UsageError,
+    signals::Signals,
+};
+use crate::{
+    exit::Exit,
+    run::{
+        backend::{Backend, LaunchPlan},
+        kept,
+        recorder::Recorder,
+    },
+};
+
+/// How long a process may take to drain.
+const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// One process of the backend, to its end.
+pub fn process(file: &Path) -> Exit {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("ECOMCTL_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rdkafka=warn")),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    match start(file) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            Exit::Failed
+        }
+    }
+}
+
+fn start(file: &Path) -> anyhow::Result<()> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let config: ProcessConfig =
+        serde_json::from_slice(&bytes).with_context(|| format!("{} is no configuration", file.display()))?;
+    crate::infra::preflight::raise_open_files();
+    let runtime = backend::runtime(&config).context("cannot start the runtime")?;
+    let result = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        tokio::spawn(on_signal(stop.clone()));
+        backend::run(config, stop).await
+    });
+    // The thread that waits on standard input must not hold the end.
+    runtime.shutdown_background();
+    Ok(result?)
+}
+
+/// Asks for a drain on SIGTERM or SIGINT.
+async fn on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.cancel();
+}
+
+/// `serve [PROFILE] [--role …]`
+pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
+    let loaded = context.profile(&args.profile)?;
+    let state = context.state()?;
+    let stack = state.require_stack()?;
+    if stack.components.keys().any(|name| kept::is_backend(name)) {
+        return Err(UsageError("a backend is up already: see `ecomctl status`, or `ecomctl down`".into()).into());
+    }
+    let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
+    let logs = state.root().join("logs");
+    let events = logs.join("serve-events.jsonl");
+    let (emitter, recorder) = Recorder::start(&events, Instant::now()).await.context("cannot write events")?;
+    let roles = match args.role {
+        ServeRole::Api => vec![Role::Api],
+        ServeRole::Consumer => vec![Role::Consumer],
+        ServeRole::Reconciler => vec![Role::Reconciler],
+        ServeRole::All => vec![Role::Reconciler, Role::Consumer, Role::Api],
+    };
+    let plan = LaunchPlan {
+        endpoints: stack.endpoints.clone(),
+        settings: loaded.profile.backend.clone(),
+        roles,
+        last_port: stack.api.map(|api| api.port()),
+        state: state.root().to_owned(),
+        logs,
+        keep: false,
+    };
+    let backend = Backend::start(&plan, &emitter, &signals.stop).await?;
+    kept::record(&state, &backend.running())?;
+    for process in backend.running() {
+        note(&format!("{} ready on http://{} (log {})", process.name, process.address, process.log.display()));
+    }
+    note("Ctrl-C drains and stops");
+    signals.stop.cancelled().await;
+    let killed = backend.stop(STOP_WITHIN).await;
+    kept::forget(&state)?;
+    drop(emitter);
+    recorder.finish().await.context("events could not be written")?;
+    if !killed.is_empty() {
+        anyhow::bail!("{} did not drain within {} s and was killed", killed.join(", "), STOP_WITHIN.as_secs());
+    }
+    // To end it by signal is how `serve` ends well.
+    Ok(Exit::Done)
+}

@@ -1,0 +1,224 @@
+//! `up`, `down`, `status`, `env`, `logs`, `restart`, `doctor`: the servers.
+
+use std::fmt::Write as _;
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    args::{DoctorArgs, DownArgs, LogsArgs, RestartArgs, UpArgs},
+    common::{Context, note, out},
+    signals::Signals,
+};
+use crate::{
+    cli::args::Format,
+    exit::Exit,
+    infra::{self, Status, UpEvent, UpReport, UpRequest, env::Env, logs, preflight},
+    report::figure,
+    table,
+};
+
+/// `up [PROFILE]`
+pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<Exit> {
+    let loaded = context.profile(&args.profile)?;
+    let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
+    let mut request = UpRequest::for_profile(context.state()?, &loaded.profile);
+    request.yes = context.global.yes;
+    request.keep_failed = args.keep;
+    let result = infra::up(&request, &|event| note(&event.to_string()), signals.stop.clone()).await;
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => match signals.exit() {
+            Some(exit) => {
+                note(&format!("{error}"));
+                return Ok(exit);
+            }
+            None => return Err(error.into()),
+        },
+    };
+    context.print(
+        &up_table(&report),
+        &json!({
+            "components": report.components, "topics": report.topics, "took_ms": report.took_ms
+        }),
+    )?;
+    Ok(Exit::Done)
+}
+
+fn up_table(report: &UpReport) -> String {
+    let mut table = table::new(&["component", "provider", "version", "address", "ready after"], &[4]);
+    for c in &report.components {
+        let took = if c.reused { "was up".into() } else { format!("{} ms", c.took_ms) };
+        table.add_row([&c.name, &c.provider, &c.version, &c.address, &took]);
+    }
+    format!("{table}\nup in {:.1} s", report.took_ms as f64 / 1_000.0)
+}
+
+/// `down [-v]`
+pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
+    let Some(state) = context.existing_state()? else {
+        note(&format!("{} does not exist: nothing to take down", context.global.state_dir.display()));
+        return Ok(Exit::Done);
+    };
+    let report = infra::down(&state, args.volumes > 0).await?;
+    let mut text = String::new();
+    for s in &report.stopped {
+        let how = if s.killed { "killed: it did not end by itself" } else { "stopped" };
+        let _ = writeln!(text, "{} (pid {}): {how}", s.name, s.pid);
+    }
+    for name in &report.left_alone {
+        let _ = writeln!(text, "{name}: left alone, ecomctl did not start it");
+    }
+    let _ = match (&report.data, report.deleted) {
+        (Some(data), true) => writeln!(text, "data deleted: {}", data.display()),
+        (Some(data), false) => writeln!(text, "data kept: {} (`ecomctl down -v` deletes it)", data.display()),
+        (None, _) => writeln!(text, "no data"),
+    };
+    let stopped: Vec<_> =
+        report.stopped.iter().map(|s| json!({"name": s.name, "pid": s.pid, "killed": s.killed})).collect();
+    context.print(
+        &text,
+        &json!({
+            "stopped": stopped, "left_alone": report.left_alone, "data": report.data, "deleted": report.deleted
+        }),
+    )?;
+    Ok(Exit::Done)
+}
+
+/// `status`
+pub async fn status(context: &Context) -> anyhow::Result<Exit> {
+    let status = infra::status(&context.require_state()?).await?;
+    context.print(&status_text(&status), &status)?;
+    Ok(if status.is_healthy() { Exit::Done } else { Exit::Failed })
+}
+
+fn status_text(status: &Status) -> String {
+    let header = ["component", "provider", "state", "health", "version", "address", "pid", "cpu %", "MiB", "restarts"];
+    let mut components = table::new(&header, &[6, 7, 8, 9]);
+    for c in &status.components {
+        components.add_row(vec![
+            c.name.clone(),
+            c.provider.clone(),
+            c.state.clone(),
+            c.health.clone(),
+            c.version.clone(),
+            c.address.clone(),
+            figure(c.pid),
+            figure(c.cpu.map(|cpu| format!("{cpu:.1}"))),
+            figure(c.mem.map(|bytes| bytes >> 20)),
+            c.restarts.to_string(),
+        ]);
+    }
+    let mut topics = table::new(&["topic", "partitions", "replication"], &[1, 2]);
+    for t in &status.topics {
+        topics.add_row([t.name.clone(), figure(t.partitions), figure(t.replication)]);
+    }
+    let mut lag = table::new(&["topic", "partition", "committed", "end", "lag"], &[1, 2, 3, 4]);
+    for row in &status.lag {
+        lag.add_row(vec![
+            row.topic.clone(),
+            row.partition.to_string(),
+            figure(row.committed),
+            row.end.to_string(),
+            row.lag.map_or_else(|| "unknown: nothing committed".into(), |lag| lag.to_string()),
+        ]);
+    }
+    let mut text = format!("{components}\n{topics}\n{lag}\n");
+    if let Some(redis) = &status.redis {
+        let _ = writeln!(
+            text,
+            "redis: {} KiB used, {}, {} clients, {}/s, stock {:?}",
+            redis.used_memory >> 10,
+            redis.maxmemory_policy,
+            redis.clients,
+            redis.ops_per_second,
+            redis.stock
+        );
+    }
+    if let Some(mysql) = &status.mysql {
+        let _ = writeln!(
+            text,
+            "mysql: {} of {} connections, {} running, {} slow queries",
+            mysql.threads_connected, mysql.max_connections, mysql.threads_running, mysql.slow_queries
+        );
+    }
+    text
+}
+
+/// `env`
+pub fn env(context: &Context) -> anyhow::Result<Exit> {
+    let stack = context.require_state()?.require_stack()?;
+    let api = stack.api_url.clone().or_else(|| stack.api.map(|api| format!("http://{api}")));
+    let mut all = vec![
+        ("MYSQL_URL", stack.endpoints.mysql.url()),
+        ("REDIS_URL", stack.endpoints.redis.url()),
+        ("KAFKA_BROKERS", stack.endpoints.kafka.brokers.clone()),
+    ];
+    all.extend(api.map(|api| ("ECOM_API_URL", api)));
+    match context.global.format {
+        Format::Json => {
+            let map: serde_json::Map<_, _> = all.into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
+            out(&serde_json::to_string_pretty(&map)?)?;
+        }
+        Format::Table => {
+            for (name, value) in all {
+                out(&format!("export {name}='{}'", value.replace('\'', r"'\''")))?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// `logs [COMPONENT…]`
+pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<Exit> {
+    let state = context.require_state()?;
+    let mut files = std::collections::BTreeMap::new();
+    if args.components.is_empty() {
+        files = logs::files(&state, None)?;
+    }
+    for name in &args.components {
+        files.extend(logs::files(&state, Some(name))?);
+    }
+    for (name, path) in &files {
+        let lines = logs::tail(path, args.lines).with_context(|| format!("cannot read {}", path.display()))?;
+        for line in lines {
+            out(&format!("{name} | {line}"))?;
+        }
+    }
+    if args.follow {
+        let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
+        let follow = files.iter().map(|(name, path)| {
+            let stop = signals.stop.clone();
+            async move { logs::follow(path, &stop, |line| drop(out(&format!("{name} | {line}")))).await }
+        });
+        futures_util::future::try_join_all(follow).await.context("cannot follow the logs")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// `restart COMPONENT|all`
+pub async fn restart(context: &Context, args: &RestartArgs) -> anyhow::Result<Exit> {
+    let state = context.require_state()?;
+    let say = |event: UpEvent| note(&event.to_string());
+    let report = infra::restart(&state, &args.component, Env::from_process(), &say, CancellationToken::new()).await?;
+    context.print(&up_table(&report), &report.components)?;
+    Ok(Exit::Done)
+}
+
+/// `doctor --preflight`
+pub async fn doctor(context: &Context, _: &DoctorArgs) -> anyhow::Result<Exit> {
+    let checks = preflight::preflight(&Env::from_process(), &context.global.state_dir, &[]).await;
+    let mut table = table::new(&["check", "state", "found", "what to do"], &[]);
+    for check in &checks {
+        let level = match check.level {
+            preflight::Level::Ok => "ok",
+            preflight::Level::Warning => "WARNING",
+            preflight::Level::Error => "ERROR",
+        };
+        table.add_row([check.name.as_str(), level, &check.found, check.remedy.as_deref().unwrap_or("")]);
+    }
+    context.print(&table.to_string(), &json!({"checks": checks}))?;
+    let failed = checks.iter().any(|check| check.level == preflight::Level::Error);
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
