@@ -1,0 +1,419 @@
+//! The load generator against servers that count what they get.
+
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, clippy::print_stdout)]
+
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use ecomctl::{
+    goal,
+    load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary, ledger},
+    profile::model::{Goal, Scenario},
+};
+use serde_json::{Value, json};
+
+use crate::load_server::{raw, read_request, shop, write_pieces};
+
+fn plan(target: SocketAddr, scenario: Value) -> LoadPlan {
+    LoadPlan {
+        targets: vec![target],
+        host: "shop".into(),
+        scenarios: BTreeMap::from([("event".to_owned(), serde_json::from_value::<Scenario>(scenario).unwrap())]),
+        users: 100,
+        threads: 2,
+        ledger: None,
+        origin: Instant::now(),
+        random_seed: 1,
+        goals: BTreeMap::new(),
+    }
+}
+
+fn issue() -> Value {
+    json!({
+        "name": "issue", "method": "POST", "path": "/api/coupons/1/issue", "coupon": 1, "body": {"userId": "${user.id}"},
+        "outcomes": {"200": "QUEUED", "409": "DUPLICATE", "410": "SOLD_OUT"}
+    })
+}
+
+fn get(path: &str) -> Value {
+    json!({"name": path.trim_start_matches('/'), "path": path})
+}
+
+/// A load of one request by a fixed number of virtual users.
+fn constant(vus: u32, duration: &str, request: Value) -> Value {
+    json!({"executor": "constant-vus", "vus": vus, "duration": duration, "requests": [request]})
+}
+
+fn run(plan: &LoadPlan) -> (LoadSummary, Vec<LoadEvent>) {
+    let mut events = Vec::new();
+    let summary = load::run(plan, &LoadControl::default(), &mut |event| events.push(event)).unwrap();
+    assert_adds_up(&summary);
+    (summary, events)
+}
+
+/// Requests sent = Σ outcomes = Σ requests = Σ phases; statuses and failures make up the outcomes.
+fn assert_adds_up(summary: &LoadSummary) {
+    let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
+    assert_eq!(sum(&summary.outcomes), summary.sent);
+    assert_eq!(summary.requests.iter().map(|r| r.sent).sum::<u64>(), summary.sent);
+    assert_eq!(summary.phases.iter().map(|p| p.sent).sum::<u64>(), summary.sent);
+    for request in &summary.requests {
+        assert_eq!(sum(&request.outcomes), request.sent);
+        assert_eq!(request.statuses.values().sum::<u64>() + sum(&request.failures), request.sent);
+        let timed =
+            request.sent - request.failures.iter().filter(|(k, _)| *k != "time-out").map(|(_, v)| v).sum::<u64>();
+        assert_eq!(request.duration.count(), timed);
+        assert_eq!(request.waiting.count(), timed);
+    }
+    for phase in &summary.phases {
+        assert_eq!(sum(&phase.outcomes), phase.sent);
+    }
+}
+
+fn entries(folder: &Path) -> Vec<ledger::Entry> {
+    let mut entries = Vec::new();
+    ledger::read(folder, |entry| entries.push(entry)).unwrap();
+    entries
+}
+
+#[test]
+fn every_request_is_seen_by_the_server_and_stands_in_the_ledger() {
+    let (target, seen) = shop(30);
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = plan(target, constant(40, "1500ms", issue()));
+    plan.ledger = Some(folder.path().join("ledger"));
+    plan.users = 50;
+    let (summary, events) = run(&plan);
+
+    assert_eq!(summary.sent, seen.all());
+    assert_eq!(summary.iterations, summary.sent);
+    // 40 virtual users are the users 1 to 40; 30 of them get one, and each asks again.
+    assert_eq!(summary.outcomes["QUEUED"], 30);
+    assert_eq!(summary.outcomes["SOLD_OUT"], 10);
+    assert_eq!(summary.outcomes["DUPLICATE"], summary.sent - 40);
+    assert!(seen.users.lock().unwrap().keys().copied().eq(1..=40));
+
+    let entries = entries(&folder.path().join("ledger"));
+    assert_eq!(entries.len() as u64, summary.sent);
+    let mut counts = BTreeMap::new();
+    for entry in &entries {
+        *counts.entry(entry.outcome.name().to_owned()).or_insert(0_u64) += 1;
+        assert!(entry.start_ns < entry.end_ns && (1..=40).contains(&entry.user) && entry.coupon == 1);
+    }
+    assert_eq!(counts, summary.outcomes);
+    assert_eq!(summary.ledger[&1], summary.outcomes);
+    for user in 1..=40 {
+        let mut own: Vec<_> = entries.iter().filter(|entry| entry.user == user).collect();
+        own.sort_by_key(|entry| entry.start_ns);
+        assert!(own.windows(2).all(|pair| pair[0].end_ns <= pair[1].start_ns), "user {user} asks one at a time");
+    }
+
+    assert!(
+        matches!(&events[0], LoadEvent::Phase { scenario, index: 0, target } if scenario == "event" && *target > 39.0)
+    );
+    let samples: Vec<_> =
+        events.iter().filter_map(|e| if let LoadEvent::Sample(s) = e { Some(s) } else { None }).collect();
+    assert!(samples.len() >= 2);
+    assert_eq!(samples[0].vus, 40);
+    assert!(samples[0].p50_ms.is_some());
+    assert_eq!(samples.last().unwrap().sent, summary.sent);
+    assert_eq!(samples.last().unwrap().outcomes, summary.outcomes);
+    assert!(summary.data_received > summary.sent * 50 && summary.data_sent > summary.sent * 50);
+}
+
+#[test]
+fn metrics_and_goals_are_over_all_or_by_tag() {
+    let (target, _) = shop(10);
+    let mut scenario = constant(20, "500ms", issue());
+    scenario["requests"] = json!([issue(), get("/noop"), get("/broken")]);
+    let mut plan = plan(target, scenario);
+    let goals = [
+        ("http_req_duration{name:issue,outcome:QUEUED}", "p(99)<5000"),
+        ("http_reqs{status:503}", "count>0"),
+        ("http_req_failed{name:issue}", "rate==0"),
+        ("http_req_failed{phase:0}", "rate<0.1"),
+        ("http_req_duration{expected_response:true}", "max>0"),
+        ("http_req_duration{name:nobody}", "p(99)<1"),
+        ("dropped_iterations", "count==0"),
+    ];
+    for (metric, expression) in goals {
+        goal::check(metric, expression).unwrap();
+        plan.goals.insert(metric.into(), vec![Goal::Expression(expression.into())]);
+    }
+    let (summary, _) = run(&plan);
+    let metrics = summary.metrics();
+    let count = |name: &str| metrics[name].aggregate(goal::Aggregation::Count).unwrap();
+    assert_eq!(count("http_reqs") as u64, summary.sent);
+    assert_eq!(count("http_reqs{name:issue}") as u64, summary.requests[0].sent);
+    assert_eq!(count("http_reqs{status:503}") as u64, summary.requests[2].sent);
+    let states: BTreeMap<_, _> =
+        goal::evaluate(&plan.goals, &metrics).into_iter().map(|r| (r.metric, r.state)).collect();
+    for (metric, _) in goals {
+        let expected = match metric {
+            "http_req_failed{phase:0}" => goal::State::Missed,
+            "http_req_duration{name:nobody}" => goal::State::Unknown,
+            _ => goal::State::Met,
+        };
+        assert_eq!(states[metric], expected, "{metric}");
+    }
+    let json = serde_json::to_value(&metrics).unwrap();
+    assert_eq!(json["http_req_failed"]["type"], "rate");
+    assert_eq!(json["vus_max"]["values"]["value"], 20);
+    assert!(json["http_req_duration"]["values"]["p(95)"].is_number());
+    assert!(serde_json::to_value(&summary).unwrap()["requests"][0]["duration"]["p(99)"].is_number());
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_unknown() {
+    let (target, seen) = shop(0);
+    let mut scenario = constant(10, "400ms", get("/slow"));
+    scenario["timeout"] = json!("100ms");
+    let (summary, _) = run(&plan(target, scenario));
+    assert_eq!(summary.outcomes, BTreeMap::from([("UNKNOWN".to_owned(), summary.sent)]));
+    assert_eq!(summary.requests[0].failures["time-out"], summary.sent);
+    // The time-out counts from the beginning, connecting included; the duration from the first byte written.
+    assert!(summary.requests[0].duration.max().unwrap() >= 80.0);
+    assert!(summary.sent >= 20, "{}", summary.sent);
+    let begun = Instant::now();
+    while seen.all() < summary.sent && begun.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(summary.sent, seen.all());
+}
+
+#[test]
+fn a_connection_closed_without_an_answer_is_unknown_and_not_sent_again() {
+    let requests = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&requests);
+    let target = raw(move |mut connection| {
+        if read_request(&mut connection) {
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let (summary, _) = run(&plan(target, constant(5, "1s", get("/"))));
+    assert_eq!(summary.outcomes, BTreeMap::from([("UNKNOWN".to_owned(), summary.sent)]));
+    assert_eq!(summary.requests[0].failures["reset"], summary.sent);
+    assert_eq!(requests.load(Ordering::SeqCst), summary.sent);
+    assert!((5..=25).contains(&summary.sent), "it backs off: {}", summary.sent);
+}
+
+#[test]
+fn a_kept_connection_that_is_closed_is_made_anew() {
+    let (target, seen) = shop(0);
+    let (summary, _) = run(&plan(target, constant(5, "300ms", get("/closes"))));
+    assert_eq!(summary.outcomes, BTreeMap::from([("OK".to_owned(), summary.sent)]));
+    assert_eq!(summary.sent, seen.all());
+    assert!(summary.requests[0].connecting.min().unwrap() > 0.0);
+
+    // It closes without saying so while the virtual user pauses: nothing is lost, because nothing was under way.
+    let silent = raw(|mut connection| {
+        if read_request(&mut connection) {
+            write_pieces(&mut connection, &["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]);
+        }
+    });
+    let mut scenario = constant(5, "500ms", get("/"));
+    scenario["think"] = json!("50ms");
+    let (summary, _) = run(&plan(silent, scenario));
+    assert_eq!(summary.outcomes, BTreeMap::from([("OK".to_owned(), summary.sent)]));
+    assert!(summary.sent >= 20);
+}
+
+#[test]
+fn a_refused_connection_is_a_request_of_unknown_outcome() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (summary, _) = run(&plan(nobody, constant(5, "1s", get("/"))));
+    assert_eq!(summary.requests[0].failures, BTreeMap::from([("refused".to_owned(), summary.sent)]));
+    assert!((5..=25).contains(&summary.sent), "it backs off: {}", summary.sent);
+    assert_eq!(summary.requests[0].duration.count(), 0);
+}
+
+#[test]
+fn answers_in_pieces_and_garbage() {
+    let pieces = raw(|mut connection| {
+        let parts =
+            ["HTTP/1.1 100 Con", "tinue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Enc", "oding: chunked\r\n\r", "\n5\r\nab"];
+        while read_request(&mut connection) && write_pieces(&mut connection, &parts) {
+            write_pieces(&mut connection, &["cde\r", "\n0\r\n\r\n"]);
+        }
+    });
+    let (summary, _) = run(&plan(pieces, constant(4, "500ms", get("/"))));
+    assert_eq!(summary.outcomes, BTreeMap::from([("OK".to_owned(), summary.sent)]));
+    assert!(summary.requests[0].receiving.min().unwrap() >= 15.0);
+
+    let garbage = raw(|mut connection| {
+        if read_request(&mut connection) {
+            write_pieces(&mut connection, &["220 smtp.example ESMTP\r\n"]);
+        }
+    });
+    let (summary, _) = run(&plan(garbage, constant(2, "300ms", get("/"))));
+    assert_eq!(summary.requests[0].failures, BTreeMap::from([("not HTTP".to_owned(), summary.sent)]));
+}
+
+#[test]
+fn an_open_model_drops_what_finds_nobody_free_and_counts_from_the_intended_start() {
+    let (target, seen) = shop(0);
+    let scenario = |max_vus: u32| json!({"executor": "constant-arrival-rate", "rate": 200.0, "duration": "1s", "maxVUs": max_vus, "requests": [get("/slow")]});
+    let (summary, _) = run(&plan(target, scenario(10)));
+    assert_eq!(summary.iterations + summary.dropped, 200);
+    assert!(summary.dropped >= 140, "{}", summary.dropped);
+    assert_eq!(summary.sent, seen.all());
+
+    let (summary, _) = run(&plan(target, scenario(100)));
+    assert_eq!((summary.iterations, summary.dropped), (200, 0));
+    assert!(summary.requests[0].duration.min().unwrap() >= 200.0);
+    assert_eq!(summary.lateness.as_ref().unwrap().count(), 200);
+}
+
+#[test]
+fn a_ramp_starts_and_ends_virtual_users_and_once_is_once() {
+    let (target, seen) = shop(1_000);
+    let mut once = issue();
+    once["once"] = json!(true);
+    let scenario = json!({
+        "executor": "ramping-vus", "think": "20ms",
+        "stages": [{"duration": "500ms", "target": 60}, {"duration": "300ms", "target": 60}, {"duration": "500ms", "target": 0}],
+        "requests": [once, get("/noop")]
+    });
+    let (summary, events) = run(&plan(target, scenario));
+    assert_eq!(summary.outcomes["QUEUED"], 60);
+    assert_eq!(seen.issues.load(Ordering::SeqCst), 60);
+    assert_eq!(summary.sent, seen.all());
+    assert_eq!(summary.phases.len(), 3);
+    assert_eq!(summary.vus_max, 60);
+    assert!(summary.phases.iter().all(|phase| phase.sent > 0));
+    assert_eq!(events.iter().filter(|e| matches!(e, LoadEvent::Phase { .. })).count(), 3);
+    assert!(summary.duration_s < 2.0, "{}", summary.duration_s);
+
+    // Nothing but `once`: each virtual user has one shot, and none of them spins.
+    let mut once = issue();
+    once["once"] = json!(true);
+    let (target, seen) = shop(5);
+    let (summary, _) = run(&plan(target, constant(12, "300ms", once)));
+    assert_eq!((summary.sent, seen.all(), summary.iterations), (12, 12, 12));
+}
+
+#[test]
+fn sequential_users_come_in_turn_over_all_threads() {
+    let (target, seen) = shop(1_000);
+    let scenario = json!({
+        "executor": "constant-arrival-rate", "rate": 200.0, "duration": "1s", "maxVUs": 50, "user": "sequential",
+        "requests": [issue()]
+    });
+    let (summary, _) = run(&plan(target, scenario));
+    assert_eq!(summary.dropped, 0);
+    let users = seen.users.lock().unwrap();
+    assert!(users.keys().copied().eq(1..=100) && users.values().all(|times| *times == 2), "{users:?}");
+}
+
+#[test]
+fn scenarios_run_side_by_side_and_more_threads_than_virtual_users_do_no_harm() {
+    let (target, seen) = shop(3);
+    let mut plan = plan(target, constant(3, "400ms", issue()));
+    let rate = json!({
+        "executor": "constant-arrival-rate", "rate": 150.0, "duration": "400ms", "maxVUs": 2, "requests": [get("/noop")]
+    });
+    plan.scenarios.insert("reads".into(), serde_json::from_value(rate).unwrap());
+    plan.threads = 8;
+    let (summary, events) = run(&plan);
+    assert_eq!(summary.sent, seen.all());
+    assert_eq!(summary.outcomes["QUEUED"], 3);
+    let reads = &summary.requests[1];
+    assert_eq!(reads.scenario, "reads");
+    assert_eq!(reads.sent + summary.dropped, 60);
+    assert_eq!(events.iter().filter(|e| matches!(e, LoadEvent::Phase { .. })).count(), 2);
+}
+
+#[test]
+fn it_stops_when_it_is_told_to() {
+    let (target, seen) = shop(0);
+    let control = LoadControl::default();
+    let stopper = control.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        stopper.stop();
+    });
+    let begun = Instant::now();
+    let mut scenario = constant(20, "60s", get("/slow"));
+    scenario["requests"] = json!([get("/slow"), get("/noop")]);
+    scenario["think"] = json!("30ms");
+    let summary = load::run(&plan(target, scenario), &control, &mut |_| {}).unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
+    assert_adds_up(&summary);
+    assert_eq!(summary.sent, seen.all());
+    assert!(summary.stopped && !summary.outcomes.contains_key("UNKNOWN"), "those under way are finished");
+}
+
+#[test]
+fn a_goal_may_end_the_load() {
+    let (target, _) = shop(0);
+    let mut plan = plan(target, constant(4, "60s", get("/slow")));
+    let goal = Goal::Full { threshold: "p(95)<100".into(), abort_on_fail: true, delay: None };
+    plan.goals.insert("http_req_duration".into(), vec![goal]);
+    let (summary, events) = run(&plan);
+    assert_eq!(summary.aborted_by.as_deref(), Some("http_req_duration: p(95)<100"));
+    assert!(summary.duration_s < 5.0);
+    assert!(events.iter().any(|event| matches!(event, LoadEvent::Aborted { .. })));
+}
+
+#[test]
+fn a_plan_that_cannot_run_says_why() {
+    let target = "127.0.0.1:1".parse().unwrap();
+    let error = |plan: &LoadPlan| load::run(plan, &LoadControl::default(), &mut |_| {}).unwrap_err().to_string();
+    let mut wrong = issue();
+    wrong["outcomes"]["200"] = json!("GRANTED");
+    assert_eq!(
+        error(&plan(target, constant(1, "1s", wrong))),
+        "scenario `event`, request `issue`: outcome `GRANTED` is not allowed beside `coupon`; \
+         use QUEUED, SOLD_OUT, DUPLICATE, ERROR or UNKNOWN"
+    );
+    assert!(error(&plan(target, constant(0, "1s", issue()))).contains("no virtual users"));
+    assert!(error(&plan(target, constant(1, "1s", get("/${x}")))).contains("`${x}` is unknown"));
+    let huge = error(&plan(target, constant(4_000_000_000, "1s", get("/"))));
+    assert!(huge.contains("open files"), "{huge}");
+}
+
+/// Runs the load of the test below in a process of its own, whose memory is that of the generator alone.
+#[test]
+#[ignore = "started by five_thousand_virtual_users_fit_into_60_mb"]
+fn five_thousand_virtual_users() {
+    let target = std::env::var("LOAD_TARGET").unwrap().parse().unwrap();
+    let mut scenario = constant(5_000, "4s", issue());
+    scenario["think"] = json!("500ms");
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = plan(target, scenario);
+    plan.users = 5_000;
+    plan.ledger = Some(folder.path().to_owned());
+    let (summary, _) = run(&plan);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim().to_owned();
+    println!("\nsent={} unknown={} peak={peak}", summary.sent, summary.outcomes.get("UNKNOWN").unwrap_or(&0));
+}
+
+#[test]
+fn five_thousand_virtual_users_fit_into_60_mb() {
+    let (target, seen) = shop(1_000);
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["load::five_thousand_virtual_users", "--exact", "--ignored", "--nocapture"])
+        .env("LOAD_TARGET", target.to_string())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let field = |name: &str| {
+        let value = text.split(name).nth(1).unwrap().split_whitespace().next().unwrap();
+        value.parse::<u64>().unwrap()
+    };
+    println!("{}", text.lines().find(|line| line.starts_with("sent=")).unwrap());
+    assert_eq!(seen.users.lock().unwrap().len(), 5_000);
+    // What was answered was seen; of what is unknown the server may have seen some.
+    assert!((field("sent=") - field("unknown=")..=field("sent=")).contains(&seen.all()), "{text}");
+    assert!(field("peak=") < 60 << 10, "{text}");
+}

@@ -1,0 +1,23 @@
+//! End-to-end tests against real servers. One binary, so that the stack they share comes up once.
+
+// Helpers of tests may panic as tests do; clippy.toml knows functions marked #[test] only.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod backend_api;
+mod backend_consumer;
+mod backend_gate;
+mod backend_reconciler;
+mod backend_world;
+mod commands;
+mod event;
+mod infra;
+mod load;
+mod load_server;
+mod probe;
+mod promise;
+mod schemas;
+mod seed;
+mod stage;
+mod support;
+mod verify;
+mod violations;
