@@ -1,0 +1,44 @@
+# `make demo` shows what ecomctl does; `make test` proves that it does. Both install only what is missing.
+CARGO ?= cargo
+# Tests and the demo find the programs of this checkout, never installed ones.
+RELEASE := target/release/ecomctl
+
+.PHONY: help demo test test-all deps kafka build release lint audit bench docs fuzz clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: deps kafka release ## One coupon event on real servers, from nothing to a verdict
+	@$(RELEASE) demo
+
+test: deps kafka ## Format, lints, unit, property, snapshot and end-to-end tests, with one closing count
+	@scripts/test.sh
+
+test-all: deps kafka ## The same and what takes longer
+	@ECOMCTL_TEST_ALL=1 scripts/test.sh
+
+deps: ## Install what is missing: compiler, server programs that start nothing, a JVM, Maven
+	@scripts/deps.sh
+
+kafka: ## Put Kafka's jars into the cache
+	@scripts/kafka.sh
+
+build: ## Build for development
+	$(CARGO) build --workspace
+
+release: ## Build for use
+	$(CARGO) build --release --bin ecomctl
+
+lint: ## Format and lints, warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+audit: ## Licences, duplicates and sources of all crates
+	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny check licenses bans sources
+
+bench: deps kafka release ## The coupon path beside its own no-op route, and the generator beside wrk
+	@scripts/bench.sh
+
+clean: ## Remove what was built
+	$(CARGO) clean

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Runs every test and prints one closing count. Real servers are started by the tests themselves, on free loopback ports.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed_steps=0
+
+step() { # step NAME COMMAND…
+  local name=$1 start=$SECONDS
+  shift
+  echo "== $name: $*"
+  # The tests' own words stay in order with cargo's.
+  if "$@" 2>&1 | tee -a "$log"; then
+    echo "== $name: $((SECONDS - start)) s"
+  else
+    echo "== $name FAILED after $((SECONDS - start)) s"
+    failed_steps=$((failed_steps + 1))
+  fi
+}
+
+export CARGO_TERM_COLOR=never RUSTFLAGS="${RUSTFLAGS:-}"
+# A snapshot that is missing or stale is a failure, never written.
+export INSTA_UPDATE=no
+# Servers, not settings of this shell, decide what the tests see.
+unset ECOMCTL_STATE_DIR ECOMCTL_MYSQL_URL ECOMCTL_REDIS_URL ECOMCTL_KAFKA_BROKERS ECOMCTL_API_URL MYSQL_URL REDIS_URL KAFKA_BROKERS
+
+step format cargo fmt --all --check
+step lints cargo clippy --workspace --all-targets --quiet -- -D warnings
+step build cargo build --workspace --all-targets --quiet
+step unit cargo test --workspace --lib --bins --quiet
+# Two cores: stacks that come up side by side would measure each other.
+step end-to-end cargo test --package ecomctl --test '*' -- --test-threads=1
+if [ -n "${ECOMCTL_TEST_ALL:-}" ]; then
+  step long cargo test --package ecomctl --test '*' -- --test-threads=1 --ignored
+fi
+
+read -r passed failed skipped < <(awk '
+  /^test result:/ { for (i = 1; i <= NF; i++) { if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1); if ($i == "ignored;") s += $(i-1) } }
+  END { print p + 0, f + 0, s + 0 }' "$log")
+if [ "$failed_steps" -gt 0 ] && [ "$failed" -eq 0 ]; then
+  failed=$failed_steps
+fi
+if [ "$passed" -eq 0 ]; then
+  failed=$((failed + 1))
+  echo "no test ran"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$failed_steps" -eq 0 ]
