@@ -22,7 +22,6 @@ pub use schema::schema;
 use serde::Serialize;
 pub use source::Source;
 
-
 use model::Profile;
 use tree::{Entry, Node, Value};
 

@@ -9,11 +9,11 @@ mod stack;
 
 use std::collections::BTreeMap;
 
+use super::fixture::Fixture;
 use super::{
     model::Profile,
     problem::{Place, Problem},
 };
-use super::fixture::Fixture;
 
 pub use goals::{KNOWN_CHECKS, goal_rule};
 pub(crate) use scenarios::MOST_VUS;
