@@ -26,8 +26,10 @@ need gcc gcc
 need g++ g++
 need make make
 need pkg-config pkg-config
-[ -n "$(find /usr/include /usr/local/include -path '*openssl/ssl.h' -print -quit 2>/dev/null)" ] || missing+=(libssl-dev)
-[ -n "$(find /usr/include /usr/local/include -maxdepth 1 -name zlib.h -print -quit 2>/dev/null)" ] || missing+=(zlib1g-dev)
+# has HEADER: the compiler finds it. (A file of that name somewhere may belong to another program.)
+has() { echo "#include <$1>" | cc -E -x c - >/dev/null 2>&1; }
+has openssl/ssl.h || missing+=(libssl-dev)
+has zlib.h || missing+=(zlib1g-dev)
 need_one mariadb-server-core mysqld mariadbd
 # MariaDB's data folder is made by a script that needs a tool of the client package; MySQL's server makes its own.
 server=$(PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v mysqld || true)
