@@ -15,7 +15,7 @@ use std::{
 use rdkafka::{
     ClientContext, Message, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
-    error::{KafkaError, KafkaResult},
+    error::KafkaError,
     message::BorrowedMessage,
 };
 use tokio::runtime::Handle;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Record,
     dead_letter::DeadLetters,
-    offsets::{Answer, COMMIT_WITHIN, Offsets},
+    offsets::{COMMIT_WITHIN, Offsets},
     write::Writer,
 };
 use crate::{endpoint::KafkaEndpoint, health::Health, settings, sync, telemetry::Metrics};
@@ -65,8 +65,6 @@ struct News {
     joined: AtomicBool,
     /// While set, new partitions are paused at once.
     stalled: AtomicBool,
-    /// What became of the last commit.
-    committed: Answer,
 }
 
 struct Context(Arc<News>);
@@ -104,10 +102,6 @@ impl ConsumerContext for Context {
             tracing::debug!(%error, "new partitions not paused");
         }
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        self.0.committed.put(result, offsets);
-    }
 }
 
 fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
@@ -143,7 +137,7 @@ pub struct Parts {
 
 /// One member of the group.
 pub struct Member {
-    consumer: BaseConsumer<Context>,
+    consumer: Arc<BaseConsumer<Context>>,
     news: Arc<News>,
     parts: Parts,
     handle: Handle,
@@ -180,12 +174,19 @@ impl Member {
         };
         let consumer: BaseConsumer<Context> = config.create_with_context(Context(news.clone())).map_err(failed)?;
         consumer.subscribe(&[&parts.topic]).map_err(failed)?;
-        let offsets = Offsets::new(&parts.topic);
-        Ok(Self { consumer, news, parts, handle, stop, carry: Vec::new(), offsets })
+        let offsets = Offsets::new(&parts.topic, handle.clone());
+        Ok(Self { consumer: Arc::new(consumer), news, parts, handle, stop, carry: Vec::new(), offsets })
     }
 
     /// Consumes until it is told to stop; then finishes the batch, commits and leaves the group. Blocks.
     pub fn run(mut self) -> Result<(), GroupError> {
+        let done = self.consume();
+        // No commit may still hold the client when it goes: its end is what leaves the group.
+        self.offsets.finish(&self.consumer);
+        done
+    }
+
+    fn consume(&mut self) -> Result<(), GroupError> {
         let mut joined = false;
         self.parts.health.set("group", Err("not a member of the group yet".into()));
         self.parts.health.set("progress", Ok(()));
@@ -196,12 +197,11 @@ impl Member {
                 self.parts.health.set("group", Ok(()));
             }
             self.process(&mut batch);
-            self.offsets.go_on(&self.consumer, &self.news.committed);
+            self.offsets.go_on(&self.consumer);
             if let Some((_, reason)) = self.consumer.client().fatal_error() {
                 return Err(GroupError::Fatal { brokers: self.parts.kafka.brokers.clone(), reason });
             }
         }
-        self.offsets.finish(&self.consumer);
         Ok(())
     }
 
@@ -331,7 +331,7 @@ impl Member {
             if let Some(record) = self.poll(until.saturating_duration_since(Instant::now()), batch) {
                 self.carry.push(record);
             }
-            self.offsets.go_on(&self.consumer, &self.news.committed);
+            self.offsets.go_on(&self.consumer);
         }
         !batch.records.is_empty()
     }
