@@ -155,9 +155,7 @@ pub struct Producer {
 impl Default for Producer {
     fn default() -> Self {
         Self {
-            // Large enough that `linger` decides: at twenty thousand grants a second 16 KiB are full before its end,
-            // and each batch more costs the broker a request.
-            batch_size: 65_536,
+            batch_size: 16_384,
             linger: HumanDuration::from_millis(10),
             buffer_memory: 32 * 1024 * 1024,
             queue: 10_000,

@@ -72,6 +72,10 @@ fn two_runs_in_a_row_are_both_right() {
     for _ in 0..2 {
         let (code, summary) = stack.json(&["run", &profile]);
         assert_all_given_once(code, &summary);
+        // Offsets follow the rows at once. (A commit that the client never reported back once took a minute, and
+        // nothing but time told of it.)
+        let drained = summary["lag"]["drain_s"].as_f64().unwrap();
+        assert!(drained < 3.0, "drained after {drained} s");
     }
 }
 
