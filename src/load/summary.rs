@@ -103,7 +103,7 @@ pub struct PhaseSummary {
     pub index: usize,
     /// When it began, in seconds since the load began.
     pub started_s: f64,
-    /// How long it took; the last one until the last answer.
+    /// How long it took.
     pub duration_s: f64,
     /// Virtual users, or iterations per second.
     pub target: f64,
@@ -213,8 +213,7 @@ fn phases(figures: &Figures) -> Vec<PhaseSummary> {
     for (scenario, measure) in figures.plan.scenarios.iter().zip(&figures.measures.scenarios) {
         let phases = scenario.schedule.phases();
         for (index, (phase, measure)) in phases.iter().zip(&measure.phases).enumerate() {
-            let last = index + 1 == phases.len();
-            let Some((started_s, duration_s)) = span(*phase, last, figures.seconds) else { continue };
+            let Some((started_s, duration_s)) = span(*phase, figures.seconds) else { continue };
             let outcomes = figures.plan.by_name(&measure.outcomes);
             summaries.push(phase_summary(
                 &scenario.name,
@@ -229,10 +228,11 @@ fn phases(figures: &Figures) -> Vec<PhaseSummary> {
     summaries
 }
 
-/// When a phase began and how long it took, in a load that may have ended early.
-fn span(phase: Phase, last: bool, seconds: f64) -> Option<(f64, f64)> {
+/// When a phase began and how long it took, in a load that may have ended early. Requests count by their beginning, so
+/// answers that came after a phase do not lengthen it: another scenario may go on much longer.
+fn span(phase: Phase, seconds: f64) -> Option<(f64, f64)> {
     let started = phase.start as f64 / SECOND as f64;
-    let end = if last { seconds } else { (phase.start + phase.duration) as f64 / SECOND as f64 };
+    let end = (phase.start + phase.duration) as f64 / SECOND as f64;
     (started <= seconds).then(|| (started, (end.min(seconds) - started).max(0.0)))
 }
 
@@ -355,9 +355,9 @@ mod tests {
     fn phases_of_a_load_that_ended_early_are_cut() {
         let phase =
             |start: u64, duration: u64| Phase { start: start * SECOND, duration: duration * SECOND, target: 1.0 };
-        assert_eq!(span(phase(0, 10), false, 25.0), Some((0.0, 10.0)));
-        assert_eq!(span(phase(10, 10), true, 25.0), Some((10.0, 15.0)));
-        assert_eq!(span(phase(10, 10), false, 12.0), Some((10.0, 2.0)));
-        assert_eq!(span(phase(10, 10), true, 9.0), None);
+        assert_eq!(span(phase(0, 10), 25.0), Some((0.0, 10.0)));
+        assert_eq!(span(phase(10, 10), 25.0), Some((10.0, 10.0)));
+        assert_eq!(span(phase(10, 10), 12.0), Some((10.0, 2.0)));
+        assert_eq!(span(phase(10, 10), 9.0), None);
     }
 }
