@@ -1,7 +1,8 @@
 //! The backend's processes: children of this one, by role; watched, started again with back-off, and drained.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use self::child::Child;
 use super::recorder::Emitter;
 use crate::{
     http::Http,
-    infra::{logs, stack::ProcessRef},
+    infra::{logs, ports, stack::ProcessRef},
 };
 
 mod child;
@@ -126,10 +127,11 @@ impl Backend {
         }
         let mut children = Vec::new();
         let mut api = None;
+        let mut taken = BTreeSet::new();
         for (name, role) in processes(&plan.roles, plan.settings.consumers) {
             let listen = match role {
-                Role::Api => api_address(plan)?,
-                Role::Consumer | Role::Reconciler => free_address().map_err(spawn_error(&name))?,
+                Role::Api => api_address(plan, &mut taken)?,
+                Role::Consumer | Role::Reconciler => free_address(&mut taken).map_err(spawn_error(&name))?,
             };
             if role == Role::Api {
                 api = Some(listen);
@@ -205,23 +207,26 @@ fn processes(roles: &[Role], consumers: u16) -> Vec<(String, Role)> {
     all
 }
 
-fn api_address(plan: &LaunchPlan) -> Result<SocketAddr, LaunchError> {
+fn api_address(plan: &LaunchPlan, taken: &mut BTreeSet<u16>) -> Result<SocketAddr, LaunchError> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let free = |port| TcpListener::bind(address(port)).is_ok();
+    let free = ports::is_free;
     match (plan.settings.port, plan.last_port) {
         (0, Some(port)) if free(port) => Ok(address(port)),
-        (0, _) => free_address().map_err(|source| LaunchError::Spawn { name: "api-1".into(), source }),
+        (0, _) => free_address(taken).map_err(|source| LaunchError::Spawn { name: "api-1".into(), source }),
         (port, _) if free(port) => Ok(address(port)),
         (port, _) => Err(LaunchError::PortTaken { port, owner: owner(port) }),
     }
 }
 
 fn owner(port: u16) -> String {
-    crate::infra::ports::owner(port).map_or_else(String::new, |owner| format!(" by {owner}"))
+    ports::owner(port).map_or_else(String::new, |owner| format!(" by {owner}"))
 }
 
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// A port that no client of the load can be given: a process that is started again must find it free.
+fn free_address(taken: &mut BTreeSet<u16>) -> std::io::Result<SocketAddr> {
+    let port = ports::free(taken)?;
+    taken.insert(port);
+    Ok((Ipv4Addr::LOCALHOST, port).into())
 }
 
 /// The last `lines` lines of `path`.
