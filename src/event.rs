@@ -1,5 +1,7 @@
 //! Events of a run: one line each in `events.jsonl`, and the only thing from which progress and reports are drawn.
 
+pub mod watch;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,28 @@ pub enum Event {
     Load(LoadSample),
     /// What the servers said in the last second.
     Probe(ProbeSample),
+    /// The consumer group, seen by its watcher.
+    Kafka(watch::KafkaSample),
+    /// Redis, seen by its watcher.
+    Redis(watch::RedisSample),
+    /// MySQL, seen by its watcher.
+    Mysql(watch::MysqlSample),
+    /// Processes and containers, seen by their watcher.
+    Stack(watch::StackSample),
+    /// A watcher cannot read its source. Told once when it begins; the next sample ends it.
+    Unreachable {
+        /// `kafka`, `redis`, `mysql`, `stack`.
+        source: String,
+        /// Why.
+        why: String,
+    },
+    /// Somebody did something to the run by hand.
+    Act {
+        /// What, as in `vus 200`, `add consumer`, `restart redis`.
+        what: String,
+        /// What came of it; empty when it was only asked for.
+        result: String,
+    },
     /// A backend process started, ended or was started again.
     Process {
         /// `api-1`, `consumer-2` …

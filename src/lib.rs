@@ -6,6 +6,7 @@
 //! events on one bounded channel, one recorder writes them down. [`cli`] parses and prints, and does nothing else.
 
 pub mod cli;
+pub mod compose;
 pub mod event;
 pub mod exit;
 pub mod goal;

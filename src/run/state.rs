@@ -74,7 +74,6 @@ impl RunState {
     pub fn apply(&mut self, stamped: &Stamped) {
         self.t_ms = self.t_ms.max(stamped.t_ms);
         match &stamped.event {
-            Event::RunStarted { .. } | Event::Finished { .. } => {}
             Event::Stage { name } => self.stage.clone_from(name),
             Event::Phase { scenario, index, target } => {
                 self.phases.insert(scenario.clone(), (*index, *target));
@@ -84,6 +83,14 @@ impl RunState {
                 self.seen.add(sample);
                 self.probe = Some(sample.clone());
             }
+            Event::RunStarted { .. }
+            | Event::Finished { .. }
+            | Event::Kafka(_)
+            | Event::Redis(_)
+            | Event::Mysql(_)
+            | Event::Stack(_)
+            | Event::Unreachable { .. }
+            | Event::Act { .. } => {}
             Event::Process { name, state, .. } => {
                 if state == "restarted" {
                     *self.restarts.entry(name.clone()).or_default() += 1;
