@@ -1,6 +1,6 @@
 //! Profiles: what a run does, in YAML.
 //!
-//! Text → variables replaced (`vars`) → tree with line numbers (`tree`) → `--set` (`overrides`) → shape checked
+//! Text → variables replaced (`vars`) → tree with line numbers (`yaml::tree`) → `--set` (`overrides`) → shape checked
 //! against the schema (`shape`) → typed [`model::Profile`] → rules ([`validate`]). All problems of a file are
 //! reported at once, each with its place.
 
@@ -11,8 +11,6 @@ mod problem;
 mod schema;
 mod shape;
 mod source;
-mod suggest;
-mod tree;
 pub mod validate;
 mod vars;
 
@@ -22,8 +20,11 @@ pub use schema::schema;
 use serde::Serialize;
 pub use source::Source;
 
+use crate::yaml::{
+    suggest,
+    tree::{Entry, Node, Value},
+};
 use model::Profile;
-use tree::{Entry, Node, Value};
 
 /// A profile that is ready to run.
 #[derive(Debug, Clone)]
@@ -88,7 +89,7 @@ pub fn read(source_name: &str, text: &str, overrides: &Overrides) -> Result<(Pro
     };
     let variables = vars::parse(&overrides.env)?;
     let expanded = vars::expand(text.strip_prefix('\u{feff}').unwrap_or(text), &variables);
-    let mut root = tree::parse_expanded(&expanded).map_err(invalid)?;
+    let mut root = vars::parse_tree(&expanded).map_err(invalid)?;
     overrides::apply_set(&mut root, &overrides.set)?;
     let mut places = root.places();
 

@@ -9,9 +9,10 @@ use super::{
     problem::{Place, ProfileError},
     schema::ALIASES,
     shape::is_secret,
-    tree::{self, Entry, Node, Value},
     validate::MOST_VUS,
+    vars::PROFILE,
 };
+use crate::yaml::tree::{self, Entry, Node, Value};
 
 /// Flags that change a profile for one run. None: as the profile has it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,7 +46,7 @@ pub(crate) fn apply_set(root: &mut Node, items: &[String]) -> Result<(), Profile
         let value = if text.trim().is_empty() {
             Node { place: place.clone(), value: Value::Null }
         } else {
-            tree::parse(text, &|_, _| place.clone())
+            tree::parse(text, &PROFILE, &|_, _| place.clone())
                 .map_err(|problems| fail(problems.first().map_or_else(String::new, |p| p.message.clone())))?
         };
         set(root, &segments, value, &place).map_err(fail)?;
@@ -217,7 +218,7 @@ mod tests {
     use crate::profile::model::Stage;
 
     fn tree(text: &str) -> Node {
-        tree::parse(text, &|line, column| Place::File { line, column }).unwrap()
+        tree::parse(text, &PROFILE, &|line, column| Place::File { line, column }).unwrap()
     }
 
     #[test]

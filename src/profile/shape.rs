@@ -12,8 +12,8 @@ use super::{
     problem::{Place, Problem},
     schema::ALIASES,
     suggest::did_you_mean,
-    tree::{Entry, Node, Value, join},
 };
+use crate::yaml::tree::{Entry, Node, Value, join};
 
 /// Walks `root` beside `schema` and takes out what is wrong. Returns what it found.
 pub(crate) fn check(root: &mut Node, schema: &Json) -> Vec<Problem> {

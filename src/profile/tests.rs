@@ -36,7 +36,7 @@ fn with(text: &str, change: impl FnOnce(&mut Overrides)) -> Result<(Profile, Vec
 /// The YAML as a JSON validator sees it, with variables at their defaults.
 fn as_json(text: &str) -> Option<Value> {
     let expanded = vars::expand(text.trim_start_matches('\u{feff}'), &std::collections::BTreeMap::new());
-    tree::parse_expanded(&expanded).ok().map(|node| node.to_json())
+    vars::parse_tree(&expanded).ok().map(|node| node.to_json())
 }
 
 const QUICK: &str = include_str!("../../profiles/coupon-quick.yaml");

@@ -5,11 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::problem::ProfileError;
+use super::problem::{Place, Problem, ProfileError};
+use crate::yaml::tree::{self, Kind, Node};
 
 /// Marks a variable that has no value; a comment may hold one, a value may not. Private use, so nobody types it.
 const UNSET_OPEN: char = '\u{e000}';
 const UNSET_CLOSE: char = '\u{e001}';
+
+/// A profile, for messages of the YAML reader.
+pub(crate) const PROFILE: Kind =
+    Kind { name: "profile", needs: "`system` and `scenarios`", refuse: |text| unset_in(text).map(unset) };
 
 /// The text with its variables replaced.
 pub(crate) struct Expanded {
@@ -51,6 +56,16 @@ pub(crate) fn unset_in(text: &str) -> Option<&str> {
     let start = text.find(UNSET_OPEN)? + UNSET_OPEN.len_utf8();
     let end = text[start..].find(UNSET_CLOSE)?;
     Some(&text[start..start + end])
+}
+
+fn unset(name: &str) -> String {
+    format!("the variable `{name}` has no value: give one by -e {name}=…, or a default by ${{{name}:-…}}")
+}
+
+/// Reads the YAML of a file whose variables are replaced.
+pub(crate) fn parse_tree(expanded: &Expanded) -> Result<Node, Vec<Problem>> {
+    let place = |line, column| Place::File { line, column: expanded.column(line, column) + 1 };
+    tree::parse(&expanded.text, &PROFILE, &place)
 }
 
 /// Reads `NAME=value` items.
@@ -155,6 +170,14 @@ mod tests {
         assert_eq!(plain, "a: 42\nb: {c: 7, d: \"${user.id}\"} # ?NO?");
         assert_eq!(expanded.unused, ["OTHER"]);
         assert_eq!(unset_in(&expanded.text), Some("NO"));
+    }
+
+    #[test]
+    fn a_variable_without_a_value_is_named_where_it_counts() {
+        let problems = parse_tree(&expand("a: {b: ${N}} # ${COMMENT}\n", &BTreeMap::new())).unwrap_err();
+        assert_eq!(problems[0].place, Place::File { line: 1, column: 8 });
+        let words = "the variable `N` has no value: give one by -e N=…, or a default by ${N:-…}";
+        assert_eq!(problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>(), [words]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The YAML of a profile as a tree in which every value knows its line and column.
+//! YAML as a tree in which every value knows its line and column.
 //!
 //! It is built from parser events and not by recursion, and bounded in depth and size: no text can exhaust the stack
 //! or the memory. Aliases are refused, so that a few lines cannot grow into gigabytes.
@@ -8,15 +8,22 @@ use std::{borrow::Cow, collections::BTreeMap};
 use saphyr::{Marker, Scalar, ScalarStyle, ScanError};
 use saphyr_parser::{Event, Parser, Span, StrInput};
 
-use super::{
-    problem::{Place, Problem},
-    vars::{self, Expanded},
-};
+use super::problem::{Place, Problem};
 
 /// Most levels of maps and lists.
 const MAX_DEPTH: usize = 32;
 /// Most values of a file.
 const MAX_NODES: usize = 50_000;
+
+/// What kind of file is read, for messages.
+pub(crate) struct Kind {
+    /// As in "a profile".
+    pub name: &'static str,
+    /// What the shortest one holds.
+    pub needs: &'static str,
+    /// What is wrong with the text of a scalar, if anything.
+    pub refuse: fn(&str) -> Option<String>,
+}
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,8 +108,8 @@ pub(crate) fn join(path: &str, key: &str) -> String {
 }
 
 /// Reads one YAML document. `place` tells where a line (from 1) and column (from 0) of the text stand for people.
-pub(crate) fn parse(text: &str, place: &dyn Fn(usize, usize) -> Place) -> Result<Node, Vec<Problem>> {
-    let mut builder = Builder { place, open: Vec::new(), root: None, problems: Vec::new(), nodes: 0 };
+pub(crate) fn parse(text: &str, kind: &Kind, place: &dyn Fn(usize, usize) -> Place) -> Result<Node, Vec<Problem>> {
+    let mut builder = Builder { kind, place, open: Vec::new(), root: None, problems: Vec::new(), nodes: 0 };
     let mut parser = Parser::new_from_str(text);
     loop {
         match next_event(&mut parser) {
@@ -124,20 +131,10 @@ pub(crate) fn parse(text: &str, place: &dyn Fn(usize, usize) -> Place) -> Result
         None if builder.problems.is_empty() => Err(vec![Problem {
             place: place(1, 0),
             path: String::new(),
-            message: "the file is empty; a profile needs at least `system` and `scenarios`".into(),
+            message: format!("the file is empty; a {} needs at least {}", kind.name, kind.needs),
         }]),
         _ => Err(builder.problems),
     }
-}
-
-/// Reads the text of a file whose variables are replaced.
-pub(crate) fn parse_expanded(expanded: &Expanded) -> Result<Node, Vec<Problem>> {
-    let place = |line, column| Place::File { line, column: expanded.column(line, column) + 1 };
-    parse(&expanded.text, &place)
-}
-
-fn unset(name: &str) -> String {
-    format!("the variable `{name}` has no value: give one by -e {name}=…, or a default by ${{{name}:-…}}")
 }
 
 type Next<'a> = Option<Result<(Event<'a>, Span), ScanError>>;
@@ -168,6 +165,7 @@ struct Open {
 }
 
 struct Builder<'a> {
+    kind: &'a Kind,
     place: &'a dyn Fn(usize, usize) -> Place,
     open: Vec<Open>,
     root: Option<Node>,
@@ -203,16 +201,19 @@ impl Builder<'_> {
         }
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
-                self.problem(mark, "a second document begins here; a profile is one document");
+                let name = self.kind.name;
+                self.problem(mark, format!("a second document begins here; a {name} is one document"));
                 return false;
             }
             Event::Alias(_) => {
-                self.problem(mark, "an alias (`*name`) is not allowed in a profile; write the value out");
+                let name = self.kind.name;
+                self.problem(mark, format!("an alias (`*name`) is not allowed in a {name}; write the value out"));
                 self.add(mark, Value::Null);
             }
             Event::Scalar(text, style, _, tag) => {
                 if tag.is_some() {
-                    self.problem(mark, "a tag (`!name`) is not allowed in a profile; quote a text that must stay one");
+                    let why = "quote a text that must stay one";
+                    self.problem(mark, format!("a tag (`!name`) is not allowed in a {}; {why}", self.kind.name));
                 }
                 self.scalar(text, style, mark);
             }
@@ -237,8 +238,8 @@ impl Builder<'_> {
     }
 
     fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, mark: &Marker) {
-        if let Some(name) = vars::unset_in(&text) {
-            self.problem(mark, unset(name));
+        if let Some(why) = (self.kind.refuse)(&text) {
+            self.problem(mark, why);
         }
         if self.expects_key() {
             self.key(text.into_owned(), mark);
@@ -305,8 +306,11 @@ mod tests {
 
     use super::*;
 
+    const KIND: Kind =
+        Kind { name: "profile", needs: "`system`", refuse: |text| text.strip_prefix('!').map(String::from) };
+
     fn read(text: &str) -> Result<Node, Vec<Problem>> {
-        parse_expanded(&vars::expand(text, &BTreeMap::new()))
+        parse(text, &KIND, &|line, column| Place::File { line, column: column + 1 })
     }
 
     fn messages(text: &str) -> Vec<String> {
@@ -341,7 +345,7 @@ mod tests {
             messages("a: [1\n"),
             messages("? {x: 1}\n: 2\n"),
             messages("a: {b: ${user.id}}\n"),
-            messages("a: {b: ${N}}\n"),
+            messages("a: {b: '!no'}\n"),
         ]);
     }
 

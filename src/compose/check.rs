@@ -1,0 +1,137 @@
+//! What must hold between the parts of a project.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    layer::ServiceLayer,
+    model::MountSource,
+    node::At,
+    order,
+    reader::{Placed, Reader},
+    resolve::DEFAULT,
+};
+use crate::yaml::suggest::did_you_mean;
+
+/// What services may name.
+pub(super) struct Known {
+    /// Services whose profiles are not active → their profiles.
+    pub off: BTreeMap<String, Vec<String>>,
+    pub networks: BTreeSet<String>,
+    pub volumes: BTreeSet<String>,
+    pub configs: BTreeSet<String>,
+    pub secrets: BTreeSet<String>,
+}
+
+/// Checks all active services.
+pub(super) fn services(reader: &mut Reader<'_>, services: &BTreeMap<String, ServiceLayer>, known: &Known) {
+    for (name, service) in services {
+        reader.below("services", |reader| {
+            reader.below(name, |reader| {
+                if service.image.is_none() {
+                    reader.problem(service.at, "`image` is missing; ecomctl builds no images from compose files");
+                }
+                references(reader, service, known);
+                dependencies(reader, service, services, known);
+                replicas(reader, service);
+            });
+        });
+    }
+    names_and_ports(reader, services);
+    let edges = services.iter().map(|(name, s)| (name.as_str(), s.depends_on.keys().map(String::as_str).collect()));
+    if let Err(cycle) = order::waves(&edges.collect()) {
+        let first = cycle.first().copied().unwrap_or_default();
+        let at = services.get(first).map_or_else(At::default, |s| s.at);
+        let way: Vec<&str> = cycle.iter().copied().chain([first]).collect();
+        let message = format!("services wait for each other: {}", way.join(" → "));
+        reader.problem_of(at, format!("services.{first}.depends_on"), message);
+    }
+}
+
+fn references(reader: &mut Reader<'_>, service: &ServiceLayer, known: &Known) {
+    for (key, network) in service.networks.iter().flatten() {
+        if key != DEFAULT {
+            refer(reader, "networks", key, network.at, &known.networks);
+        }
+    }
+    for Placed { at, value } in &service.volumes {
+        if let MountSource::Volume(key) = &value.source {
+            refer(reader, "volumes", key, *at, &known.volumes);
+        }
+    }
+    for Placed { at, value } in &service.configs {
+        refer(reader, "configs", &value.source, *at, &known.configs);
+    }
+    for Placed { at, value } in &service.secrets {
+        refer(reader, "secrets", &value.source, *at, &known.secrets);
+    }
+}
+
+fn refer(reader: &mut Reader<'_>, section: &str, key: &str, at: At, known: &BTreeSet<String>) {
+    if known.contains(key) {
+        return;
+    }
+    let hint = did_you_mean(key, known.iter().map(String::as_str));
+    let message = format!("`{key}` is not declared{hint}; add it to the file's top-level `{section}`");
+    reader.below(section, |reader| reader.problem(at, message));
+}
+
+fn dependencies(
+    reader: &mut Reader<'_>,
+    service: &ServiceLayer,
+    services: &BTreeMap<String, ServiceLayer>,
+    known: &Known,
+) {
+    for (other, edge) in &service.depends_on {
+        if services.contains_key(other) {
+            continue;
+        }
+        let message = if let Some(profiles) = known.off.get(other) {
+            format!("`{other}` belongs to the profile {}, which is not active", profiles.join(", "))
+        } else {
+            let names = services.keys().map(String::as_str);
+            format!("there is no service `{other}`{}", did_you_mean(other, names))
+        };
+        reader.below("depends_on", |reader| reader.problem(edge.at, message));
+    }
+}
+
+fn replicas(reader: &mut Reader<'_>, service: &ServiceLayer) {
+    if let (Some(deploy), Some(scale)) = (&service.deploy_replicas, &service.scale)
+        && deploy.value != scale.value
+    {
+        let message = format!("`deploy.replicas` says {}, `scale` says {}; keep one", deploy.value, scale.value);
+        reader.problem(scale.at, message);
+    }
+    let count = service.deploy_replicas.as_ref().or(service.scale.as_ref()).map_or(1, |placed| placed.value);
+    if count < 2 {
+        return;
+    }
+    if let Some(name) = &service.container_name {
+        let message = format!("{count} containers cannot all be called `{}`; remove the name", name.value);
+        reader.below("container_name", |reader| reader.problem(name.at, message));
+    }
+    if let Some(port) = service.ports.iter().find(|port| port.value.published > 0) {
+        let message = format!("{count} containers cannot share port {}; publish port 0", port.value.published);
+        reader.below("ports", |reader| reader.problem(port.at, message));
+    }
+}
+
+fn names_and_ports(reader: &mut Reader<'_>, services: &BTreeMap<String, ServiceLayer>) {
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut ports = BTreeMap::new();
+    for (service, layer) in services {
+        if let Some(name) = &layer.container_name
+            && let Some(other) = names.insert(&name.value, service)
+        {
+            let message = format!("`{other}` has the same container name");
+            reader.problem_of(name.at, format!("services.{service}.container_name"), message);
+        }
+        for Placed { at, value: port } in layer.ports.iter().filter(|port| port.value.published > 0) {
+            let taken = ports.insert((port.host_ip, port.published, port.protocol.as_str()), service);
+            if let Some(other) = taken {
+                let message = format!("port {} is published by `{other}` too", port.published);
+                reader.problem_of(*at, format!("services.{service}.ports"), message);
+            }
+        }
+    }
+}
