@@ -49,9 +49,10 @@ impl Server {
         }
     }
 
-    /// Whether the component `name` (`kafka-1`) is a part of it.
+    /// Whether the component `name` (`kafka-1`) is a part of it. `kafka-init` and `kafka-ui` are beside the brokers.
     pub fn has(self, name: &str) -> bool {
-        name == self.name() || (self == Self::Kafka && name.starts_with("kafka-"))
+        let broker = || name.strip_prefix("kafka-").is_some_and(|node| node.parse::<u8>().is_ok());
+        name == self.name() || (self == Self::Kafka && broker())
     }
 
     /// Where an address is given: key of the profile, flag, variable.
@@ -80,7 +81,7 @@ pub struct Facts<'a> {
     pub asked: ProviderChoice,
     /// An address was given.
     pub address: bool,
-    /// Who runs it at this moment, if anybody does.
+    /// Who runs it now, if anybody does; also where it has ended and was not taken down.
     pub running: Option<Runner>,
     /// The Engine; asked only where it can matter.
     pub engine: &'a EngineState,
@@ -116,7 +117,7 @@ pub fn choose(server: Server, facts: &Facts<'_>) -> Result<Choice, InfraError> {
         (ProviderChoice::Docker, _) => chosen(Runner::Docker, "it was asked for".into()),
         (ProviderChoice::Native, _) => chosen(Runner::Native, "it was asked for".into()),
         (ProviderChoice::Auto, Some(runner @ (Runner::Docker | Runner::Native))) => {
-            chosen(runner, "it runs there already".into())
+            chosen(runner, "it is there already".into())
         }
         (ProviderChoice::Auto, _) => match (facts.engine, facts.missing) {
             (EngineState::Not(why), _) => chosen(Runner::Native, why.clone()),
@@ -168,12 +169,8 @@ mod tests {
                 Runner::External,
                 "an address was given",
             ),
-            (
-                Facts { running: Some(Runner::Native), ..auto(&answers, &none) },
-                Runner::Native,
-                "it runs there already",
-            ),
-            (Facts { running: Some(Runner::Docker), ..auto(&answers, &one) }, Runner::Docker, "it runs there already"),
+            (Facts { running: Some(Runner::Native), ..auto(&answers, &none) }, Runner::Native, "it is there already"),
+            (Facts { running: Some(Runner::Docker), ..auto(&answers, &one) }, Runner::Docker, "it is there already"),
             // Who was external, and has no address any more, is chosen anew.
             (Facts { running: Some(Runner::External), ..auto(&not, &none) }, Runner::Native, "no Engine answers"),
             (facts(ProviderChoice::Docker, &not, &one), Runner::Docker, "it was asked for"),
@@ -202,7 +199,7 @@ mod tests {
 
     #[test]
     fn brokers_belong_to_kafka() {
-        assert!(Server::Kafka.has("kafka-3") && Server::Kafka.has("kafka") && !Server::Kafka.has("kafkaesque"));
+        assert!(Server::Kafka.has("kafka-3") && Server::Kafka.has("kafka") && !Server::Kafka.has("kafka-init"));
         assert!(!Server::Mysql.has("kafka-1") && Server::Redis.has("redis"));
     }
 }

@@ -259,7 +259,7 @@ fn all_ports_mut(places: &mut Places) -> Vec<(String, &mut u16)> {
 }
 
 /// `length` letters and digits from the system's random source: safe unquoted in every settings file.
-fn token(length: usize) -> String {
+pub(super) fn token(length: usize) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     (0..length).map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())])).collect()
 }

@@ -1,0 +1,439 @@
+//! The containers of one state folder: which compose files describe them, and with which values.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::Path,
+    time::Duration,
+};
+
+use backend::{
+    endpoint::{Endpoints, KafkaEndpoint},
+    settings::Size,
+};
+use bollard::query_parameters::{
+    RemoveContainerOptionsBuilder, RestartContainerOptionsBuilder, StopContainerOptionsBuilder,
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Container, ContainerState, Engine, Order, Remove,
+    failure::{Wrong, collect},
+    places::Kept,
+};
+use crate::{
+    compose::{
+        self, Options, Profiles, files,
+        model::{MountSource, Project, Service},
+    },
+    infra::{
+        choice::{Runner, Server},
+        error::InfraError,
+        process::GRACE,
+        stack::{DockerRef, Stack, is_backend},
+        state::StateDir,
+    },
+    profile::model::{PortSpec, StackSpec},
+};
+
+/// Services of the backend: those of the sizes, and those that are the same in each.
+pub const API: &str = "api";
+/// Consumers; as many containers as the settings say.
+pub const CONSUMER: &str = "consumer";
+/// Reconciler.
+pub const RECONCILER: &str = "reconciler";
+
+/// Where each server listens in its network.
+const KAFKA_INSIDE: u16 = 19_092;
+
+/// Compose project of a state folder: two folders never meet.
+pub fn project_name(state: &Path) -> String {
+    let digest = Sha256::digest(state.as_os_str().as_encoded_bytes());
+    digest[..3].iter().fold("ecomctl-".to_owned(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+/// Service of the API of a size.
+pub fn api_service(size: Size) -> String {
+    match size {
+        Size::App => API.to_owned(),
+        size => format!("{API}-{}", size.name()),
+    }
+}
+
+/// Containers of a state folder, as they are to be.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The Engine.
+    pub engine: Engine,
+    /// Ports, passwords and images.
+    pub kept: Kept,
+    /// Compose project.
+    pub name: String,
+    state: StateDir,
+    monitoring: bool,
+    original: bool,
+    brokers: u8,
+    variables: BTreeMap<String, String>,
+}
+
+impl Provider {
+    /// What `spec` asks for. `variables` are those of this process, for the compose files.
+    ///
+    /// # Errors
+    /// Where the kept places cannot be used.
+    pub fn open(
+        engine: Engine,
+        state: &StateDir,
+        system: &str,
+        spec: &StackSpec,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, InfraError> {
+        Ok(Self {
+            engine,
+            kept: Kept::open(state, system, spec)?,
+            name: project_name(state.root()),
+            state: state.clone(),
+            monitoring: spec.monitoring,
+            original: spec.original,
+            brokers: spec.brokers,
+            variables: variables.clone(),
+        })
+    }
+
+    /// The same containers that `stack` was brought up with.
+    ///
+    /// # Errors
+    /// Where the kept places cannot be used.
+    pub fn of_stack(
+        engine: Engine,
+        state: &StateDir,
+        stack: &Stack,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, InfraError> {
+        let (monitoring, original) = stack.docker.as_ref().map_or((false, false), |d| (d.monitoring, d.original));
+        let ports = ports_of(state, &stack.system);
+        let spec = StackSpec { brokers: stack.brokers, ports, monitoring, original, ..StackSpec::default() };
+        Self::open(engine, state, &stack.system, &spec, variables)
+    }
+
+    /// What `stack.json` says of it.
+    pub fn reference(&self) -> DockerRef {
+        DockerRef { project: self.name.clone(), monitoring: self.monitoring, original: self.original }
+    }
+
+    /// The compose files, in the order in which they are merged.
+    fn files(&self) -> Vec<&'static str> {
+        let mut names = vec![if self.original { "original" } else { "base" }];
+        names.extend((self.brokers > 1).then_some("cluster"));
+        names.extend(self.monitoring.then_some("monitoring"));
+        names.push("backend");
+        names
+    }
+
+    /// The whole project, services of the backend among them; `more` are values for further variables.
+    ///
+    /// # Errors
+    /// Where a compose file cannot be used.
+    pub fn project(&self, more: &BTreeMap<String, String>) -> Result<Project, InfraError> {
+        let mut variables = self.variables.clone();
+        variables.extend(self.kept.places.variables());
+        variables.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+        load(&self.name, &self.files(), &variables)
+    }
+
+    /// The servers' part of the project: without servers that run elsewhere, and what cannot be without them.
+    /// Services of the backend stay in it, so that none counts as an orphan.
+    ///
+    /// # Errors
+    /// Where a compose file cannot be used.
+    pub fn servers(&self, here: &dyn Fn(Server) -> bool) -> Result<(Project, Vec<Order>), InfraError> {
+        let mut project = self.project(&BTreeMap::new())?;
+        remove_elsewhere(&mut project, here);
+        let names = project.services.keys().filter(|name| !is_backend_service(name));
+        let orders = names.map(|name| Order { service: name.clone(), replicas: 1, files: Vec::new() }).collect();
+        Ok((project, orders))
+    }
+
+    /// Whether data of an earlier `up` are there: the volume of a server exists.
+    ///
+    /// # Errors
+    /// Where the Engine does not answer.
+    pub async fn has_data(&self, project: &Project, server: Server) -> bool {
+        let services = project.services.iter().filter(|(name, _)| server.has(name));
+        for volume in services.flat_map(|(_, service)| volumes(project, service)).collect::<BTreeSet<_>>() {
+            if self.engine.docker.inspect_volume(&volume).await.is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Number of brokers that Kafka's data were made by; none where there are none.
+    pub async fn brokers_with_data(&self) -> Option<u8> {
+        let mut found = 0;
+        for n in 1..=3_u8 {
+            let volume = format!("{}_kafka-{n}-data", self.name);
+            if self.engine.docker.inspect_volume(&volume).await.is_ok() {
+                found = n;
+            }
+        }
+        (found > 0).then_some(found)
+    }
+
+    /// Brokers that are asked for.
+    pub fn brokers(&self) -> u8 {
+        self.brokers
+    }
+
+    /// The state folder.
+    pub fn state(&self) -> &StateDir {
+        &self.state
+    }
+
+    /// Further services than the three servers are waited for with the Engine's own health checks.
+    pub fn has_more(&self) -> bool {
+        self.monitoring || self.original
+    }
+
+    /// Removes containers of a backend that nobody wrote down: those of a killed run. Returns their names.
+    ///
+    /// # Errors
+    /// Where the Engine does not answer or refuses.
+    pub async fn reap_backend(&self, stack: Option<&Stack>) -> Result<Vec<String>, InfraError> {
+        let all = super::list(&self.engine, &self.name).await?;
+        let known = |container: &Container| {
+            let component = stack.and_then(|stack| stack.components.get(&container.component));
+            component.and_then(|c| c.container.as_ref()).is_some_and(|known| known.id == container.id)
+        };
+        let left: Vec<_> = all.into_iter().filter(|c| is_backend(&c.component) && !known(c)).collect();
+        let mut names = Vec::new();
+        for container in left {
+            remove_one(&self.engine, &container.id).await?;
+            names.push(container.component);
+        }
+        Ok(names)
+    }
+}
+
+/// Reads the project.
+fn load(name: &str, files: &[&str], variables: &BTreeMap<String, String>) -> Result<Project, InfraError> {
+    let load = || {
+        let options = Options {
+            project_name: Some(name),
+            // Who is started is a question of the orders; a service that nobody knows would count as an orphan.
+            profiles: Profiles::All,
+            working_dir: &files::working_dir()?,
+        };
+        compose::load(&files::find(files)?, variables, &options)
+    };
+    load().map_err(|errors| InfraError::Compose(Box::new(errors)))
+}
+
+/// Why a server that a client cannot use is not up: how its container ended, or what the client was told (`late`).
+pub async fn failure(engine: &Engine, container: &Container, late: Option<&str>, waited: Duration) -> InfraError {
+    let wrong = if late.is_some() { Wrong::Unhealthy(waited) } else { Wrong::Ended };
+    let told = late.map(|why| format!("a client was told: {why}"));
+    collect(engine, container, &wrong, told.into_iter().collect()).await
+}
+
+/// Whether the service is one of the backend.
+pub fn is_backend_service(name: &str) -> bool {
+    matches!(name, API | CONSUMER | RECONCILER) || name.starts_with("api-")
+}
+
+/// Takes servers out that run elsewhere, and then whatever waits for them; the backend does not wait for them any more.
+fn remove_elsewhere(project: &mut Project, here: &dyn Fn(Server) -> bool) {
+    let elsewhere = |name: &str| Server::ALL.into_iter().any(|server| server.has(name) && !here(server));
+    loop {
+        let names: BTreeSet<String> = project.services.keys().cloned().collect();
+        for (name, service) in &mut project.services {
+            if is_backend_service(name) {
+                service.depends_on.retain(|on, _| names.contains(on) && !elsewhere(on));
+            }
+        }
+        let before = project.services.len();
+        project.services.retain(|name, service| {
+            !elsewhere(name) && service.depends_on.keys().all(|on| names.contains(on) && !elsewhere(on))
+        });
+        if project.services.len() == before {
+            return;
+        }
+    }
+}
+
+/// Names of the volumes that a service mounts, as the Engine knows them.
+fn volumes<'p>(project: &'p Project, service: &'p Service) -> impl Iterator<Item = String> + 'p {
+    service.volumes.iter().filter_map(|mount| match &mount.source {
+        MountSource::Volume(key) => project.volumes.get(key).map(|volume| volume.name.clone()),
+        _ => None,
+    })
+}
+
+/// Removes one container with its anonymous volumes. One that is gone already is no error.
+///
+/// # Errors
+/// Where the Engine refuses.
+pub async fn remove_one(engine: &Engine, id: &str) -> Result<(), InfraError> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    match engine.docker.remove_container(id, Some(options)).await {
+        Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+        Err(error) => Err(InfraError::client("docker", id, "remove a container", error)),
+    }
+}
+
+/// Stops and starts a container again.
+///
+/// # Errors
+/// Where the Engine refuses.
+pub async fn restart_one(engine: &Engine, id: &str) -> Result<(), InfraError> {
+    let options = RestartContainerOptionsBuilder::new().t(GRACE.as_secs() as i32).build();
+    let restarting = engine.docker.restart_container(id, Some(options)).await;
+    restarting.map_err(|e| InfraError::client("docker", id, "restart a container", e))
+}
+
+/// Stops a container.
+///
+/// # Errors
+/// Where the Engine refuses.
+pub async fn stop_one(engine: &Engine, id: &str) -> Result<(), InfraError> {
+    let options = StopContainerOptionsBuilder::new().t(GRACE.as_secs() as i32).build();
+    let stopping = engine.docker.stop_container(id, Some(options)).await;
+    stopping.map_err(|e| InfraError::client("docker", id, "stop a container", e))
+}
+
+/// Component → whether its container runs, of what `stack.json` knows.
+///
+/// # Errors
+/// Where the Engine does not answer.
+pub async fn running(engine: &Engine, project: &str) -> Result<BTreeMap<String, Container>, InfraError> {
+    let all = super::list(engine, project).await?.into_iter();
+    let running = all.filter(|c| matches!(c.state, ContainerState::Running | ContainerState::Paused));
+    Ok(running.map(|container| (container.component.clone(), container)).collect())
+}
+
+/// The ports that were asked for last time, so that a restart asks for the same.
+pub fn ports_of(state: &StateDir, system: &str) -> PortSpec {
+    Kept::asked(state, system).unwrap_or_default()
+}
+
+/// Everything of the project: what to remove.
+pub fn everything(volumes: bool) -> Remove {
+    Remove { services: None, volumes, grace: GRACE }
+}
+
+/// The same servers, as a container of the project finds them.
+///
+/// # Errors
+/// Where a server listens on this machine's loopback, which is another one inside a container.
+pub fn inside(stack: &Stack) -> Result<Endpoints, InfraError> {
+    let mut endpoints = stack.endpoints.clone();
+    let provider = |server: Server| {
+        let component = stack.components.iter().find(|(name, _)| server.has(name));
+        component.map_or("external", |(_, component)| component.provider.as_str())
+    };
+    let unreachable = |server: Server, address: String| InfraError::NotInside {
+        component: server.name(),
+        address,
+        runner: provider(server).to_owned(),
+    };
+    if provider(Server::Mysql) == Runner::Docker.name() {
+        (endpoints.mysql.host, endpoints.mysql.port) = ("mysql".into(), 3306);
+    } else if is_loopback(&endpoints.mysql.host) {
+        return Err(unreachable(Server::Mysql, endpoints.mysql.to_string()));
+    }
+    if provider(Server::Redis) == Runner::Docker.name() {
+        (endpoints.redis.host, endpoints.redis.port) = ("redis".into(), 6379);
+    } else if is_loopback(&endpoints.redis.host) {
+        return Err(unreachable(Server::Redis, endpoints.redis.to_string()));
+    }
+    if provider(Server::Kafka) == Runner::Docker.name() {
+        let names = stack.components.keys().filter(|name| Server::Kafka.has(name));
+        let brokers: Vec<_> = names.map(|name| format!("{name}:{KAFKA_INSIDE}")).collect();
+        endpoints.kafka = KafkaEndpoint { brokers: brokers.join(","), security: None };
+    } else if endpoints.kafka.brokers.split(',').any(|broker| is_loopback(host_of(broker))) {
+        return Err(unreachable(Server::Kafka, endpoints.kafka.brokers));
+    }
+    Ok(endpoints)
+}
+
+/// `host` of `host:port`, without the brackets of IPv6.
+fn host_of(address: &str) -> &str {
+    let host = address.trim().rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback() || ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compose::model::Condition;
+
+    use super::*;
+
+    fn project(services: &[(&str, &[&str])]) -> Project {
+        let service = |on: &[&str]| Service {
+            depends_on: on.iter().map(|on| ((*on).to_owned(), Condition::ServiceHealthy)).collect(),
+            ..Service::default()
+        };
+        Project {
+            name: "p".into(),
+            services: services.iter().map(|(name, on)| ((*name).to_owned(), service(on))).collect(),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_needs_a_server_of_elsewhere_is_left_out_and_the_backend_is_not() {
+        let mut project = project(&[
+            ("mysql", &[]),
+            ("redis", &[]),
+            ("kafka-1", &[]),
+            ("mysqld-exporter", &["mysql"]),
+            ("grafana", &["prometheus"]),
+            ("prometheus", &[]),
+            ("dashboard", &["mysqld-exporter"]),
+            ("api", &["mysql", "kafka-1"]),
+        ]);
+        remove_elsewhere(&mut project, &|server| server != Server::Mysql);
+        let names: Vec<_> = project.services.keys().map(String::as_str).collect();
+        assert_eq!(names, ["api", "grafana", "kafka-1", "prometheus", "redis"]);
+        assert_eq!(project.services["api"].depends_on.keys().collect::<Vec<_>>(), ["kafka-1"]);
+    }
+
+    #[test]
+    fn loopback_is_known_in_each_spelling() {
+        for host in
+            ["127.0.0.1", "127.9.9.9", "localhost", "[::1]", "::1", "::ffff:127.0.0.1", "0.0.0.0", "a.localhost"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["10.0.0.1", "db.example", "localhost.example", "fe80::1"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+        assert!(is_loopback(host_of("[::1]:9092")) && is_loopback(host_of(" 127.0.0.1:1")));
+    }
+
+    #[test]
+    fn two_folders_have_two_names() {
+        let name = project_name(Path::new("/a/.ecomctl"));
+        assert!(name.starts_with("ecomctl-") && name.len() == 14, "{name}");
+        assert_ne!(name, project_name(Path::new("/b/.ecomctl")));
+    }
+
+    #[test]
+    fn services_of_sizes_are_named_after_them() {
+        assert_eq!(Size::ALL.map(api_service), ["api", "api-small", "api-medium", "api-large"]);
+        assert!(is_backend_service("api-small") && !is_backend_service("apim"));
+    }
+}
