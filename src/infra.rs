@@ -23,7 +23,7 @@ pub mod status;
 pub mod topics;
 pub mod up;
 
-pub use down::{DownReport, down, restart, stop};
+pub use down::{DownReport, down, down_by_label, restart, stop};
 pub use error::InfraError;
 pub use state::StateDir;
 pub use status::{Status, status};

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use backend::settings::Size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Brings up a MySQL + Redis + Kafka stack, loads it, and proves that nothing was lost, doubled or over-sold.
@@ -40,6 +41,9 @@ pub struct Global {
     /// Who runs the servers
     #[arg(long, global = true, env = "ECOMCTL_PROVIDER", value_name = "PROVIDER")]
     pub provider: Option<Provider>,
+    /// Pull images that the Docker Engine does not have
+    #[arg(long, global = true, env = "ECOMCTL_PULL")]
+    pub pull: bool,
     /// A MySQL that is there already: mysql://USER:PASSWORD@HOST:3306/DB[?tls=true&ca=FILE]
     #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL", value_name = "URL", hide_env_values = true)]
     pub mysql_url: Option<String>,
@@ -155,6 +159,12 @@ pub struct UpArgs {
     /// Leave what was started when another part fails
     #[arg(long)]
     pub keep: bool,
+    /// Prometheus, Grafana and exporters too, in Docker
+    #[arg(long)]
+    pub monitoring: bool,
+    /// The teams' own stack, Kafka with ZooKeeper, in Docker
+    #[arg(long)]
+    pub original: bool,
 }
 
 /// `down`
@@ -266,9 +276,36 @@ pub struct ServeArgs {
     /// What to run
     #[arg(long, default_value = "all")]
     pub role: ServeRole,
+    /// Run it in containers of this size; several times: an API of each, which share the rest
+    #[arg(long, env = "ECOMCTL_SIZE", value_delimiter = ',')]
+    pub size: Vec<SizeArg>,
     /// Configuration of one process; written by `run` and `serve` themselves
     #[arg(long, hide = true)]
     pub process: Option<PathBuf>,
+}
+
+/// Size of the backend's containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SizeArg {
+    /// 2 CPU, 2 GB, port 8080
+    App,
+    /// 0.5 CPU, 512 MB, port 3001
+    Small,
+    /// 1 CPU, 1 GB, port 3002
+    Medium,
+    /// 2 CPU, 2 GB, port 3003
+    Large,
+}
+
+impl From<SizeArg> for Size {
+    fn from(size: SizeArg) -> Self {
+        match size {
+            SizeArg::App => Self::App,
+            SizeArg::Small => Self::Small,
+            SizeArg::Medium => Self::Medium,
+            SizeArg::Large => Self::Large,
+        }
+    }
 }
 
 /// What `serve` runs.
@@ -299,6 +336,9 @@ pub struct RunArgs {
     /// Iterations per second, instead of the profile's (open model)
     #[arg(long)]
     pub rps: Option<f64>,
+    /// Run the backend in containers of this size
+    #[arg(long, env = "ECOMCTL_SIZE")]
+    pub size: Option<SizeArg>,
     /// Pause between profiles
     #[arg(long, default_value = "0s", value_name = "DURATION")]
     pub settle: String,

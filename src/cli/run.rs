@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use backend::human::HumanDuration;
+use backend::{human::HumanDuration, settings::Size};
 use serde_json::json;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     cli::args::Format,
     exit::Exit,
-    profile::Loaded,
+    profile::{Loaded, model::ProviderChoice},
     report,
     run::{execute, summary::Summary, walk},
 };
@@ -27,7 +27,7 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
     let duration = args.duration.as_deref().map(str::parse::<HumanDuration>).transpose();
     let duration = duration.map_err(|e| UsageError(format!("--duration: {e}")))?;
     // Every profile is read before anything is started.
-    let loaded = args
+    let mut loaded = args
         .profiles
         .iter()
         .map(|name| {
@@ -38,6 +38,11 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
+    if let Some(size) = args.size {
+        for loaded in &mut loaded {
+            sized(loaded, size.into())?;
+        }
+    }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let mut summaries = Vec::new();
     let mut failed = Vec::new();
@@ -65,6 +70,19 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+/// Puts the backend into containers of this size.
+///
+/// # Errors
+/// Where the servers are processes of this machine.
+pub fn sized(loaded: &mut Loaded, size: Size) -> Result<(), UsageError> {
+    if loaded.profile.stack.provider == ProviderChoice::Native {
+        let why = "containers cannot reach native servers on this machine's loopback; take --provider docker";
+        return Err(UsageError(format!("--size {}: {why}", size.name())));
+    }
+    loaded.profile.backend.size = Some(size);
+    Ok(())
+}
+
 /// One profile.
 pub async fn one(context: &Context, loaded: &Loaded, keep: bool, signals: &Signals) -> anyhow::Result<Summary> {
     let state = context.state()?;
@@ -73,6 +91,7 @@ pub async fn one(context: &Context, loaded: &Loaded, keep: bool, signals: &Signa
         loaded,
         state: &state,
         keep,
+        pull: context.global.pull,
         yes: context.global.yes,
         interrupted: &|| signals.exit(),
         cancel: signals.stop.clone(),

@@ -3,7 +3,10 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::Context as _;
-use backend::process::{ProcessConfig, Role};
+use backend::{
+    process::{ProcessConfig, Role},
+    settings::Size,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,8 +18,9 @@ use super::{
 use crate::{
     exit::Exit,
     infra::stack::is_backend,
+    profile::Loaded,
     run::{
-        backend::{Backend, LaunchPlan},
+        backend::{Backend, Containers, LaunchPlan},
         kept,
         recorder::Recorder,
     },
@@ -48,6 +52,15 @@ fn start(file: &Path) -> anyhow::Result<()> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let config: ProcessConfig =
         serde_json::from_slice(&bytes).with_context(|| format!("{} is no configuration", file.display()))?;
+    // Health, metrics and coupons are nobody's business but this machine's; a container has only the ports that were
+    // published.
+    let contained = ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
+    anyhow::ensure!(
+        config.listen.ip().is_loopback() || contained,
+        "{} is to listen on {}, which is allowed in a container only",
+        config.name,
+        config.listen
+    );
     crate::infra::preflight::raise_open_files();
     let runtime = backend::runtime(&config).context("cannot start the runtime")?;
     let result = runtime.block_on(async {
@@ -74,11 +87,27 @@ async fn on_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
+/// The sizes that flags or the profile ask for; none: child processes.
+fn sizes(loaded: &mut Loaded, args: &ServeArgs) -> Result<Option<Vec<Size>>, UsageError> {
+    let mut sizes: Vec<Size> = args.size.iter().map(|size| (*size).into()).collect();
+    sizes.extend(loaded.profile.backend.size.filter(|_| args.size.is_empty()));
+    sizes.sort();
+    sizes.dedup();
+    let Some(first) = sizes.first() else { return Ok(None) };
+    super::run::sized(loaded, *first)?;
+    Ok(Some(sizes))
+}
+
 /// `serve [PROFILE] [--role …]`
 pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
-    let loaded = context.profile(&args.profile)?;
+    let mut loaded = context.profile(&args.profile)?;
     let state = context.state()?;
-    let stack = state.require_stack()?;
+    let mut stack = state.require_stack()?;
+    let _lock = state.lock(kept::SERVE, "serve")?;
+    let sizes = sizes(&mut loaded, args)?;
+    if sizes.is_some() {
+        kept::forget_dead(&state, &mut stack).await?;
+    }
     if stack.components.keys().any(|name| is_backend(name)) {
         return Err(UsageError("a backend is up already: see `ecomctl status`, or `ecomctl down`".into()).into());
     }
@@ -92,6 +121,10 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
         ServeRole::Reconciler => vec![Role::Reconciler],
         ServeRole::All => vec![Role::Reconciler, Role::Consumer, Role::Api],
     };
+    let containers = match sizes {
+        Some(sizes) => Some(Containers::plan(&state, &stack, sizes).await?),
+        None => None,
+    };
     let plan = LaunchPlan {
         endpoints: stack.endpoints.clone(),
         settings: loaded.profile.backend.clone(),
@@ -100,11 +133,16 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
         state: state.root().to_owned(),
         logs,
         keep: false,
+        containers,
     };
     let backend = Backend::start(&plan, &emitter, &signals.stop).await?;
     kept::record(&state, &backend.running())?;
     for process in backend.running() {
-        note(&format!("{} ready on http://{} (log {})", process.name, process.address, process.log.display()));
+        let log = match &process.container {
+            Some(container) => format!("container {}", container.name),
+            None => format!("log {}", process.log.display()),
+        };
+        note(&format!("{} ready on http://{} ({log})", process.name, process.address));
     }
     note("Ctrl-C drains and stops");
     signals.stop.cancelled().await;

@@ -9,23 +9,27 @@ use tokio_util::sync::CancellationToken;
 use super::{
     args::{DoctorArgs, DownArgs, LogsArgs, RestartArgs, UpArgs},
     common::{Context, note, out},
+    exit::UsageError,
     signals::Signals,
 };
 use crate::{
     cli::args::Format,
     exit::Exit,
     infra::{self, Status, UpEvent, UpReport, UpRequest, env::Env, logs, preflight},
+    profile::model::{ProviderChoice, StackSpec},
     report::figure,
     table,
 };
 
 /// `up [PROFILE]`
 pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<Exit> {
-    let loaded = context.profile(&args.profile)?;
+    let mut loaded = context.profile(&args.profile)?;
+    only_in_docker(&mut loaded.profile.stack, args)?;
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let mut request = UpRequest::for_profile(context.state()?, &loaded.profile);
     request.yes = context.global.yes;
     request.keep_failed = args.keep;
+    request.pull = context.global.pull;
     let result = infra::up(&request, &|event| note(&event.to_string()), signals.stop.clone()).await;
     let report = match result {
         Ok(report) => report,
@@ -46,6 +50,28 @@ pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// `--monitoring` and `--original`, which are containers.
+fn only_in_docker(stack: &mut StackSpec, args: &UpArgs) -> Result<(), UsageError> {
+    stack.monitoring |= args.monitoring;
+    stack.original |= args.original;
+    if !stack.monitoring && !stack.original {
+        return Ok(());
+    }
+    if stack.original && stack.brokers != 1 {
+        return Err(UsageError("the teams' own stack (--original) has one broker: set stack.brokers: 1".into()));
+    }
+    match stack.provider {
+        // Nothing else could be meant.
+        ProviderChoice::Auto => stack.provider = ProviderChoice::Docker,
+        ProviderChoice::Docker => {}
+        ProviderChoice::Native | ProviderChoice::External => {
+            let why = "--monitoring and --original are containers: take --provider docker";
+            return Err(UsageError(why.into()));
+        }
+    }
+    Ok(())
+}
+
 fn up_table(report: &UpReport) -> String {
     let mut table = table::new(&["component", "provider", "version", "address", "ready after"], &[4]);
     for c in &report.components {
@@ -57,12 +83,29 @@ fn up_table(report: &UpReport) -> String {
 
 /// `down [-v]`
 pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
-    let Some(state) = context.existing_state()? else {
-        note(&format!("{} does not exist: nothing to take down", context.global.state_dir.display()));
-        return Ok(Exit::Done);
+    let volumes = args.volumes > 0;
+    let report = match context.existing_state()? {
+        Some(state) => infra::down(&state, volumes).await?,
+        None => {
+            let gone = context.global.state_dir.display();
+            note(&format!("{gone} does not exist: only containers with its label can be there"));
+            infra::down_by_label(&state_path(&context.global.state_dir)?, volumes).await?
+        }
     };
-    let report = infra::down(&state, args.volumes > 0).await?;
     let mut text = String::new();
+    for name in &report.containers {
+        let _ = writeln!(text, "{name}: container removed");
+    }
+    for name in &report.networks {
+        let _ = writeln!(text, "{name}: network removed");
+    }
+    if !report.volumes.is_empty() {
+        let names = report.volumes.join(", ");
+        let _ = match report.deleted {
+            true => writeln!(text, "volumes deleted: {names}"),
+            false => writeln!(text, "volumes kept: {names} (`ecomctl down -v` deletes them)"),
+        };
+    }
     for s in &report.stopped {
         let how = if s.killed { "killed: it did not end by itself" } else { "stopped" };
         let _ = writeln!(text, "{} (pid {}): {how}", s.name, s.pid);
@@ -73,17 +116,26 @@ pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
     let _ = match (&report.data, report.deleted) {
         (Some(data), true) => writeln!(text, "data deleted: {}", data.display()),
         (Some(data), false) => writeln!(text, "data kept: {} (`ecomctl down -v` deletes it)", data.display()),
-        (None, _) => writeln!(text, "no data"),
+        (None, _) if report.volumes.is_empty() => writeln!(text, "no data"),
+        (None, _) => Ok(()),
     };
     let stopped: Vec<_> =
         report.stopped.iter().map(|s| json!({"name": s.name, "pid": s.pid, "killed": s.killed})).collect();
     context.print(
         &text,
         &json!({
-            "stopped": stopped, "left_alone": report.left_alone, "data": report.data, "deleted": report.deleted
+            "stopped": stopped, "left_alone": report.left_alone, "data": report.data, "deleted": report.deleted,
+            "containers": report.containers, "networks": report.networks, "volumes": report.volumes
         }),
     )?;
     Ok(Exit::Done)
+}
+
+/// The path that a state folder has, or had: absolute, its parents resolved.
+fn state_path(given: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {
+    let absolute = std::path::absolute(given).with_context(|| format!("cannot resolve {}", given.display()))?;
+    let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else { return Ok(absolute) };
+    Ok(parent.canonicalize().map_or_else(|_| absolute.clone(), |parent| parent.join(name)))
 }
 
 /// `status`

@@ -1,20 +1,26 @@
 //! `down`, `stop` and `restart`: by the recorded process, never by what today's profile says.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use backend::endpoint::{KafkaEndpoint, KafkaSecurity};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    choice::Runner,
+    docker::{self, Engine, Remove, Removed, provider},
     env::Env,
     error::InfraError,
     process::{self, Ended, GRACE, ProcessRef},
-    stack::Stack,
+    stack::{Component, Stack, is_backend},
     state::StateDir,
     up::{self, Progress, UpReport, UpRequest},
 };
-use crate::profile::model::{ExternalSpec, KafkaLogin, StackSpec};
+use crate::profile::model::{ExternalSpec, KafkaLogin, ProviderChoice, StackSpec};
 
 /// What `down` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,6 +33,12 @@ pub struct DownReport {
     pub data: Option<PathBuf>,
     /// Whether that folder was deleted.
     pub deleted: bool,
+    /// Containers that were removed.
+    pub containers: Vec<String>,
+    /// Networks that were removed.
+    pub networks: Vec<String>,
+    /// Volumes with data: removed where `deleted` says so, else kept.
+    pub volumes: Vec<String>,
 }
 
 /// A process that was ended.
@@ -40,7 +52,7 @@ pub struct Stopped {
     pub killed: bool,
 }
 
-/// Ends every process of the stack, backend first. Data are kept, or deleted with `volumes`.
+/// Ends every process and removes every container of the stack, backend first. Data are kept, or deleted with `volumes`.
 pub async fn down(state: &StateDir, volumes: bool) -> Result<DownReport, InfraError> {
     let _lock = state.lock("stack", "down")?;
     // A stack file that cannot be read must not keep the processes alive: they carry a mark.
@@ -59,7 +71,10 @@ pub async fn down(state: &StateDir, volumes: bool) -> Result<DownReport, InfraEr
     let (servers, backend): (Vec<_>, Vec<_>) = processes.into_iter().partition(|(name, _)| up::is_server(name));
     // The backend drains into the servers: they go last.
     let mut stopped = end(backend).await;
+    let known = stack.as_ref().is_some_and(|stack| stack.docker.is_some());
+    let containers = containers(state.root(), volumes, known).await;
     stopped.extend(end(servers).await);
+    let removed = containers?;
     let external = stack.iter().flat_map(|stack| &stack.components).filter(|(_, c)| c.provider == "external");
     let left_alone = external.map(|(name, c)| format!("{name} ({})", c.address)).collect();
 
@@ -69,16 +84,61 @@ pub async fn down(state: &StateDir, volumes: bool) -> Result<DownReport, InfraEr
         remove_folder(&state.path("conf"))?;
         remove_folder(&state.run_folder()?)?;
         state.remove_stack()?;
-        return Ok(DownReport { stopped, left_alone, data: Some(data), deleted: true });
+        let Removed { containers, networks, volumes, .. } = removed;
+        let data = Some(data);
+        return Ok(DownReport { stopped, left_alone, data, deleted: true, containers, networks, volumes });
     }
     if let Some(error) = broken {
         return Err(error);
     }
     if let Some(mut stack) = stack {
         stack.components.clear();
+        stack.docker = None;
         state.save_stack(&stack)?;
     }
-    Ok(DownReport { stopped, left_alone, data: data.exists().then_some(data), deleted: false })
+    let data = data.exists().then_some(data);
+    let Removed { containers, networks, kept, .. } = removed;
+    Ok(DownReport { stopped, left_alone, data, deleted: false, containers, networks, volumes: kept })
+}
+
+/// Removes by label whatever belongs to the folder `root`, whether or not the folder still knows of it. Only where it
+/// does (`known`) is an Engine that does not answer an error.
+async fn containers(root: &Path, volumes: bool, known: bool) -> Result<Removed, InfraError> {
+    let engine = match Engine::connect().await {
+        Ok(engine) => engine,
+        Err(error) if known => return Err(error),
+        Err(_) => return Ok(Removed::default()),
+    };
+    let project = provider::project_name(root);
+    // The backend drains into the servers: they go last.
+    let backend = docker::list(&engine, &project).await?;
+    let backend: BTreeSet<String> =
+        backend.into_iter().filter(|c| is_backend(&c.component)).map(|container| container.service).collect();
+    let mut removed = Removed::default();
+    if !backend.is_empty() {
+        let services = Some(backend.into_iter().collect());
+        removed = docker::remove(&engine, &project, Remove { services, ..provider::everything(false) }).await?;
+    }
+    let rest = docker::remove(&engine, &project, provider::everything(volumes)).await?;
+    removed.containers.extend(rest.containers);
+    removed.networks.extend(rest.networks);
+    removed.volumes.extend(rest.volumes);
+    removed.kept.extend(rest.kept);
+    Ok(removed)
+}
+
+/// `down` for a state folder that is gone itself: its containers are still found by their label.
+pub async fn down_by_label(root: &Path, volumes: bool) -> Result<DownReport, InfraError> {
+    let Removed { containers, networks, volumes: gone, kept } = containers(root, volumes, false).await?;
+    Ok(DownReport {
+        stopped: Vec::new(),
+        left_alone: Vec::new(),
+        data: None,
+        deleted: volumes,
+        containers,
+        networks,
+        volumes: if volumes { gone } else { kept },
+    })
 }
 
 fn recorded(stack: Option<&Stack>) -> Vec<(String, ProcessRef)> {
@@ -106,8 +166,17 @@ pub async fn stop(state: &StateDir, service: &str) -> Result<Vec<Stopped>, Infra
     let _lock = state.lock("stack", "stop")?;
     let stack = state.require_stack()?;
     let names = choose(&stack, service)?;
+    for container in containers_of(&stack, &names) {
+        provider::stop_one(&Engine::connect().await?, container).await?;
+    }
     let processes = recorded(Some(&stack)).into_iter().filter(|(name, _)| names.contains(name)).collect();
     Ok(end(processes).await)
+}
+
+/// Ids of the containers of these components.
+fn containers_of<'s>(stack: &'s Stack, names: &[String]) -> Vec<&'s str> {
+    let chosen = stack.components.iter().filter(|(name, _)| names.contains(name));
+    chosen.filter_map(|(_, component)| Some(component.container.as_ref()?.id.as_str())).collect()
 }
 
 /// Ends and starts one server again, `kafka` for all brokers, or `all`; returns when it answers.
@@ -120,7 +189,7 @@ pub async fn restart(
 ) -> Result<UpReport, InfraError> {
     let stack = state.require_stack()?;
     let names = choose(&stack, service)?;
-    if let Some(name) = names.iter().find(|name| !up::is_server(name)) {
+    if let Some(name) = names.iter().find(|name| is_backend(name)) {
         let why = "is a backend process: the run that started it restarts it by itself";
         return Err(InfraError::NotOurs { name: name.clone(), why });
     }
@@ -128,6 +197,12 @@ pub async fn restart(
         let _lock = state.lock("stack", "restart")?;
         let processes = recorded(Some(&stack)).into_iter().filter(|(name, _)| names.contains(name)).collect();
         end(processes).await;
+        let containers = containers_of(&stack, &names);
+        if !containers.is_empty() {
+            let engine = Engine::connect().await?;
+            let restarts = containers.iter().map(|id| provider::restart_one(&engine, id));
+            futures_util::future::try_join_all(restarts).await?;
+        }
     }
     up::up(&again(state, &stack, env), progress, cancel).await
 }
@@ -135,12 +210,13 @@ pub async fn restart(
 /// The components that `service` means. `all` means the servers that ecomctl started.
 fn choose(stack: &Stack, service: &str) -> Result<Vec<String>, InfraError> {
     let chosen = stack.components.iter().filter(|(name, component)| match service {
-        "all" => component.process.is_some() && up::is_server(name),
+        "all" => component.provider != Runner::External.name() && !is_backend(name),
         "kafka" => name.starts_with("kafka"),
         service => *name == service,
     });
     let chosen: Vec<_> = chosen.collect();
-    if let Some((name, _)) = chosen.iter().find(|(_, component)| component.process.is_none()) {
+    let is_external = |component: &Component| component.process.is_none() && component.container.is_none();
+    if let Some((name, _)) = chosen.iter().find(|(_, component)| is_external(component)) {
         let why = "is external: ecomctl did not start it, and leaves it alone";
         return Err(InfraError::NotOurs { name: (*name).clone(), why });
     }
@@ -166,9 +242,19 @@ fn again(state: &StateDir, stack: &Stack, env: Env) -> UpRequest {
     UpRequest {
         state: state.clone(),
         system: stack.system.clone(),
-        stack: StackSpec { brokers: stack.brokers, external, ..StackSpec::default() },
+        stack: StackSpec {
+            provider: ProviderChoice::Auto,
+            brokers: stack.brokers,
+            ports: provider::ports_of(state, &stack.system),
+            monitoring: stack.docker.as_ref().is_some_and(|docker| docker.monitoring),
+            original: stack.docker.as_ref().is_some_and(|docker| docker.original),
+            external,
+        },
         topics: Vec::new(),
         env,
+        variables: up::variables(),
+        pull: false,
+        in_run: false,
         yes: false,
         keep_failed: false,
         ready_within: std::time::Duration::from_secs(60),

@@ -83,6 +83,41 @@ pub enum InfraError {
         /// Flag that makes the component external.
         external: &'static str,
     },
+    /// The Docker Engine cannot be used.
+    #[error("no Docker Engine answers on {host}: {why}; {remedy}")]
+    Engine {
+        /// Where it was looked for.
+        host: String,
+        /// Why.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The Docker Engine refused.
+    #[error("Docker cannot {action}: {why}; {remedy}")]
+    Docker {
+        /// What was tried.
+        action: String,
+        /// The Engine's words.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A port that a container is to publish is taken.
+    #[error(
+        "port {port} of {component} is taken by {owner}; end that, or give {component} another port (stack.ports, or ECOMCTL_PORT_…)"
+    )]
+    PublishedPort {
+        /// Component.
+        component: String,
+        /// The port.
+        port: u16,
+        /// Who has it.
+        owner: String,
+    },
+    /// A container did not become what it should.
+    #[error("{0}")]
+    Container(Box<super::docker::ContainerFailure>),
     /// A server did not come up.
     #[error("{0}")]
     Start(Box<StartFailure>),
@@ -167,6 +202,47 @@ pub enum InfraError {
         /// The answer.
         why: String,
     },
+    /// A port that was asked for by number is taken.
+    #[error(
+        "port {port} of {component} is taken by {owner}; stop it, or set stack.ports.{key} to another port, or to 0 for a free one"
+    )]
+    PortTaken {
+        /// Component.
+        component: String,
+        /// The port.
+        port: u16,
+        /// Who has it.
+        owner: String,
+        /// Key below `stack.ports`.
+        key: &'static str,
+    },
+    /// A container cannot reach a server.
+    #[error(
+        "{component} ({runner}) is at {address}, which inside a container is the container itself: the backend cannot \
+         run in containers with it; give an address that other machines reach, or bring the server up with \
+         --provider docker, or leave --size away"
+    )]
+    NotInside {
+        /// Component.
+        component: &'static str,
+        /// Its address.
+        address: String,
+        /// Who runs it.
+        runner: String,
+    },
+    /// The data in the volumes are of the other kind of stack.
+    #[error(
+        "the data in the volumes were made {}, whose servers cannot read each other's; keep `stack.original: {}`, or \
+         delete them with `ecomctl down -v`",
+        if *original { "without stack.original" } else { "with stack.original" }, !original
+    )]
+    OtherStack {
+        /// The teams' own stack is asked for.
+        original: bool,
+    },
+    /// A compose file cannot be used.
+    #[error("{0}")]
+    Compose(Box<crate::compose::ComposeErrors>),
     /// The image of this program could not be made.
     #[error("cannot make the backend's image: {why}")]
     BackendImage {

@@ -139,6 +139,19 @@ pub async fn accepts(port: u16) -> bool {
     matches!(tokio::time::timeout(Duration::from_millis(500), connect).await, Ok(Ok(_)))
 }
 
+/// Whether a server stands behind 127.0.0.1:`port`. The Engine's proxy accepts for a container that does not listen
+/// yet, and hangs up at once; a server waits for the client, or greets it.
+pub async fn answers(port: u16) -> bool {
+    const HANGS_UP_WITHIN: Duration = Duration::from_millis(50);
+    let connect = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+    let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(500), connect).await else { return false };
+    let mut byte = [0];
+    match tokio::time::timeout(HANGS_UP_WITHIN, stream.peek(&mut byte)).await {
+        Ok(read) => read.is_ok_and(|length| length > 0),
+        Err(_) => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,10 @@
-//! The backend's processes: children of this one, by role; watched, started again with back-off, and drained.
+//! The backend by role: child processes of this one, or containers; watched, started again with back-off, and drained.
 
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use backend::{
@@ -14,14 +14,20 @@ use backend::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::child::Child;
+pub use self::container::Containers;
+use self::{child::Child, container::Contained};
 use super::recorder::Emitter;
 use crate::{
     http::Http,
-    infra::{logs, ports, stack::ProcessRef},
+    infra::{
+        InfraError, logs, ports,
+        stack::{ContainerRef, ProcessRef},
+    },
 };
 
 mod child;
+mod contain;
+mod container;
 
 /// How long a process may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -46,6 +52,8 @@ pub struct LaunchPlan {
     pub logs: PathBuf,
     /// They outlive this process.
     pub keep: bool,
+    /// Runs them in containers; none: as child processes.
+    pub containers: Option<Containers>,
 }
 
 /// Why the backend did not come up.
@@ -70,6 +78,17 @@ pub enum LaunchError {
     /// A process did not become ready.
     #[error(transparent)]
     NotReady(Box<NotReady>),
+    /// The containers could not be made or started.
+    #[error(transparent)]
+    Containers(#[from] Box<InfraError>),
+    /// One port for several sizes.
+    #[error("backend.port is {port}, and {sizes} sizes need a port each; leave it away, or write 0 for free ones")]
+    OnePort {
+        /// The port.
+        port: u16,
+        /// How many sizes there are.
+        sizes: usize,
+    },
     /// Ctrl-C.
     #[error("interrupted while the backend was starting")]
     Interrupted,
@@ -98,6 +117,8 @@ pub struct Running {
     pub name: String,
     /// Its process, as it is now.
     pub process: Option<ProcessRef>,
+    /// Its container, where it runs in one.
+    pub container: Option<ContainerRef>,
     /// Where it listens.
     pub address: SocketAddr,
     /// Its log.
@@ -105,11 +126,87 @@ pub struct Running {
 }
 
 /// The backend at work. Dropping it without [`Backend::stop`] or [`Backend::leave`] ends the processes at once.
+/// Containers end by the next `up`, `run` or `down`.
 #[derive(Debug)]
 pub struct Backend {
-    children: Vec<Child>,
-    /// Where the API listens; absent when no API was launched.
+    members: Vec<Member>,
+    /// Where the API listens, the first of them where there are several; absent when no API was launched.
     pub api: Option<SocketAddr>,
+}
+
+/// One part of the backend.
+#[derive(Debug)]
+enum Member {
+    Child(Child),
+    Contained(Contained),
+}
+
+impl Member {
+    fn role(&self) -> Role {
+        match self {
+            Self::Child(child) => child.role(),
+            Self::Contained(contained) => contained.role(),
+        }
+    }
+
+    fn running(&self) -> Running {
+        match self {
+            Self::Child(child) => child.running(),
+            Self::Contained(contained) => contained.running(),
+        }
+    }
+
+    async fn ready(&self, http: &Http, within: Duration) -> Result<(), LaunchError> {
+        let (instance, log) = match self {
+            Self::Child(child) => (child.instance(), child.running().log),
+            Self::Contained(contained) => (contained.instance(), contained.running().log),
+        };
+        let since = Instant::now();
+        loop {
+            let running = self.running();
+            let url = format!("http://{}/actuator/health/readiness", running.address);
+            let why = match http.get(&url).await {
+                Ok((status, body)) if body["instance"] != instance => {
+                    format!("another program answered there (HTTP {status})")
+                }
+                Ok((status, _)) if status.is_success() => return Ok(()),
+                Ok((status, body)) => format!("HTTP {status} {body}"),
+                Err(error) => error.to_string(),
+            };
+            let gone = match self {
+                Self::Child(child) => child.is_gone(),
+                Self::Contained(contained) => contained.is_gone(),
+            };
+            if since.elapsed() > within || gone {
+                if let Self::Contained(contained) = self {
+                    contained.save_log().await;
+                }
+                let Running { name, address, .. } = running;
+                return Err(LaunchError::NotReady(Box::new(NotReady {
+                    name,
+                    address,
+                    why,
+                    tail: tail(&log, 20),
+                    log,
+                })));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn stop(self, grace: Duration) -> Option<String> {
+        match self {
+            Self::Child(child) => child.stop(grace).await,
+            Self::Contained(contained) => contained.stop(grace).await,
+        }
+    }
+
+    fn leave(self) {
+        match self {
+            Self::Child(child) => child.leave(),
+            Self::Contained(contained) => contained.leave(),
+        }
+    }
 }
 
 impl Backend {
@@ -118,36 +215,18 @@ impl Backend {
     /// # Errors
     /// A taken port, a process that does not start or does not become ready, Ctrl-C.
     pub async fn start(plan: &LaunchPlan, emitter: &Emitter, cancel: &CancellationToken) -> Result<Self, LaunchError> {
-        let spawn_error = |name: &str| {
-            let name = name.to_owned();
-            move |source| LaunchError::Spawn { name, source }
-        };
         for folder in [&plan.state.join(CONF), &plan.logs] {
             std::fs::create_dir_all(folder).map_err(spawn_error("the backend"))?;
         }
-        let mut children = Vec::new();
-        let mut api = None;
-        let mut taken = BTreeSet::new();
-        for (name, role) in processes(&plan.roles, plan.settings.consumers) {
-            let listen = match role {
-                Role::Api => api_address(plan, &mut taken)?,
-                Role::Consumer | Role::Reconciler => free_address(&mut taken).map_err(spawn_error(&name))?,
-            };
-            if role == Role::Api {
-                api = Some(listen);
+        let (members, api) = match &plan.containers {
+            None => children(plan, emitter)?,
+            Some(containers) => {
+                let contained = contain::start(plan, containers, emitter, cancel).await?;
+                let api = contained.iter().find(|c| c.role() == Role::Api).map(|c| c.running().address);
+                (contained.into_iter().map(Member::Contained).collect(), api)
             }
-            let config = ProcessConfig {
-                role,
-                name: name.clone(),
-                instance: uuid::Uuid::new_v4().to_string(),
-                listen,
-                endpoints: plan.endpoints.clone(),
-                settings: plan.settings.clone(),
-                stop_with_stdin: !plan.keep,
-            };
-            children.push(Child::start(config, plan, emitter.clone()).map_err(spawn_error(&name))?);
-        }
-        let backend = Self { children, api };
+        };
+        let backend = Self { members, api };
         let ready = tokio::select! {
             ready = backend.ready() => ready,
             () = cancel.cancelled() => Err(LaunchError::Interrupted),
@@ -161,24 +240,24 @@ impl Backend {
 
     async fn ready(&self) -> Result<(), LaunchError> {
         let http = Http::new(Duration::from_secs(2));
-        for child in &self.children {
-            child.ready(&http, READY_WITHIN).await?;
+        for member in &self.members {
+            member.ready(&http, READY_WITHIN).await?;
         }
         Ok(())
     }
 
     /// The processes.
     pub fn running(&self) -> Vec<Running> {
-        self.children.iter().map(Child::running).collect()
+        self.members.iter().map(Member::running).collect()
     }
 
     /// Asks every process to drain, waits up to `grace`, and kills what is left. Says who had to be killed.
     pub async fn stop(self, grace: Duration) -> Vec<String> {
         // The API first: what it has under way still needs the consumers behind it.
-        let (api, others): (Vec<_>, Vec<_>) = self.children.into_iter().partition(|child| child.role() == Role::Api);
+        let (api, others): (Vec<_>, Vec<_>) = self.members.into_iter().partition(|member| member.role() == Role::Api);
         let mut killed = Vec::new();
         for group in [api, others] {
-            let stopping: Vec<_> = group.into_iter().map(|child| tokio::spawn(child.stop(grace))).collect();
+            let stopping: Vec<_> = group.into_iter().map(|member| tokio::spawn(member.stop(grace))).collect();
             for task in stopping {
                 killed.extend(task.await.ok().flatten());
             }
@@ -188,10 +267,42 @@ impl Backend {
 
     /// Leaves the processes alone: they go on when this program ends.
     pub fn leave(self) {
-        for child in self.children {
-            child.leave();
+        for member in self.members {
+            member.leave();
         }
     }
+}
+
+fn spawn_error(name: &str) -> impl FnOnce(std::io::Error) -> LaunchError {
+    let name = name.to_owned();
+    move |source| LaunchError::Spawn { name, source }
+}
+
+/// Starts the child processes.
+fn children(plan: &LaunchPlan, emitter: &Emitter) -> Result<(Vec<Member>, Option<SocketAddr>), LaunchError> {
+    let mut members = Vec::new();
+    let mut api = None;
+    let mut taken = BTreeSet::new();
+    for (name, role) in processes(&plan.roles, plan.settings.consumers) {
+        let listen = match role {
+            Role::Api => api_address(plan, &mut taken)?,
+            Role::Consumer | Role::Reconciler => free_address(&mut taken).map_err(spawn_error(&name))?,
+        };
+        if role == Role::Api {
+            api = Some(listen);
+        }
+        let config = ProcessConfig {
+            role,
+            name: name.clone(),
+            instance: uuid::Uuid::new_v4().to_string(),
+            listen,
+            endpoints: plan.endpoints.clone(),
+            settings: plan.settings.clone(),
+            stop_with_stdin: !plan.keep,
+        };
+        members.push(Member::Child(Child::start(config, plan, emitter.clone()).map_err(spawn_error(&name))?));
+    }
+    Ok((members, api))
 }
 
 /// Names and roles of the processes.

@@ -1,19 +1,28 @@
 //! A backend that an earlier `run --keep` or `serve` left up: used again when it is the same, else replaced.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 use backend::{
     process::{ProcessConfig, Role},
-    settings::Settings,
+    settings::{Settings, Size},
 };
 
 use super::backend::{CONF, Running};
 use crate::infra::{
+    choice::Runner,
+    docker::{Engine, provider},
     process,
     stack::{Component, Stack, is_backend},
     state::StateDir,
 };
+
+/// Lock of the backend that is served in some shell.
+pub const SERVE: &str = "serve";
 
 /// How long a kept process may take to drain when it is replaced.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -28,14 +37,22 @@ pub async fn reuse(state: &StateDir, stack: &mut Stack, settings: &Settings) -> 
     if names.is_empty() {
         return Ok(None);
     }
+    let alive = alive(state, stack, &names).await?;
+    let wanted = settings.size.map_or_else(|| component(Size::App), component);
+    let in_containers = settings.size.is_some();
     let mut api = None;
     let mut same = true;
     for name in &names {
-        let alive = stack.components[name].process.is_some_and(process::is_alive);
-        match read(state, name)
-            .filter(|config| alive && &config.settings == settings && config.endpoints == stack.endpoints)
-        {
-            Some(config) if config.role == Role::Api => api = Some(config.listen),
+        let fits = |config: &ProcessConfig| {
+            // One backend may serve several sizes; which of them is asked for is a question of the address alone.
+            let theirs = Settings { size: settings.size, ..config.settings.clone() };
+            alive.contains(name)
+                && stack.components[name].container.is_some() == in_containers
+                && &theirs == settings
+                && config.endpoints == stack.endpoints
+        };
+        match read(state, name).filter(fits) {
+            Some(config) if config.role == Role::Api && *name == wanted => api = Some(config.listen),
             Some(_) => {}
             None => same = false,
         }
@@ -43,21 +60,62 @@ pub async fn reuse(state: &StateDir, stack: &mut Stack, settings: &Settings) -> 
     if same && api.is_some() {
         return Ok(api);
     }
-    let foreground = |name: &String| {
-        let alive = stack.components[name].process.is_some_and(process::is_alive);
-        alive && read(state, name).is_some_and(|config| config.stop_with_stdin)
-    };
-    // Whoever runs `serve` in another shell would see it come and go without knowing why.
-    if let Some(name) = names.iter().find(|name| foreground(name)) {
+    let foreground = |name: &String| alive.contains(name) && read(state, name).is_some_and(|c| c.stop_with_stdin);
+    // Whoever runs `serve` in another shell would see it come and go without knowing why. Containers outlive a `serve`
+    // that was killed; its lock does not.
+    if let Some(name) = names.iter().find(|name| foreground(name))
+        && state.lock(SERVE, "run").is_err()
+    {
         bail!("{name} is served in another shell with other settings: end that `ecomctl serve` first");
     }
     for name in names {
-        if let Some(process) = stack.components.remove(&name).and_then(|c| c.process) {
+        let Some(component) = stack.components.remove(&name) else { continue };
+        if let Some(process) = component.process {
             process::terminate(process, STOP_WITHIN).await;
+        }
+        if let Some(container) = component.container {
+            let engine = Engine::connect().await?;
+            if alive.contains(&name) {
+                provider::stop_one(&engine, &container.id).await?;
+            }
+            provider::remove_one(&engine, &container.id).await?;
         }
     }
     state.save_stack(stack)?;
     Ok(None)
+}
+
+/// Name of the API's component of a size.
+fn component(size: Size) -> String {
+    match size {
+        Size::App => "api-1".into(),
+        size => provider::api_service(size),
+    }
+}
+
+/// Those of `names` whose process or container runs.
+///
+/// # Errors
+/// When there are containers, and the Engine does not answer.
+pub async fn alive(state: &StateDir, stack: &Stack, names: &[String]) -> Result<BTreeSet<String>> {
+    let mut alive = BTreeSet::new();
+    let containers = if names.iter().any(|name| stack.components[name].container.is_some()) {
+        provider::running(&Engine::connect().await?, &provider::project_name(state.root())).await?
+    } else {
+        BTreeMap::new()
+    };
+    for name in names {
+        let component = &stack.components[name];
+        let runs = match (&component.process, &component.container) {
+            (Some(process), _) => process::is_alive(*process),
+            (None, Some(known)) => containers.get(name).is_some_and(|container| container.id == known.id),
+            (None, None) => false,
+        };
+        if runs {
+            alive.insert(name.clone());
+        }
+    }
+    Ok(alive)
 }
 
 fn read(state: &StateDir, name: &str) -> Option<ProcessConfig> {
@@ -71,21 +129,48 @@ fn read(state: &StateDir, name: &str) -> Option<ProcessConfig> {
 /// When `stack.json` cannot be read or written.
 pub fn record(state: &StateDir, running: &[Running]) -> Result<()> {
     let mut stack = state.require_stack()?;
+    let mut api = None;
     for process in running {
+        let runner = if process.container.is_some() { Runner::Docker } else { Runner::Native };
         let component = Component {
-            provider: "native".into(),
+            provider: runner.name().into(),
             version: env!("CARGO_PKG_VERSION").into(),
             address: process.address.to_string(),
             process: process.process,
-            log: Some(process.log.clone()),
+            // A container's log is the Engine's.
+            log: process.container.is_none().then(|| process.log.clone()),
+            container: process.container.clone(),
             restarts: 0,
         };
         stack.components.insert(process.name.clone(), component);
         if process.name.starts_with("api-") {
-            stack.api = Some(process.address);
+            // Of several sizes the first one is what `env` tells.
+            api.get_or_insert(process.address);
         }
     }
+    stack.api = api.or(stack.api);
     state.save_stack(&stack)?;
+    Ok(())
+}
+
+/// Removes and forgets a backend in containers that a killed `serve` left behind.
+///
+/// # Errors
+/// When the Engine does not answer, or `stack.json` cannot be written.
+pub async fn forget_dead(state: &StateDir, stack: &mut Stack) -> Result<()> {
+    let left: Vec<String> = stack
+        .components
+        .iter()
+        .filter(|(name, component)| is_backend(name) && component.container.is_some())
+        .map(|(name, _)| name.clone())
+        .filter(|name| read(state, name).is_none_or(|config| config.stop_with_stdin))
+        .collect();
+    for name in left {
+        if let Some(container) = stack.components.remove(&name).and_then(|component| component.container) {
+            provider::remove_one(&Engine::connect().await?, &container.id).await?;
+        }
+    }
+    state.save_stack(stack)?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use backend::process::Role;
 
 use super::{
-    backend::{Backend, LaunchPlan},
+    backend::{Backend, Containers, LaunchPlan},
     kept, measure, seeding,
     walk::Walk,
 };
@@ -47,10 +47,11 @@ pub struct Walked {
 pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
     let cancel = &walk.request.cancel;
     let mut stack = up(walk, started).await?;
+    let containers = containers(walk, &stack).await?;
     seed(walk, &stack).await?;
     let api = match stack.api_url.clone() {
         Some(url) => measure::resolve(&url).await?,
-        None => launch(walk, started, &mut stack).await.map(|api| (vec![api], api.to_string()))?,
+        None => launch(walk, started, &mut stack, containers).await.map(|api| (vec![api], api.to_string()))?,
     };
     interrupted(walk)?;
     let load = measure::load(walk, &stack, api).await?;
@@ -75,6 +76,8 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
     walk.emitter.stage("up").await;
     let mut request = UpRequest::for_profile(walk.request.state.clone(), &walk.request.loaded.profile);
     request.yes = walk.request.yes;
+    request.in_run = true;
+    request.pull = walk.request.pull;
     let say = |event: UpEvent| walk.show.say(&event.to_string());
     let report = infra::up(&request, &say, walk.request.cancel.clone()).await.context("the stack did not come up")?;
     // Servers that ran before are not ours to stop.
@@ -95,7 +98,23 @@ async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
     Ok(())
 }
 
-async fn launch(walk: &Walk<'_>, started: &mut Started, stack: &mut Stack) -> Result<std::net::SocketAddr> {
+/// How the backend runs in containers, where it does. Asked before anything is seeded: a server that containers cannot
+/// reach is told at once.
+async fn containers(walk: &Walk<'_>, stack: &Stack) -> Result<Option<Containers>> {
+    match walk.request.loaded.profile.backend.size {
+        Some(size) if stack.api_url.is_none() => {
+            Ok(Some(Containers::plan(walk.request.state, stack, vec![size]).await?))
+        }
+        _ => Ok(None),
+    }
+}
+
+async fn launch(
+    walk: &Walk<'_>,
+    started: &mut Started,
+    stack: &mut Stack,
+    containers: Option<Containers>,
+) -> Result<std::net::SocketAddr> {
     interrupted(walk)?;
     walk.emitter.stage("backend").await;
     let (state, settings) = (walk.request.state, &walk.request.loaded.profile.backend);
@@ -111,6 +130,7 @@ async fn launch(walk: &Walk<'_>, started: &mut Started, stack: &mut Stack) -> Re
         state: state.root().to_owned(),
         logs: walk.folder.logs(),
         keep: walk.request.keep,
+        containers,
     };
     let backend =
         Backend::start(&plan, &walk.emitter, &walk.request.cancel).await.context("the backend did not come up")?;

@@ -16,6 +16,8 @@ pub struct Request<'a> {
     pub state: &'a StateDir,
     /// Leave servers and backend up.
     pub keep: bool,
+    /// Images that are missing may be pulled.
+    pub pull: bool,
     /// The user agreed to overwrite data that ecomctl did not make.
     pub yes: bool,
     /// The exit code that a signal asked for, if one came.

@@ -2,23 +2,22 @@
 
 use std::time::Instant;
 
-use super::{ComponentReport, Parts, Up, UpEvent, probe::Probe};
+use super::{ComponentReport, Parts, Up, UpEvent, probe::Probe, runners::Runners};
 use crate::infra::{
+    choice::Server,
     clients::{Cluster, LIMIT},
     error::InfraError,
-    external::External,
-    native::Native,
     ready,
     topics::{self, PROBE_TOPIC, TopicPlan, TopicReport},
 };
 use backend::endpoint::KafkaEndpoint;
 
 impl Up<'_> {
-    pub(super) async fn kafka(&self, external: &External, native: Option<&Native>) -> Result<Parts, InfraError> {
-        if let Some(endpoint) = &external.kafka {
+    pub(super) async fn kafka(&self, runners: &Runners) -> Result<Parts, InfraError> {
+        if let Some(endpoint) = &runners.external.kafka {
             return self.external_kafka(endpoint).await;
         }
-        let Some(native) = native else { return Ok((Vec::new(), Ok(Vec::new()))) };
+        let Some(native) = runners.native_for(Server::Kafka) else { return Ok((Vec::new(), Ok(Vec::new()))) };
         let servers = native.kafka()?;
         let endpoint = native.kafka_endpoint();
         let replication = servers.len().min(3) as i32;
@@ -49,7 +48,7 @@ impl Up<'_> {
         Ok((vec![found], Ok(topics)))
     }
 
-    async fn topics(
+    pub(super) async fn topics(
         &self,
         endpoint: &KafkaEndpoint,
         replication: i32,

@@ -21,19 +21,18 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{CONF, LaunchError, LaunchPlan, NotReady, Running, tail};
+use super::{CONF, LaunchPlan, Running};
 use crate::{
     event::Event,
-    http::Http,
     infra::{process, stack::ProcessRef},
     run::recorder::Emitter,
 };
 
 /// First pause before a process is started again; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A process that lived this long had started well: the pause begins anew.
-const LIVED_WELL: Duration = Duration::from_secs(10);
+pub(super) const LIVED_WELL: Duration = Duration::from_secs(10);
 
 /// What the watcher is told.
 #[derive(Debug)]
@@ -82,33 +81,23 @@ impl Child {
     /// What it is now.
     pub fn running(&self) -> Running {
         let process = *self.process.lock().unwrap_or_else(PoisonError::into_inner);
-        Running { name: self.config.name.clone(), process, address: self.config.listen, log: self.log.clone() }
+        Running {
+            name: self.config.name.clone(),
+            process,
+            container: None,
+            address: self.config.listen,
+            log: self.log.clone(),
+        }
     }
 
-    /// Waits until the process says that it is ready, and that it is this one.
-    pub async fn ready(&self, http: &Http, within: Duration) -> Result<(), LaunchError> {
-        let url = format!("http://{}/actuator/health/readiness", self.config.listen);
-        let since = Instant::now();
-        loop {
-            let why = match http.get(&url).await {
-                Ok((status, body)) if body["instance"] != self.config.instance.as_str() => {
-                    format!("another program answered there (HTTP {status})")
-                }
-                Ok((status, _)) if status.is_success() => return Ok(()),
-                Ok((status, body)) => format!("HTTP {status} {body}"),
-                Err(error) => error.to_string(),
-            };
-            if since.elapsed() > within || self.watcher.is_finished() {
-                return Err(LaunchError::NotReady(Box::new(NotReady {
-                    name: self.config.name.clone(),
-                    address: self.config.listen,
-                    why,
-                    tail: tail(&self.log, 20),
-                    log: self.log.clone(),
-                })));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// The number that was drawn at its start, by which its answers are known.
+    pub fn instance(&self) -> &str {
+        &self.config.instance
+    }
+
+    /// Whether nobody starts it again any more.
+    pub fn is_gone(&self) -> bool {
+        self.watcher.is_finished()
     }
 
     /// SIGTERM, `grace`, SIGKILL. Gives the name if it had to be killed.
@@ -224,7 +213,7 @@ impl Watch {
 }
 
 /// Writes a file that only its owner can read: it holds passwords.
-fn write_private(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_private(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)
 }

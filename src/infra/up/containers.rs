@@ -1,0 +1,241 @@
+//! The servers that are containers: made and started by the Engine, and then asked as a client would ask them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ComponentReport, Parts, Up, UpEvent,
+    kafka::{all_led, has, probe_topic},
+    runners::Runners,
+};
+use crate::infra::{
+    choice::{Runner, Server},
+    docker::{
+        self, ApplyRequest, Container, ContainerState,
+        provider::{self, Provider},
+    },
+    error::InfraError,
+    ready,
+    stack::{Component, ContainerRef},
+    topics::{self, PROBE_TOPIC},
+};
+use crate::profile::model::ProviderChoice;
+
+/// Time limit of one attempt while a server starts.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// Pause between attempts.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Time between two looks at whether the container still runs.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Up<'_> {
+    /// Everything that runs in Docker; nothing where no server does.
+    pub(super) async fn containers(&self, runners: &Runners, cancel: &CancellationToken) -> Result<Parts, InfraError> {
+        let Some(docker) = &runners.docker else { return Ok((Vec::new(), Ok(Vec::new()))) };
+        let begun = Instant::now();
+        let here = |server| runners.of(server) == Runner::Docker;
+        let (project, orders) = docker.servers(&here)?;
+        let request = ApplyRequest {
+            project: &project,
+            services: &orders,
+            state: self.request.state.root(),
+            pull: self.request.pull || self.request.stack.provider == ProviderChoice::Docker,
+            recreate: false,
+            orphans: true,
+            keep_failed: self.request.keep_failed,
+            ready_within: self.request.ready_within,
+            // The servers are asked as a client would ask them, which is quicker and says more; of the others only the
+            // Engine knows.
+            wait: docker.has_more(),
+        };
+        let containers = docker::apply(&docker.engine, &request, self.progress, cancel).await?;
+        self.write_down(docker, &containers)?;
+        let asking = async {
+            tokio::try_join!(
+                self.container_mysql(runners, &containers, begun),
+                self.container_redis(runners, &containers, begun),
+                self.container_kafka(runners, &containers, begun),
+            )
+        };
+        let (mut components, redis, (kafka, topics)) = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(self.cancelled()),
+            parts = Box::pin(asking) => parts?,
+        };
+        components.extend(redis);
+        components.extend(kafka);
+        let others = containers.iter().filter(|c| !Server::ALL.into_iter().any(|server| server.has(&c.component)));
+        components.extend(others.map(|container| self.answered(container, &container.image, begun)));
+        Ok((components, topics))
+    }
+
+    /// Writes the containers into `stack.json`, so that every other command finds them.
+    fn write_down(&self, docker: &Provider, containers: &[Container]) -> Result<(), InfraError> {
+        let ports: BTreeMap<String, u16> = docker.kept.places.ports().into_iter().collect();
+        let mut stack = self.stack();
+        for container in containers {
+            let port = ports.get(&container.component).copied();
+            let port = port.or_else(|| container.ports.first().map(|port| port.host));
+            let component = Component {
+                provider: Runner::Docker.name().into(),
+                version: container.image.clone(),
+                address: port.map_or_else(String::new, |port| format!("127.0.0.1:{port}")),
+                process: None,
+                log: None,
+                container: Some(ContainerRef { id: container.id.clone(), name: container.name.clone() }),
+                restarts: container.restarts,
+            };
+            stack.components.insert(container.component.clone(), component);
+        }
+        // Written under the lock: processes start side by side, and the last to write must know all of them.
+        self.request.state.save_stack(&stack)
+    }
+
+    async fn container_mysql(
+        &self,
+        runners: &Runners,
+        containers: &[Container],
+        begun: Instant,
+    ) -> Result<Vec<ComponentReport>, InfraError> {
+        let Some(docker) = runners.docker_for(Server::Mysql) else { return Ok(Vec::new()) };
+        let endpoint = docker.kept.places.endpoints().mysql;
+        // The password was drawn for this server alone: whoever lets us in with it is ours.
+        let ask = || async { Ok(ready::mysql(&endpoint, ATTEMPT).await?.version) };
+        self.ask(docker, &of(Server::Mysql, containers), begun, ask).await
+    }
+
+    async fn container_redis(
+        &self,
+        runners: &Runners,
+        containers: &[Container],
+        begun: Instant,
+    ) -> Result<Vec<ComponentReport>, InfraError> {
+        let Some(docker) = runners.docker_for(Server::Redis) else { return Ok(Vec::new()) };
+        let endpoint = docker.kept.places.endpoints().redis;
+        let ask = || async { Ok(ready::redis(&endpoint, ATTEMPT).await?.version) };
+        self.ask(docker, &of(Server::Redis, containers), begun, ask).await
+    }
+
+    async fn container_kafka(
+        &self,
+        runners: &Runners,
+        containers: &[Container],
+        begun: Instant,
+    ) -> Result<Parts, InfraError> {
+        let Some(docker) = runners.docker_for(Server::Kafka) else { return Ok((Vec::new(), Ok(Vec::new()))) };
+        let endpoint = docker.kept.places.endpoints().kafka;
+        let brokers = of(Server::Kafka, containers);
+        let version = brokers.first().map_or_else(String::new, |broker| broker.image.clone());
+        let replication = i32::from(docker.brokers());
+        let ask = || async {
+            let cluster = ready::kafka(&endpoint, usize::from(docker.brokers()), ATTEMPT).await?;
+            let error = |why: &str| InfraError::client("kafka", &endpoint, "read metadata", why);
+            let advertised = endpoint.brokers.split(',').all(|own| cluster.brokers.iter().any(|(_, b)| b == own));
+            if !advertised {
+                return Err(error("the brokers advertise other addresses: another cluster answers there"));
+            }
+            if !all_led(&cluster) {
+                return Err(error("a partition has no leader yet"));
+            }
+            if !has(&cluster, PROBE_TOPIC) {
+                topics::create_all(&endpoint, &[probe_topic()], replication).await?;
+            }
+            ready::round_trip(&endpoint, ATTEMPT).await?;
+            Ok(version.clone())
+        };
+        let components = self.ask(docker, &brokers, begun, ask).await?;
+        let topics = self.topics(&endpoint, replication, true).await;
+        Ok((components, topics))
+    }
+
+    /// Asks until the containers answer, one of them ends, or the time is over.
+    async fn ask<F: Future<Output = Result<String, InfraError>>>(
+        &self,
+        docker: &Provider,
+        containers: &[&Container],
+        begun: Instant,
+        ask: impl Fn() -> F,
+    ) -> Result<Vec<ComponentReport>, InfraError> {
+        let ports: BTreeMap<String, u16> = docker.kept.places.ports().into_iter().collect();
+        let ports: Vec<u16> = containers.iter().filter_map(|c| ports.get(&c.component).copied()).collect();
+        let (mut last, mut looked) = ("it does not listen yet".to_owned(), Instant::now());
+        loop {
+            match attempt(&ports, &ask).await {
+                Ok(version) => return Ok(containers.iter().map(|c| self.answered(c, &version, begun)).collect()),
+                Err(why) => last = why.unwrap_or(last),
+            }
+            let over = begun.elapsed() > self.request.ready_within;
+            if over || looked.elapsed() > LOOK {
+                self.still_run(docker, containers, over.then_some(last.as_str()), begun).await?;
+                looked = Instant::now();
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Fails where a container has ended, or (`late`) the time is over.
+    async fn still_run(
+        &self,
+        docker: &Provider,
+        containers: &[&Container],
+        late: Option<&str>,
+        begun: Instant,
+    ) -> Result<(), InfraError> {
+        let now = docker::list(&docker.engine, &docker.name).await?;
+        for container in containers {
+            let found = now.iter().find(|c| c.id == container.id);
+            let runs = found.is_some_and(|c| matches!(c.state, ContainerState::Running | ContainerState::Restarting));
+            if !runs {
+                return Err(provider::failure(&docker.engine, container, None, begun.elapsed()).await);
+            }
+        }
+        match (late, containers.first()) {
+            (Some(why), Some(container)) => {
+                Err(provider::failure(&docker.engine, container, Some(why), begun.elapsed()).await)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn answered(&self, container: &Container, version: &str, begun: Instant) -> ComponentReport {
+        let mut stack = self.stack();
+        let component = stack.components.get_mut(&container.component);
+        let address = component.map_or_else(String::new, |component| {
+            version.clone_into(&mut component.version);
+            component.address.clone()
+        });
+        drop(stack);
+        let report = ComponentReport {
+            name: container.component.clone(),
+            provider: Runner::Docker.name().into(),
+            version: version.to_owned(),
+            address,
+            took_ms: begun.elapsed().as_millis() as u64,
+            reused: container.reused,
+        };
+        (self.progress)(UpEvent::Ready(report.clone()));
+        report
+    }
+}
+
+fn of(server: Server, containers: &[Container]) -> Vec<&Container> {
+    containers.iter().filter(|container| server.has(&container.component)).collect()
+}
+
+/// Asks once; `None`: nobody listens there yet.
+async fn attempt<F: Future<Output = Result<String, InfraError>>>(
+    ports: &[u16],
+    ask: impl Fn() -> F,
+) -> Result<String, Option<String>> {
+    for port in ports {
+        if !ready::answers(*port).await {
+            return Err(None);
+        }
+    }
+    match tokio::time::timeout(ATTEMPT, ask()).await {
+        Ok(result) => result.map_err(|e| Some(e.to_string())),
+        Err(_) => Err(Some(format!("no answer within {} s", ATTEMPT.as_secs()))),
+    }
+}

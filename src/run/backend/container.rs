@@ -1,0 +1,318 @@
+//! One backend process in a container, and the task that watches it.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use backend::{
+    endpoint::Endpoints,
+    process::{ProcessConfig, Role},
+    settings::Size,
+};
+use bollard::query_parameters::{
+    InspectContainerOptions, LogsOptionsBuilder, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
+};
+use futures_util::StreamExt as _;
+use tokio::{io::AsyncWriteExt as _, sync::oneshot, task::JoinHandle};
+
+use super::{
+    Running,
+    child::{FIRST_PAUSE, LIVED_WELL, LONGEST_PAUSE},
+};
+use crate::{
+    event::Event,
+    infra::{
+        InfraError,
+        docker::{
+            self, Engine, ExtraFile,
+            provider::{self, Provider},
+        },
+        stack::{ContainerRef, Stack},
+        state::StateDir,
+        up::variables,
+    },
+    run::recorder::Emitter,
+};
+
+/// Where a process finds its configuration.
+pub(super) const PROCESS: &str = "/run/secrets/process.json";
+/// Variable that names an image of the backend, which is then not made from this program.
+const IMAGE: &str = "ECOMCTL_IMAGE_BACKEND";
+
+/// How the backend runs in containers.
+#[derive(Debug, Clone)]
+pub struct Containers {
+    pub(super) provider: Provider,
+    /// The servers, as containers find them.
+    pub(super) inside: Endpoints,
+    /// One API of each.
+    pub(super) sizes: Vec<Size>,
+    /// An image that the user has made.
+    pub(super) image: Option<String>,
+}
+
+impl Containers {
+    /// Containers of these sizes beside `stack`.
+    ///
+    /// # Errors
+    /// Where no Engine answers, or a container cannot reach one of the servers.
+    pub async fn plan(state: &StateDir, stack: &Stack, sizes: Vec<Size>) -> Result<Self, InfraError> {
+        let inside = provider::inside(stack)?;
+        let variables = variables();
+        let image = variables.get(IMAGE).filter(|image| !image.is_empty()).cloned();
+        let provider = Provider::of_stack(Engine::connect().await?, state, stack, &variables)?;
+        Ok(Self { provider, inside, sizes, image })
+    }
+}
+
+/// What the watcher is told.
+#[derive(Debug)]
+enum Order {
+    Stop { grace: Duration, done: oneshot::Sender<Option<String>> },
+    Leave,
+}
+
+/// One process of the backend in its container.
+#[derive(Debug)]
+pub struct Contained {
+    role: Role,
+    name: String,
+    instance: String,
+    engine: Engine,
+    container: ContainerRef,
+    address: Arc<Mutex<SocketAddr>>,
+    log: PathBuf,
+    orders: oneshot::Sender<Order>,
+    watcher: JoinHandle<()>,
+}
+
+impl Contained {
+    /// Watches a container that was started. `config` is what it was given, `port` where it listens inside.
+    pub(super) fn watch(
+        engine: &Engine,
+        container: &docker::Container,
+        config: ProcessConfig,
+        address: SocketAddr,
+        logs: &Path,
+        emitter: Emitter,
+    ) -> Self {
+        let (orders, receiver) = oneshot::channel();
+        let log = logs.join(format!("{}.log", config.name));
+        let address = Arc::new(Mutex::new(address));
+        let (role, name, instance) = (config.role, config.name.clone(), config.instance.clone());
+        let watch = Watch {
+            engine: engine.clone(),
+            id: container.id.clone(),
+            container: container.name.clone(),
+            config,
+            address: address.clone(),
+            log: log.clone(),
+            emitter,
+        };
+        let watcher = tokio::spawn(watch.run(receiver));
+        let container = ContainerRef { id: container.id.clone(), name: container.name.clone() };
+        Self { role, name, instance, engine: engine.clone(), container, address, log, orders, watcher }
+    }
+
+    /// Its role.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The number that was drawn at its start, by which its answers are known.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Whether nobody starts it again any more.
+    pub fn is_gone(&self) -> bool {
+        self.watcher.is_finished()
+    }
+
+    /// What it is now.
+    pub fn running(&self) -> Running {
+        Running {
+            name: self.name.clone(),
+            process: None,
+            container: Some(self.container.clone()),
+            address: *self.address.lock().unwrap_or_else(PoisonError::into_inner),
+            log: self.log.clone(),
+        }
+    }
+
+    /// Writes what it has logged into its file.
+    pub async fn save_log(&self) {
+        let _ = save_log(&self.engine, &self.container.id, &self.log).await;
+    }
+
+    /// Asks it to end, kills it after `grace`, keeps its log and removes it. Gives the name if it had to be killed.
+    pub async fn stop(self, grace: Duration) -> Option<String> {
+        let (done, answer) = oneshot::channel();
+        if self.orders.send(Order::Stop { grace, done }).is_err() {
+            return None;
+        }
+        let killed = answer.await.ok().flatten();
+        let _ = self.watcher.await;
+        killed
+    }
+
+    /// Lets the container go on without us.
+    pub fn leave(self) {
+        let _ = self.orders.send(Order::Leave);
+    }
+}
+
+/// The watching task's own.
+struct Watch {
+    engine: Engine,
+    id: String,
+    container: String,
+    config: ProcessConfig,
+    address: Arc<Mutex<SocketAddr>>,
+    log: PathBuf,
+    emitter: Emitter,
+}
+
+impl Watch {
+    async fn run(mut self, mut orders: oneshot::Receiver<Order>) {
+        self.say("started", format!("container {}", self.container)).await;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let born = Instant::now();
+            let ended = tokio::select! {
+                ended = ended(&self.engine, &self.id) => ended,
+                order = &mut orders => return self.end(order.ok()).await,
+            };
+            self.say("exited", ended).await;
+            if born.elapsed() > LIVED_WELL {
+                pause = FIRST_PAUSE;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                order = &mut orders => return self.end(order.ok()).await,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            // A failure on purpose strikes once: the process that comes back must be able to mend it.
+            self.config.settings.failpoints.clear();
+            match self.start_again().await {
+                Ok(()) => self.say("restarted", format!("container {}", self.container)).await,
+                Err(why) => self.say("exited", format!("cannot be started again: {why}")).await,
+            }
+        }
+    }
+
+    async fn start_again(&self) -> Result<(), String> {
+        let file = process_file(&self.config).map_err(|e| e.to_string())?;
+        upload(&self.engine, &self.id, &file).await?;
+        self.engine.docker.start_container(&self.id, None).await.map_err(|e| e.to_string())?;
+        // A port that the Engine chose is another one after each start.
+        if let Some(address) = published(&self.engine, &self.id, self.config.listen.port()).await {
+            *self.address.lock().unwrap_or_else(PoisonError::into_inner) = address;
+        }
+        Ok(())
+    }
+
+    async fn end(&self, order: Option<Order>) {
+        let (grace, done) = match order {
+            Some(Order::Stop { grace, done }) => (grace, done),
+            Some(Order::Leave) => return,
+            // The backend was dropped: nobody would ever come back for the container.
+            None => {
+                let _ = provider::remove_one(&self.engine, &self.id).await;
+                return;
+            }
+        };
+        let options = StopContainerOptionsBuilder::new().t(grace.as_secs() as i32).build();
+        let _ = self.engine.docker.stop_container(&self.id, Some(options)).await;
+        // 137: the Engine killed it when its time was over.
+        let killed = exit_code(&self.engine, &self.id).await == Some(137);
+        let _ = save_log(&self.engine, &self.id, &self.log).await;
+        if let Err(error) = provider::remove_one(&self.engine, &self.id).await {
+            self.emitter.emit(Event::Warning { message: error.to_string() }).await;
+        }
+        let _ = done.send(killed.then(|| self.config.name.clone()));
+    }
+
+    async fn say(&self, state: &str, detail: String) {
+        let name = self.config.name.clone();
+        self.emitter.emit(Event::Process { name, state: state.to_owned(), detail }).await;
+    }
+}
+
+/// Waits for the end of a container, and says how it ended.
+async fn ended(engine: &Engine, id: &str) -> String {
+    use bollard::errors::Error;
+    loop {
+        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        let answer = std::pin::pin!(engine.docker.wait_container(id, Some(options))).next().await;
+        match answer {
+            Some(Ok(_) | Err(Error::DockerContainerWaitError { .. })) => return describe(engine, id).await,
+            Some(Err(Error::DockerResponseServerError { status_code: 404, .. })) => {
+                return "its container was removed".into();
+            }
+            // The Engine is away, or the request ran out of time: the container may well go on.
+            Some(Err(_)) | None => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
+}
+
+async fn describe(engine: &Engine, id: &str) -> String {
+    let found = engine.docker.inspect_container(id, None::<InspectContainerOptions>).await.ok();
+    let Some(state) = found.and_then(|container| container.state) else { return "unknown".into() };
+    let code = state.exit_code.unwrap_or_default();
+    if state.oom_killed == Some(true) {
+        return format!("exit code {code}: killed, its memory limit was reached");
+    }
+    match i32::try_from(code - 128).ok().and_then(|number| nix::sys::signal::Signal::try_from(number).ok()) {
+        Some(signal) => format!("exit code {code} (signal {signal})"),
+        None => format!("exit code {code}"),
+    }
+}
+
+async fn exit_code(engine: &Engine, id: &str) -> Option<i64> {
+    engine.docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?.state?.exit_code
+}
+
+/// Where port `inside` of a container is found on this machine.
+pub(super) async fn published(engine: &Engine, id: &str, inside: u16) -> Option<SocketAddr> {
+    let found = engine.docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
+    let ports = found.network_settings?.ports?;
+    let binding = ports.get(&format!("{inside}/tcp"))?.as_ref()?.first()?.clone();
+    Some(SocketAddr::new(binding.host_ip?.parse().ok()?, binding.host_port?.parse().ok()?))
+}
+
+/// The configuration as a file that only the container's user can read: it holds passwords.
+pub(super) fn process_file(config: &ProcessConfig) -> serde_json::Result<ExtraFile> {
+    let user = docker::image::USER;
+    Ok(ExtraFile { path: PROCESS.into(), bytes: serde_json::to_vec(config)?, mode: 0o400, uid: user, gid: user })
+}
+
+async fn upload(engine: &Engine, id: &str, file: &ExtraFile) -> Result<(), String> {
+    let archive = || {
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(file.bytes.len() as u64);
+        header.set_mode(file.mode);
+        header.set_uid(file.uid.into());
+        header.set_gid(file.gid.into());
+        archive.append_data(&mut header, file.path.trim_start_matches('/'), &file.bytes[..])?;
+        archive.into_inner()
+    };
+    let body = bollard::body_full(archive().map_err(|e| e.to_string())?.into());
+    let options = UploadToContainerOptionsBuilder::new().path("/").build();
+    engine.docker.upload_to_container(id, Some(options), body).await.map_err(|e| e.to_string())
+}
+
+async fn save_log(engine: &Engine, id: &str, to: &Path) -> std::io::Result<()> {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
+    let mut lines = std::pin::pin!(engine.docker.logs(id, Some(options)));
+    let mut file = tokio::io::BufWriter::new(tokio::fs::File::create(to).await?);
+    while let Some(line) = lines.next().await {
+        file.write_all(&line.map_err(std::io::Error::other)?.into_bytes()).await?;
+    }
+    file.flush().await
+}
