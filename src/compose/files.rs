@@ -17,7 +17,22 @@ macro_rules! built_in {
 }
 
 /// Path below `compose/` → text. A list by hand, because then a changed file is compiled in again.
-const BUILT_IN: &[(&str, &str)] = built_in!["kafka/server.properties", "mysql/my.cnf", "redis/redis.conf",];
+const BUILT_IN: &[(&str, &str)] = built_in![
+    "backend.yaml",
+    "base.yaml",
+    "cluster.yaml",
+    "grafana/dashboards.yaml",
+    "grafana/datasources.yaml",
+    "grafana/k6.json",
+    "kafka/health.sh",
+    "kafka/server.properties",
+    "kafka/start.sh",
+    "monitoring.yaml",
+    "mysql/my.cnf",
+    "original.yaml",
+    "prometheus/prometheus.yaml",
+    "redis/redis.conf",
+];
 
 /// The text of one compose file.
 #[derive(Debug, Clone, PartialEq, Eq)]

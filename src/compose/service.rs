@@ -25,7 +25,7 @@ const KEYS: &[Key<ServiceLayer>] = &[
     }),
     ("depends_on", depends_on),
     ("deploy", deploy::read),
-    ("devices", |r, s, n| s.devices = r.texts(n)),
+    ("devices", |r, s, n| s.devices = r.items(n, device)),
     ("entrypoint", |r, s, n| s.entrypoint = command_line(r, n)),
     ("environment", |r, s, n| s.environment = r.pairs(n)),
     ("expose", |r, s, n| s.expose = ports::expose(r, n)),
@@ -93,6 +93,15 @@ fn command_line(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
             None
         }
     }
+}
+
+fn device(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    reader.parsed(node, "/PATH:/PATH[:rwm]", |text| {
+        let parts: Vec<&str> = text.split(':').collect();
+        let paths = parts.iter().take(2).all(|part| part.starts_with('/'));
+        let rights = parts.get(2).is_none_or(|rights| !rights.is_empty() && rights.chars().all(|c| "rwm".contains(c)));
+        (paths && rights && (1..=3).contains(&parts.len())).then(|| text.to_owned())
+    })
 }
 
 fn container_name(reader: &mut Reader<'_>, node: &Node) -> Option<String> {

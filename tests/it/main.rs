@@ -9,6 +9,7 @@ mod backend_gate;
 mod backend_reconciler;
 mod backend_world;
 mod commands;
+mod compose_config;
 mod event;
 mod infra;
 mod load;
