@@ -5,6 +5,7 @@
 
 pub mod clients;
 pub mod conf;
+pub mod docker;
 pub mod down;
 pub mod env;
 pub mod error;
