@@ -4,7 +4,7 @@
 mod external;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ use ecomctl::{
         process::{self, ProcessRef},
         topics::{self, TopicPlan},
     },
-    profile::model::StackSpec,
+    profile::model::{ProviderChoice, StackSpec},
 };
 use mysql_async::prelude::Queryable as _;
 use nix::sys::signal::Signal;
@@ -42,9 +42,12 @@ impl Place {
         UpRequest {
             state: self.state.clone(),
             system: "ecommerce".into(),
-            stack: StackSpec::default(),
+            stack: StackSpec { provider: ProviderChoice::Native, ..StackSpec::default() },
             topics: topics::plan(&backend::settings::Settings::default()),
             env: Env::from_process(),
+            variables: BTreeMap::new(),
+            pull: false,
+            in_run: false,
             yes: false,
             keep_failed: false,
             ready_within: Duration::from_secs(60),

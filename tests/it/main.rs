@@ -10,6 +10,7 @@ mod backend_reconciler;
 mod backend_world;
 mod commands;
 mod compose_config;
+mod docker_stack;
 mod event;
 mod infra;
 mod load;

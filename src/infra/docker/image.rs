@@ -31,7 +31,7 @@ pub const LABEL: &str = "dev.ecomctl.image";
 /// Label with the path of the program: an image of another digest, but the same path, is out of date.
 pub const PROGRAM: &str = "dev.ecomctl.program";
 /// User and group of the backend inside: nobody of the host.
-pub const USER: u32 = 65_532;
+pub const USER: u32 = 65_534;
 /// Changes when the files are laid out in another way.
 const LAYOUT: u32 = 1;
 
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn the_settings_run_the_program_as_nobody() {
         let lines = settings(&Pack::of_this_program().unwrap()).join("\n");
-        assert!(lines.contains("USER 65532:65532") && lines.contains("ENTRYPOINT [\""), "{lines}");
+        assert!(lines.contains("USER 65534:65534") && lines.contains("ENTRYPOINT [\""), "{lines}");
         assert!(lines.contains("/opt/ecomctl/ecomctl\"]"), "{lines}");
     }
 }

@@ -250,7 +250,7 @@ async fn servers_with_tls_and_logins_are_used_and_never_changed_without_a_word()
     assert!(message.contains(told), "{message}");
 
     // Mixed: theirs for MySQL and Kafka, a private Redis beside them.
-    request.stack.provider = ProviderChoice::Auto;
+    request.stack.provider = ProviderChoice::Native;
     let mixed = place.up(&request).await.unwrap();
     assert_eq!(place.processes(), BTreeSet::from(["redis".to_owned()]));
     assert_eq!(mixed.stack.components["mysql"].provider, "external");
