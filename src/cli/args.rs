@@ -22,6 +22,7 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Global {
     /// Folder for data, logs and runs
     #[arg(long, global = true, env = "ECOMCTL_STATE_DIR", value_name = "DIR", default_value = ".ecomctl")]

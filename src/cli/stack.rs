@@ -84,13 +84,12 @@ fn up_table(report: &UpReport) -> String {
 /// `down [-v]`
 pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
     let volumes = args.volumes > 0;
-    let report = match context.existing_state()? {
-        Some(state) => infra::down(&state, volumes).await?,
-        None => {
-            let gone = context.global.state_dir.display();
-            note(&format!("{gone} does not exist: only containers with its label can be there"));
-            infra::down_by_label(&state_path(&context.global.state_dir)?, volumes).await?
-        }
+    let report = if let Some(state) = context.existing_state()? {
+        infra::down(&state, volumes).await?
+    } else {
+        let gone = context.global.state_dir.display();
+        note(&format!("{gone} does not exist: only containers with its label can be there"));
+        infra::down_by_label(&state_path(&context.global.state_dir)?, volumes).await?
     };
     let mut text = String::new();
     for name in &report.containers {
@@ -101,9 +100,10 @@ pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
     }
     if !report.volumes.is_empty() {
         let names = report.volumes.join(", ");
-        let _ = match report.deleted {
-            true => writeln!(text, "volumes deleted: {names}"),
-            false => writeln!(text, "volumes kept: {names} (`ecomctl down -v` deletes them)"),
+        let _ = if report.deleted {
+            writeln!(text, "volumes deleted: {names}")
+        } else {
+            writeln!(text, "volumes kept: {names} (`ecomctl down -v` deletes them)")
         };
     }
     for s in &report.stopped {

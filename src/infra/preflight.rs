@@ -6,6 +6,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::{
+    docker::Engine,
     env::Env,
     ports::{self, Owner},
     state::{self, NEEDED_BYTES},
@@ -14,7 +15,7 @@ use super::{
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
-    /// What was looked at: `cpu`, `memory`, `disk`, `open-files`, `mysql`, `redis`, `java`, `kafka`, `port 8080`.
+    /// What was looked at: `cpu`, `memory`, `disk`, `open-files`, `mysql`, `redis`, `java`, `kafka`, `docker`, `port 8080`.
     pub name: String,
     /// `ok`, `warning` or `error`.
     pub level: Level,
@@ -114,7 +115,16 @@ async fn programs(env: &Env) -> Vec<Check> {
         Ok(jars) => check("kafka", Level::Ok, format!("{} in {}", jars.version, jars.home.display()), ""),
         Err(e) => check("kafka", Level::Error, e.to_string(), "make kafka"),
     };
-    vec![mysql, redis, java, kafka]
+    vec![mysql, redis, java, kafka, engine().await]
+}
+
+/// Native servers need no Engine, so that one which is missing is worth no more than a word.
+async fn engine() -> Check {
+    let found = match Engine::connect().await {
+        Ok(engine) => format!("Engine {}, API {}.{}", engine.facts.version, engine.facts.api.0, engine.facts.api.1),
+        Err(error) => format!("{error}; native servers need none"),
+    };
+    check("docker", Level::Ok, found, "")
 }
 
 async fn version(

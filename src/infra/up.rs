@@ -33,6 +33,7 @@ use crate::profile::model::{Profile, StackSpec};
 
 /// What is to be brought up.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct UpRequest {
     /// State folder.
     pub state: StateDir,
@@ -285,7 +286,7 @@ impl Up<'_> {
         let ((mut components, topics), (mysql, redis, (kafka, other_topics))) = match (containers, processes) {
             (Ok(containers), Ok(processes)) => (containers, processes),
             // The one that broke the others off says why.
-            (Err(InfraError::Cancelled { .. }), Err(error)) | (Err(error), _) | (_, Err(error)) => return Err(error),
+            (Ok(_) | Err(InfraError::Cancelled { .. }), Err(error)) | (Err(error), _) => return Err(error),
         };
         components.extend(mysql);
         components.extend(redis);

@@ -66,7 +66,7 @@ pub struct StackSpec {
     pub ports: PortSpec,
     /// Prometheus, Grafana and exporters beside the servers; in Docker only.
     pub monitoring: bool,
-    /// The teams' own stack: MySQL 8.0, Kafka with ZooKeeper, Redis with allkeys-lru; in Docker only.
+    /// The teams' own stack: MySQL 8.0, Kafka with `ZooKeeper`, Redis with `allkeys-lru`; in Docker only.
     pub original: bool,
     /// URLs of servers that are there already; each makes its component external.
     pub external: ExternalSpec,

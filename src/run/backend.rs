@@ -137,7 +137,7 @@ pub struct Backend {
 /// One part of the backend.
 #[derive(Debug)]
 enum Member {
-    Child(Child),
+    Child(Box<Child>),
     Contained(Contained),
 }
 
@@ -300,7 +300,7 @@ fn children(plan: &LaunchPlan, emitter: &Emitter) -> Result<(Vec<Member>, Option
             settings: plan.settings.clone(),
             stop_with_stdin: !plan.keep,
         };
-        members.push(Member::Child(Child::start(config, plan, emitter.clone()).map_err(spawn_error(&name))?));
+        members.push(Member::Child(Box::new(Child::start(config, plan, emitter.clone()).map_err(spawn_error(&name))?)));
     }
     Ok((members, api))
 }

@@ -63,7 +63,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
 
     let walk = Walk { request, folder: &folder, origin, origin_unix_ns, coupons, emitter: emitter.clone(), show };
     let mut begun = Started::default();
-    let walked = stages::walk(&walk, &mut begun).await;
+    let walked = Box::pin(stages::walk(&walk, &mut begun)).await;
     emitter.stage("stop").await;
     let stopped = begun.stop(&walk, walked.is_ok()).await;
 

@@ -216,6 +216,13 @@ async fn remove_older(docker: &Docker, pack: &Pack, image: &str) -> Vec<String> 
     removed
 }
 
+/// Number of the user that an image of somebody else runs as; 0 where it says none, or only a name.
+pub async fn user_of(docker: &Docker, image: &str) -> u32 {
+    let config = docker.inspect_image(image).await.ok().and_then(|image| image.config);
+    let user = config.and_then(|config| config.user).unwrap_or_default();
+    user.split(':').next().and_then(|user| user.parse().ok()).unwrap_or(0)
+}
+
 /// Where the image has a file of the host.
 fn is_file(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file())

@@ -56,18 +56,17 @@ pub(super) async fn start(
 ) -> Result<Vec<Contained>, LaunchError> {
     let engine = &containers.provider.engine;
     let mut variables = api_ports(plan, containers)?;
-    let image = match &containers.image {
-        Some(image) => image.clone(),
-        None => {
-            let base = std::env::var(image::BASE).ok().filter(|base| !base.is_empty());
-            image::ensure(&engine.docker, base.as_deref(), cancel).await.map_err(Box::new)?.image
-        }
+    let (image, user) = if let Some(image) = &containers.image {
+        (image.clone(), image::user_of(&engine.docker, image).await)
+    } else {
+        let base = std::env::var(image::BASE).ok().filter(|base| !base.is_empty());
+        (image::ensure(&engine.docker, base.as_deref(), cancel).await.map_err(Box::new)?.image, image::USER)
     };
     variables.insert("ECOMCTL_IMAGE_BACKEND".into(), image);
     let mut project = containers.provider.project(&variables).map_err(Box::new)?;
     let (endpoints, certificates) = carry(&containers.inside)?;
     let parts = parts(plan, containers, &mut project, &endpoints)?;
-    let orders = orders(&parts, &certificates)?;
+    let orders = orders(&parts, &certificates, user)?;
     let request = ApplyRequest {
         project: &project,
         services: &orders,
@@ -86,14 +85,14 @@ pub(super) async fn start(
     })?;
     let (mut contained, mut configs) = (Vec::new(), Vec::new());
     for part in parts {
-        let Some(container) = made.iter().find(|container| container.component == part.config.name) else { continue };
+        let Some(one) = made.iter().find(|one| one.component == part.config.name) else { continue };
         let inside = part.config.listen.port();
         // One that has ended already has no port; its watcher starts it again.
-        let address = published(engine, &container.id, inside).await;
+        let address = published(engine, &one.id, inside).await;
         let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, inside)));
         let emitter = emitter.clone();
         configs.push((part.config.clone(), address));
-        contained.push(Contained::watch(engine, container, part.config, address, &plan.logs, emitter));
+        contained.push(Contained::watch(engine, one, part.config, address, user, &plan.logs, emitter));
     }
     for (config, address) in configs {
         write_down(plan, &config, address)?;
@@ -189,11 +188,11 @@ fn prepare(project: &mut Project, service: &str) -> Result<u16, LaunchError> {
     Ok(service.ports.first().map_or(INSIDE, |port| port.target))
 }
 
-fn orders(parts: &[Part], certificates: &[ExtraFile]) -> Result<Vec<Order>, LaunchError> {
+fn orders(parts: &[Part], certificates: &[ExtraFile], user: u32) -> Result<Vec<Order>, LaunchError> {
     let mut orders: BTreeMap<&str, Order> = BTreeMap::new();
     for part in parts {
         let fail = |source: serde_json::Error| spawn_error(&part.config.name)(source.into());
-        let mut files = vec![process_file(&part.config).map_err(fail)?];
+        let mut files = vec![process_file(&part.config, user).map_err(fail)?];
         files.extend(certificates.iter().cloned());
         let order = orders.entry(&part.service).or_insert_with(|| Order {
             service: part.service.clone(),

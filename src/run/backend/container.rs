@@ -91,12 +91,13 @@ pub struct Contained {
 }
 
 impl Contained {
-    /// Watches a container that was started. `config` is what it was given, `port` where it listens inside.
+    /// Watches a container that was started. `config` is what it was given, and `user` who may read that.
     pub(super) fn watch(
         engine: &Engine,
         container: &docker::Container,
         config: ProcessConfig,
         address: SocketAddr,
+        user: u32,
         logs: &Path,
         emitter: Emitter,
     ) -> Self {
@@ -110,6 +111,7 @@ impl Contained {
             container: container.name.clone(),
             config,
             address: address.clone(),
+            user,
             log: log.clone(),
             emitter,
         };
@@ -173,6 +175,7 @@ struct Watch {
     container: String,
     config: ProcessConfig,
     address: Arc<Mutex<SocketAddr>>,
+    user: u32,
     log: PathBuf,
     emitter: Emitter,
 }
@@ -206,7 +209,7 @@ impl Watch {
     }
 
     async fn start_again(&self) -> Result<(), String> {
-        let file = process_file(&self.config).map_err(|e| e.to_string())?;
+        let file = process_file(&self.config, self.user).map_err(|e| e.to_string())?;
         upload(&self.engine, &self.id, &file).await?;
         self.engine.docker.start_container(&self.id, None).await.map_err(|e| e.to_string())?;
         // A port that the Engine chose is another one after each start.
@@ -286,8 +289,7 @@ pub(super) async fn published(engine: &Engine, id: &str, inside: u16) -> Option<
 }
 
 /// The configuration as a file that only the container's user can read: it holds passwords.
-pub(super) fn process_file(config: &ProcessConfig) -> serde_json::Result<ExtraFile> {
-    let user = docker::image::USER;
+pub(super) fn process_file(config: &ProcessConfig, user: u32) -> serde_json::Result<ExtraFile> {
     Ok(ExtraFile { path: PROCESS.into(), bytes: serde_json::to_vec(config)?, mode: 0o400, uid: user, gid: user })
 }
 

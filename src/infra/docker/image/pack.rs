@@ -196,7 +196,10 @@ fn add(libraries: &mut BTreeMap<String, PathBuf>, library: &Path) {
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         // `libz.so` is for linkers.
         let name = entry.file_name().to_string_lossy().into_owned();
-        if is_link && !name.ends_with(".so") && entry.path().canonicalize().is_ok_and(|real| real == library) {
+        if is_link
+            && Path::new(&name).extension().is_none_or(|end| end != "so")
+            && entry.path().canonicalize().is_ok_and(|real| real == library)
+        {
             libraries.insert(name, library.to_owned());
         }
     }
