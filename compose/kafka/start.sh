@@ -16,7 +16,7 @@ data=/var/lib/kafka/data
 # The official image logs through log4j, which is silent without its configuration.
 log=/etc/kafka/docker/log4j2.yaml
 if [ -f "$log" ]; then
-  KAFKA_JVM="$KAFKA_JVM -Dlog4j2.configurationFile=$log"
+  KAFKA_JVM="$KAFKA_JVM -Dlog4j2.configurationFile=$log -Dkafka.logs.dir=/tmp"
 fi
 
 if [ -f "$data/meta.properties" ]; then

@@ -56,6 +56,12 @@ const KEYS: &[Key<ServiceLayer>] = &[
     ("working_dir", |r, s, n| s.working_dir = r.word(n)),
 ];
 
+/// Names of the keys that are supported.
+#[cfg(test)]
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|(key, _)| *key)
+}
+
 /// Keys of the specification that are not supported; everything else is a slip.
 #[rustfmt::skip]
 const REFUSED: &[&str] = &[

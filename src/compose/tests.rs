@@ -77,6 +77,13 @@ fn files_mean_what_the_cases_say() {
 }
 
 #[test]
+fn the_document_lists_every_key_of_a_service() {
+    let text = include_str!("../../docs/compose.md");
+    let missing: Vec<_> = service::keys().filter(|key| !text.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/compose.md does not name {missing:?}");
+}
+
+#[test]
 fn a_secret_is_in_no_picture_of_the_project() {
     let text = "services: {a: {image: a, secrets: [s]}}\nsecrets: {s: {environment: S}}\n";
     let files = [SourceFile { name: "c.yaml".into(), text: text.into() }];

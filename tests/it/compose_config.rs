@@ -2,6 +2,8 @@
 //!
 //! `ECOMCTL_TEST_COMPOSE` names the program; else it is looked for where packages put it.
 
+mod plain;
+
 use std::{
     collections::BTreeMap,
     io::Write as _,
@@ -10,7 +12,8 @@ use std::{
 };
 
 use ecomctl::compose::{self, Options, Profiles, files};
-use serde_json::{Map, Value, json};
+use plain::plain;
+use serde_json::Value;
 
 /// Files that are used together.
 const COMBINATIONS: &[&[&str]] = &[
@@ -70,135 +73,74 @@ fn ours(names: &[&str], vars: &BTreeMap<String, String>) -> Value {
     compose::config(&project)
 }
 
-fn theirs(program: &Path, names: &[&str], vars: &BTreeMap<String, String>) -> Value {
+fn theirs(program: &Path, folder: &Path, files: &[String], vars: &BTreeMap<String, String>) -> Value {
     let mut command = Command::new(program);
-    command.current_dir(root()).env_clear().envs(vars).env("HOME", root());
-    for name in names {
-        command.arg("-f").arg(format!("compose/{name}.yaml"));
+    command.current_dir(folder).env_clear().envs(vars).env("HOME", folder);
+    for file in files {
+        command.arg("-f").arg(file);
     }
     let output = command.args(["--profile", "*", "config", "--format", "json"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "docker compose refuses {names:?}: {said}");
-    assert_eq!(said, "", "docker compose warns about {names:?}");
+    assert!(output.status.success(), "docker compose refuses {files:?}: {said}");
+    assert_eq!(said, "", "docker compose warns about {files:?}");
     plain(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// Their picture without what they add, and with the specification's defaults that they leave out.
-fn plain(picture: Value) -> Value {
-    let mut picture = undouble(picture);
-    let map = picture.as_object_mut().unwrap();
-    for section in ["configs", "secrets"] {
-        let keys: Vec<String> =
-            map.remove(section).and_then(|s| Some(s.as_object()?.keys().cloned().collect())).unwrap_or_default();
-        map.insert(section.into(), json!(keys));
+/// The program; where there is none the test is skipped, aloud.
+fn program_or_skip(test: &str) -> Option<PathBuf> {
+    let program = compose_program();
+    if program.is_none() {
+        // Not by println!, which nobody sees of a test that passes.
+        let words = format!("skipped: {test}: there is no docker-compose; ECOMCTL_TEST_COMPOSE names one\n");
+        std::io::stderr().write_all(words.as_bytes()).unwrap();
     }
-    map["networks"]["default"].as_object_mut().unwrap().remove("ipam");
-    for (_, service) in map["services"].as_object_mut().unwrap() {
-        plain_service(service.as_object_mut().unwrap());
-    }
-    picture
-}
-
-/// A printed `$$` is one dollar sign.
-fn undouble(value: Value) -> Value {
-    match value {
-        Value::String(text) => text.replace("$$", "$").into(),
-        Value::Array(items) => items.into_iter().map(undouble).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, value)| (key, undouble(value))).collect(),
-        other => other,
-    }
-}
-
-fn plain_service(service: &mut Map<String, Value>) {
-    service.retain(|_, value| !value.is_null());
-    for port in each(service, "ports") {
-        port.remove("mode");
-    }
-    for (_, edge) in entries(service, "depends_on") {
-        edge.as_object_mut().unwrap().remove("required");
-    }
-    for (_, network) in entries(service, "networks") {
-        if network.is_null() {
-            *network = json!({});
-        }
-    }
-    for (_, limit) in entries(service, "ulimits") {
-        if limit.is_number() {
-            *limit = json!({"soft": limit, "hard": limit});
-        }
-    }
-    for mount in each(service, "volumes") {
-        mount.retain(|key, _| !["bind", "volume"].contains(&key.as_str()));
-    }
-    for device in service.get_mut("devices").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let (Some(source), Some(target)) = (device["source"].as_str(), device["target"].as_str()) {
-            *device = json!(format!("{source}:{target}"));
-        }
-    }
-    let memory = service.remove("tmpfs").unwrap_or_else(|| json!([]));
-    for target in memory.as_array().unwrap() {
-        let mounts = service.entry("volumes").or_insert_with(|| json!([]));
-        mounts.as_array_mut().unwrap().push(json!({"type": "tmpfs", "target": target}));
-    }
-    for (section, folder) in [("configs", "/"), ("secrets", "/run/secrets/")] {
-        for grant in each(service, section) {
-            let target = format!("{folder}{}", grant["source"].as_str().unwrap());
-            for (key, value) in
-                [("target", json!(target)), ("uid", json!(0)), ("gid", json!(0)), ("mode", json!(0o444))]
-            {
-                grant.entry(key).or_insert(value);
-            }
-        }
-    }
-    if let Some(Value::Object(check)) = service.get_mut("healthcheck") {
-        for (key, value) in [
-            ("interval", json!("30s")),
-            ("timeout", json!("30s")),
-            ("retries", json!(3)),
-            ("start_period", json!("0s")),
-        ] {
-            check.entry(key).or_insert(value);
-        }
-    }
-    plain_resources(service);
-}
-
-fn plain_resources(service: &mut Map<String, Value>) {
-    let Some(Value::Object(deploy)) = service.get_mut("deploy") else { return };
-    deploy.remove("placement");
-    for (_, amounts) in entries(deploy, "resources") {
-        for (key, amount) in amounts.as_object_mut().unwrap() {
-            let number: f64 = amount.as_str().map_or_else(|| amount.as_f64().unwrap(), |text| text.parse().unwrap());
-            *amount = if key == "cpus" { json!(number) } else { json!(number as u64) };
-        }
-    }
-}
-
-fn each<'a>(map: &'a mut Map<String, Value>, key: &str) -> impl Iterator<Item = &'a mut Map<String, Value>> {
-    map.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
-}
-
-fn entries<'a>(map: &'a mut Map<String, Value>, key: &str) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
-    map.get_mut(key).and_then(Value::as_object_mut).into_iter().flatten()
+    program
 }
 
 #[test]
 fn docker_compose_reads_the_same_from_our_files() {
-    let Some(program) = compose_program() else {
-        // Not by println!, which nobody sees of a test that passes.
-        let words = "skipped: docker_compose_reads_the_same_from_our_files: there is no docker-compose; \
-                     ECOMCTL_TEST_COMPOSE names one\n";
-        std::io::stderr().write_all(words.as_bytes()).unwrap();
-        return;
-    };
+    let Some(program) = program_or_skip("docker_compose_reads_the_same_from_our_files") else { return };
     for names in COMBINATIONS {
+        let files: Vec<String> = names.iter().map(|name| format!("compose/{name}.yaml")).collect();
         for more in [&[], CHANGED] {
             let vars = variables(more);
-            let (ours, theirs) = (ours(names, &vars), theirs(&program, names, &vars));
+            let (ours, theirs) = (ours(names, &vars), theirs(&program, &root(), &files, &vars));
             for (name, service) in theirs["services"].as_object().unwrap() {
                 assert_eq!(&ours["services"][name], service, "{name} of {names:?}");
             }
             assert_eq!(ours, theirs, "{names:?}");
+        }
+    }
+}
+
+/// The reader's own cases hold every form that it knows.
+#[test]
+fn docker_compose_reads_the_same_from_every_form() {
+    let Some(program) = program_or_skip("docker_compose_reads_the_same_from_every_form") else { return };
+    for name in ["everything", "interpolation", "merge"] {
+        let case = std::fs::read_to_string(root().join(format!("tests/compose/{name}.txt"))).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut parts = case.split("--- ");
+        let head = parts.next().unwrap().lines().find_map(|line| line.strip_prefix("vars: ")).unwrap_or_default();
+        let pairs = head.split(' ').filter_map(|pair| pair.split_once('='));
+        let mut vars: BTreeMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        // All profiles are active here, also that of a service whose secret nobody gave.
+        vars.insert("UNSET".into(), "set".into());
+        let (mut sources, mut files) = (Vec::new(), Vec::new());
+        for (file, text) in parts.filter_map(|part| part.split_once('\n')).filter(|(file, _)| *file != "expect") {
+            crate::support::write(&folder.path().join(file), text);
+            files.push(file.to_owned());
+            sources.push(files::SourceFile { name: file.to_owned(), text: text.to_owned() });
+        }
+        let folder = folder.path().canonicalize().unwrap();
+        let name_of = folder.file_name().unwrap().to_string_lossy().to_lowercase();
+        let project_name = if case.contains("\nname: ") { None } else { Some(name_of.trim_start_matches('.')) };
+        let options = Options { project_name, profiles: Profiles::All, working_dir: &folder };
+        let project = compose::load(&sources, &vars, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let (ours, theirs) =
+            (plain::without_extensions(compose::config(&project)), theirs(&program, &folder, &files, &vars));
+        for (service, picture) in theirs["services"].as_object().unwrap() {
+            assert_eq!(&ours["services"][service], picture, "{service} of {name}");
         }
     }
 }
