@@ -146,11 +146,18 @@ impl Run<'_> {
         )?;
         self.ours(&there)?;
         let (tasks, surplus) = self.plan(&names, &images, &there);
+        let going: BTreeSet<String> =
+            tasks.iter().flat_map(|task| task.action.replaced()).chain(&surplus).cloned().collect();
         for task in &tasks {
-            ports::check(&labels::component(task.name, task.number), task.service, &task.action, &there)?;
+            ports::check(&labels::component(task.name, task.number), task.service, &task.action, &there, &going)?;
         }
         around::ensure(self.doing, project, self.request.state, &names).await?;
-        let removals = there.iter().filter(|container| surplus.contains(&container.id));
+        // One that is replaced goes with its successor, but first where another one wants its port.
+        let wanted = |port: u16, of: &Container| {
+            tasks.iter().any(|task| task.name != of.service && ports::fixed(task.service).any(|fixed| fixed == port))
+        };
+        let first = |c: &Container| going.contains(&c.id) && c.ports.iter().any(|port| wanted(port.host, c));
+        let removals = there.iter().filter(|container| surplus.contains(&container.id) || first(container));
         try_join_all(removals.map(|container| self.end(container))).await?;
 
         let stages = Stages::new(&names);
