@@ -145,7 +145,8 @@ impl Run<'_> {
             list::list(self.engine, &project.name),
         )?;
         self.ours(&there)?;
-        let (tasks, surplus) = self.plan(&names, &images, &there);
+        let networks = around::network_ids(self.engine).await?;
+        let (tasks, surplus) = self.plan(&names, &images, &there, &networks);
         let going: BTreeSet<String> =
             tasks.iter().flat_map(|task| task.action.replaced()).chain(&surplus).cloned().collect();
         for task in &tasks {
@@ -204,6 +205,7 @@ impl Run<'_> {
         names: &[String],
         images: &BTreeMap<String, String>,
         there: &[Container],
+        networks: &BTreeSet<String>,
     ) -> (Vec<Task<'_>>, Vec<String>) {
         let project = self.request.project;
         let mut tasks = Vec::new();
@@ -219,7 +221,7 @@ impl Run<'_> {
             }
         }
         let wanted: Vec<Wanted> = tasks.iter().map(|task| self.wanted(task)).collect();
-        let found: Vec<There> = there.iter().map(found).collect();
+        let found: Vec<There> = there.iter().map(|container| found(container, networks)).collect();
         let knows = |service: &str| project.services.contains_key(service);
         let plan = plan::plan(&wanted, &found, &knows, self.request.recreate, self.request.orphans);
         for (task, action) in tasks.iter_mut().zip(plan.actions) {
@@ -346,12 +348,15 @@ impl Run<'_> {
     }
 }
 
-fn found(container: &Container) -> There {
+/// `networks` are those that the Engine has. A container that was stopped while its network was removed cannot be started
+/// any more, whatever it was made from.
+fn found(container: &Container, networks: &BTreeSet<String>) -> There {
+    let whole = container.pid.is_some() || container.networks.iter().all(|id| networks.contains(id));
     There {
         id: container.id.clone(),
         service: container.service.clone(),
         number: container.number,
-        hash: container.hash.clone(),
+        hash: if whole { container.hash.clone() } else { String::new() },
         state: container.state,
         exit_code: container.exit_code,
     }

@@ -48,6 +48,8 @@ pub struct Container {
     pub hash: String,
     /// State folder it belongs to.
     pub state_folder: String,
+    /// Ids of the networks it is in.
+    pub networks: Vec<String>,
     /// Services it depends on.
     pub depends_on: Vec<String>,
     /// It ran already, and was left alone.
@@ -150,6 +152,8 @@ fn facts(found: ContainerInspectResponse) -> Container {
     });
     let ended = matches!(status, ContainerState::Exited | ContainerState::Dead | ContainerState::Restarting);
     let (service, number) = (label(labels::SERVICE), label(labels::NUMBER).parse().unwrap_or(1));
+    let network = found.network_settings.unwrap_or_default();
+    let joined = network.networks.unwrap_or_default().into_values();
     let depends_on = label(labels::DEPENDS_ON);
     let names = depends_on.split(',').filter_map(|word| word.split(':').next()).filter(|name| !name.is_empty());
     Container {
@@ -158,7 +162,8 @@ fn facts(found: ContainerInspectResponse) -> Container {
         id: found.id.unwrap_or_default(),
         name: found.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         image: config.image.unwrap_or_default(),
-        ports: published(found.network_settings.and_then(|network| network.ports).unwrap_or_default()),
+        ports: published(network.ports.unwrap_or_default()),
+        networks: joined.filter_map(|network| network.network_id).filter(|id| !id.is_empty()).collect(),
         state: status,
         health: health.map(str::to_owned),
         exit_code: state.exit_code.filter(|_| ended),
