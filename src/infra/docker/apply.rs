@@ -259,8 +259,10 @@ impl Run<'_> {
         stages.set(name, Stage::Started);
         let until = if self.awaited(name, Condition::ServiceCompletedSuccessfully) {
             Until::Done
-        } else if self.request.wait || self.awaited(name, Condition::ServiceHealthy) {
+        } else if self.awaited(name, Condition::ServiceHealthy) {
             Until::Healthy
+        } else if self.request.wait {
+            Until::Up
         } else {
             Until::Runs
         };
