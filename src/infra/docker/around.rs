@@ -64,7 +64,9 @@ async fn network(doing: &Doing<'_>, owner: Owner<'_>, key: &str, network: &Netwo
         ..Default::default()
     };
     let (docker, action) = (doing.engine.docker.clone(), format!("make the network {}", network.name));
-    doing.to_its_end(async move { within(&action, SLOW, docker.create_network(body)).await.map(|_| ()) }).await
+    doing.to_its_end(async move { within(&action, SLOW, docker.create_network(body)).await.map(|_| ()) }).await?;
+    // The one that a killed command had asked for may have come meanwhile.
+    one_of(doing.engine, network).await.map(|_| ())
 }
 
 /// Whether the network is there. A command that was killed may have had it made twice, which Engines before API 1.44 allow;

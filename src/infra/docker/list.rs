@@ -1,5 +1,7 @@
 //! The containers of a project, as they are.
 
+use std::collections::HashMap;
+
 use bollard::{
     models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, HealthStatusEnum as Health},
     query_parameters::{InspectContainerOptions, ListContainersOptions},
@@ -128,6 +130,17 @@ pub(super) async fn inspect(engine: &Engine, id: &str) -> Result<Option<Containe
         Ok(Err(error)) if is_gone(&error) => Ok(None),
         Ok(Err(error)) => Err(failed(&format!("look at container {id}"), &error)),
         Err(_) => Err(super::call::silent(&format!("look at container {id}"), QUICK)),
+    }
+}
+
+/// Labels of the container `name`; none where there is no such container.
+pub(super) async fn labels_of(engine: &Engine, name: &str) -> Result<Option<HashMap<String, String>>, InfraError> {
+    let look = engine.docker.inspect_container(name, None::<InspectContainerOptions>);
+    match tokio::time::timeout(QUICK, look).await {
+        Ok(Ok(found)) => Ok(Some(found.config.and_then(|config| config.labels).unwrap_or_default())),
+        Ok(Err(error)) if is_gone(&error) => Ok(None),
+        Ok(Err(error)) => Err(failed(&format!("look at container {name}"), &error)),
+        Err(_) => Err(super::call::silent(&format!("look at container {name}"), QUICK)),
     }
 }
 
