@@ -40,7 +40,7 @@ async fn what_is_as_wanted_is_left_alone_and_what_changed_is_made_anew_with_its_
     let Some(world) = World::new().await else { return };
     let db = with_volume(script("cat /kept/mark; echo written >/kept/mark; exec sleep 600"));
     let mut world = world.with("db", db).with("app", after("db", Condition::ServiceStarted, idle()));
-    world.service("db").healthcheck = healthy_at_last("test -e /kept/mark");
+    world.service("db").healthcheck = Some(healthy_at_last("test -e /kept/mark"));
     let first = world.up().await.unwrap();
     assert_eq!(first.len(), 2);
     assert!(first.iter().all(|c| c.state == ContainerState::Running && !c.reused), "{first:?}");
@@ -82,7 +82,7 @@ async fn each_starts_when_what_it_waits_for_is_so_and_a_one_shot_that_ended_with
         .with("app", after("init", Condition::ServiceCompletedSuccessfully, idle()))
         .with("alone", script("true"));
     let mut world = world;
-    world.service("db").healthcheck = healthy_at_last("test -e /tmp/up");
+    world.service("db").healthcheck = Some(healthy_at_last("test -e /tmp/up"));
     let first = world.up().await.unwrap();
     assert_eq!((named(&first, "init").state, named(&first, "init").exit_code), (ContainerState::Exited, Some(0)));
     assert_eq!(named(&first, "alone").exit_code, Some(0), "nobody waits for it, and it is done all the same");
@@ -102,7 +102,7 @@ async fn services_that_do_not_wait_for_each_other_come_up_side_by_side() {
     let Some(mut world) = World::new().await else { return };
     for name in ["a", "b", "c", "d"] {
         world = world.with(name, script("sleep 1; touch /tmp/up; exec sleep 600"));
-        world.service(name).healthcheck = healthy_at_last("test -e /tmp/up");
+        world.service(name).healthcheck = Some(healthy_at_last("test -e /tmp/up"));
     }
     let begun = Instant::now();
     world.up().await.unwrap();
@@ -135,14 +135,17 @@ async fn one_that_is_done_where_another_waits_for_its_health_is_told() {
     let Some(world) = World::new().await else { return };
     let world = world.with("db", script("exit 0")).with("app", after("db", Condition::ServiceHealthy, idle()));
     let message = tokio::time::timeout(Duration::from_secs(10), world.fails()).await.expect("it waits for ever");
-    assert!(message.contains("ended at once, with 0") && message.contains("app waits for db to be healthy"), "{message}");
+    assert!(
+        message.contains("ended at once, with 0") && message.contains("app waits for db to be healthy"),
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_never_healthy_is_told_with_what_its_check_said() {
     let Some(mut world) = World::new().await else { return };
     world = world.with("db", idle()).with("app", after("db", Condition::ServiceHealthy, idle()));
-    world.service("db").healthcheck = healthy_when("echo not yet; exit 1");
+    world.service("db").healthcheck = Some(healthy_when("echo not yet; exit 1"));
     let message = world.fails().await;
     assert!(message.matches("exit code 1: not yet").count() == 3 && message.contains("is unhealthy"), "{message}");
     assert!(message.contains("app waits for db to be healthy"), "{message}");
@@ -180,7 +183,7 @@ async fn memory_that_ran_out_is_told_apart_from_a_crash() {
     for eats in ["exec tail /dev/zero", "tail /dev/zero; exit 9"] {
         world = world.with("db", script(eats));
         world.service("db").resources = Resources { memory: Some(16 << 20), ..Resources::default() };
-        world.service("db").healthcheck = healthy_at_last("exit 1");
+        world.service("db").healthcheck = Some(healthy_at_last("exit 1"));
         let message = world.fails().await;
         assert!(message.contains("memory") && message.contains("limit 16 MiB"), "{eats}: {message}");
     }
@@ -215,10 +218,10 @@ async fn a_port_that_is_taken_is_told_with_who_has_it() {
     assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
     drop(listener);
     let up = world.up().await.unwrap();
-    assert_eq!(named(&up, "db").ports.iter().map(|p| (p.address.as_str(), p.host)).collect::<Vec<_>>(), [(
-        "127.0.0.1",
-        taken
-    )]);
+    assert_eq!(
+        named(&up, "db").ports.iter().map(|p| (p.address.as_str(), p.host)).collect::<Vec<_>>(),
+        [("127.0.0.1", taken)]
+    );
 
     // The port goes to another service while this one goes.
     let db = world.project.services.remove("db").unwrap();
@@ -248,17 +251,15 @@ async fn two_services_may_change_ports_with_each_other() {
 async fn what_the_project_does_not_have_any_more_goes_only_when_asked() {
     let Some(mut world) = World::new().await else { return };
     world = world.with("consumer", idle()).with("old", idle());
-    let three = [Order { service: "consumer".into(), replicas: 3, ..Order::default() }, Order {
-        service: "old".into(),
-        ..Order::default()
-    }];
+    let three = [
+        Order { service: "consumer".into(), replicas: 3, ..Order::default() },
+        Order { service: "old".into(), ..Order::default() },
+    ];
     let up = world.apply(&world.request(&three), &CancellationToken::new()).await.unwrap();
-    assert_eq!(up.iter().map(|c| c.component.as_str()).collect::<Vec<_>>(), [
-        "consumer-1",
-        "consumer-2",
-        "consumer-3",
-        "old"
-    ]);
+    assert_eq!(
+        up.iter().map(|c| c.component.as_str()).collect::<Vec<_>>(),
+        ["consumer-1", "consumer-2", "consumer-3", "old"]
+    );
     world.project.services.remove("old");
     world.up().await.unwrap();
     let left: Vec<_> = world.list().await.into_iter().map(|c| c.component).collect();
@@ -276,7 +277,7 @@ async fn an_interrupt_at_any_moment_leaves_nothing_and_stops_what_was_started_on
     world = world
         .with("db", with_volume(script("sleep 0.6; touch /tmp/up; exec sleep 600")))
         .with("app", after("db", Condition::ServiceHealthy, idle()));
-    world.service("db").healthcheck = healthy_at_last("test -e /tmp/up");
+    world.service("db").healthcheck = Some(healthy_at_last("test -e /tmp/up"));
     let services = world.all();
     for millis in [0, 15, 40, 80, 150, 250, 400, 700] {
         let cancel = CancellationToken::new();
@@ -293,7 +294,7 @@ async fn an_interrupt_at_any_moment_leaves_nothing_and_stops_what_was_started_on
     let app = world.project.services.remove("app").unwrap();
     let before = world.up().await.unwrap();
     world = world.with("app", app).with("slow", script("sleep 600"));
-    world.service("slow").healthcheck = healthy_at_last("exit 1");
+    world.service("slow").healthcheck = Some(healthy_at_last("exit 1"));
     let (services, cancel) = (world.all(), CancellationToken::new());
     let stop = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
@@ -303,10 +304,7 @@ async fn an_interrupt_at_any_moment_leaves_nothing_and_stops_what_was_started_on
     let (result, ()) = tokio::join!(world.apply(&request, &cancel), stop);
     assert!(result.is_err());
     let left = world.list().await;
-    assert_eq!(left.iter().map(|c| (&c.id, c.state)).collect::<Vec<_>>(), [(
-        &before[0].id,
-        ContainerState::Running
-    )]);
+    assert_eq!(left.iter().map(|c| (&c.id, c.state)).collect::<Vec<_>>(), [(&before[0].id, ContainerState::Running)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,16 +314,9 @@ async fn the_leftovers_of_a_killed_run_are_found_and_made_whole() {
         .with("db", with_secret("p", script("sleep 0.3; touch /tmp/up; exec sleep 600")))
         .secret("p", "x")
         .with("app", after("db", Condition::ServiceHealthy, idle()));
-    world.service("db").healthcheck = healthy_at_last("test -e /tmp/up");
-    let services = world.all();
+    world.service("db").healthcheck = Some(healthy_at_last("test -e /tmp/up"));
     for millis in [20, 60, 120, 250, 400] {
-        // Dropped without a word, as by SIGKILL.
-        let request = world.request(&services);
-        let cancel = CancellationToken::new();
-        let killed = tokio::time::timeout(Duration::from_millis(millis), world.apply(&request, &cancel)).await;
-        assert!(killed.is_err(), "{millis} ms was enough");
-        // The Engine goes on with what it was asked.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::task::block_in_place(|| world.up_killed_after(Duration::from_millis(millis)));
         let up = world.up().await.unwrap_or_else(|e| panic!("after {millis} ms: {e}"));
         assert_eq!(up.iter().filter(|c| c.state == ContainerState::Running).count(), 2);
         world.down(true).await;
@@ -366,10 +357,11 @@ async fn a_network_that_is_there_twice_does_not_block_up_or_down() {
 async fn secrets_are_in_the_container_and_nowhere_else() {
     let Some(world) = World::new().await else { return };
     let secret = format!("s3cret-{}", std::process::id());
-    let mut world = world
-        .secret("p", &secret)
-        .with("api", with_secret("p", script("stat -c '%a %u %s' /run/secrets/p /run/secrets/process.json; exec sleep 600")));
-    world.service("api").healthcheck = healthy_when("true");
+    let mut world = world.secret("p", &secret).with(
+        "api",
+        with_secret("p", script("stat -c '%a %u %s' /run/secrets/p /run/secrets/process.json; exec sleep 600")),
+    );
+    world.service("api").healthcheck = Some(healthy_when("true"));
     let file = |text: &str| ExtraFile {
         path: "/run/secrets/process.json".into(),
         bytes: text.into(),
@@ -377,11 +369,13 @@ async fn secrets_are_in_the_container_and_nowhere_else() {
         uid: 7,
         gid: 0,
     };
-    let order = |n: &str| [Order {
-        service: "api".into(),
-        replicas: 2,
-        files: vec![vec![file(&format!("{secret}-1"))], vec![file(&format!("{secret}-{n}"))]],
-    }];
+    let order = |n: &str| {
+        [Order {
+            service: "api".into(),
+            replicas: 2,
+            files: vec![vec![file(&format!("{secret}-1"))], vec![file(&format!("{secret}-{n}"))]],
+        }]
+    };
     let up = world.apply(&world.request(&order("2")), &CancellationToken::new()).await.unwrap();
     for container in &up {
         let seen = serde_json::to_string(&world.inspect(&container.id).await).unwrap();

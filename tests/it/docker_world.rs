@@ -56,8 +56,7 @@ impl World {
             internal: false,
             labels: BTreeMap::new(),
         };
-        let volume =
-            Volume { name: format!("{name}_data"), external: false, driver: None, labels: BTreeMap::new() };
+        let volume = Volume { name: format!("{name}_data"), external: false, driver: None, labels: BTreeMap::new() };
         let project = Project {
             name,
             services: BTreeMap::new(),
@@ -107,7 +106,11 @@ impl World {
         }
     }
 
-    pub async fn apply(&self, request: &ApplyRequest<'_>, cancel: &CancellationToken) -> Result<Vec<Container>, InfraError> {
+    pub async fn apply(
+        &self,
+        request: &ApplyRequest<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Container>, InfraError> {
         docker::apply(&self.engine, request, &|event| self.events.lock().unwrap().push(event), cancel).await
     }
 
@@ -124,6 +127,27 @@ impl World {
         message
     }
 
+    /// Brings all of it up in a runtime of its own, which ends after `life` with everything in it, as by SIGKILL.
+    pub fn up_killed_after(&self, life: Duration) {
+        let services = self.all();
+        let request = self.request(&services);
+        let cancel = CancellationToken::new();
+        let killed = std::thread::scope(|scope| {
+            let run = || {
+                let runtime =
+                    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+                let killed = runtime.block_on(async {
+                    let engine = Engine::connect().await.unwrap();
+                    tokio::time::timeout(life, docker::apply(&engine, &request, &|_| {}, &cancel)).await.is_err()
+                });
+                runtime.shutdown_background();
+                killed
+            };
+            scope.spawn(run).join().unwrap()
+        });
+        assert!(killed, "{life:?} was enough");
+    }
+
     pub async fn list(&self) -> Vec<Container> {
         docker::list(&self.engine, &self.project.name).await.unwrap()
     }
@@ -136,15 +160,14 @@ impl World {
     /// Containers, networks and volumes of the project that the Engine still has.
     pub async fn left(&self) -> Vec<String> {
         let docker = &self.engine.docker;
-        let filters = HashMap::from([(
-            "label".to_owned(),
-            vec![format!("com.docker.compose.project={}", self.project.name)],
-        )]);
+        let filters =
+            HashMap::from([("label".to_owned(), vec![format!("com.docker.compose.project={}", self.project.name)])]);
         let options = ListContainersOptions { all: true, filters: Some(filters.clone()), ..Default::default() };
         let containers = docker.list_containers(Some(options)).await.unwrap();
         let names = containers.into_iter().flat_map(|c| c.names.unwrap_or_default());
         let mut left: Vec<String> = names.map(|name| format!("container {name}")).collect();
-        let networks = docker.list_networks(Some(ListNetworksOptions { filters: Some(filters.clone()) })).await.unwrap();
+        let networks =
+            docker.list_networks(Some(ListNetworksOptions { filters: Some(filters.clone()) })).await.unwrap();
         left.extend(networks.into_iter().filter_map(|n| n.name).map(|name| format!("network {name}")));
         let options = bollard::query_parameters::ListVolumesOptions { filters: Some(filters) };
         let volumes = docker.list_volumes(Some(options)).await.unwrap().volumes.unwrap_or_default();
@@ -155,7 +178,8 @@ impl World {
     /// Makes the project's network once more, as a killed `up` may have; newer Engines refuse.
     pub async fn twin_network(&self) -> bool {
         let network = &self.project.networks["default"];
-        let labels = [("com.docker.compose.project", self.project.name.as_str()), ("com.docker.compose.network", "default")];
+        let labels =
+            [("com.docker.compose.project", self.project.name.as_str()), ("com.docker.compose.network", "default")];
         let body = NetworkCreateRequest {
             name: network.name.clone(),
             labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
@@ -215,20 +239,20 @@ pub fn idle() -> Service {
 }
 
 /// Asks `test` of a shell every 100 ms; three failures are too many.
-pub fn healthy_when(test: &str) -> Option<Healthcheck> {
-    Some(Healthcheck {
+pub fn healthy_when(test: &str) -> Healthcheck {
+    Healthcheck {
         test: vec!["CMD-SHELL".into(), test.into()],
         interval: Duration::from_millis(100),
         timeout: Duration::from_secs(2),
         retries: 3,
         start_period: Duration::ZERO,
         start_interval: None,
-    })
+    }
 }
 
 /// The same for what takes a while: failures in the beginning do not count.
-pub fn healthy_at_last(test: &str) -> Option<Healthcheck> {
-    healthy_when(test).map(|check| Healthcheck { start_period: Duration::from_secs(30), ..check })
+pub fn healthy_at_last(test: &str) -> Healthcheck {
+    Healthcheck { start_period: Duration::from_secs(30), ..healthy_when(test) }
 }
 
 /// `service`, started when `other` has reached `condition`.
