@@ -11,6 +11,8 @@ mod backend_world;
 mod commands;
 mod compose_config;
 mod docker_stack;
+mod docker_engine;
+mod docker_world;
 mod event;
 mod infra;
 mod load;

@@ -145,12 +145,20 @@ impl Run<'_> {
             list::list(self.engine, &project.name),
         )?;
         self.ours(&there)?;
-        let (tasks, surplus) = self.plan(&names, &images, &there);
+        let networks = around::network_ids(self.engine).await?;
+        let (tasks, surplus) = self.plan(&names, &images, &there, &networks);
+        let going: BTreeSet<String> =
+            tasks.iter().flat_map(|task| task.action.replaced()).chain(&surplus).cloned().collect();
         for task in &tasks {
-            ports::check(&labels::component(task.name, task.number), task.service, &task.action, &there)?;
+            ports::check(&labels::component(task.name, task.number), task.service, &task.action, &there, &going)?;
         }
         around::ensure(self.doing, project, self.request.state, &names).await?;
-        let removals = there.iter().filter(|container| surplus.contains(&container.id));
+        // One that is replaced goes with its successor, but first where another one wants its port.
+        let wanted = |port: u16, of: &Container| {
+            tasks.iter().any(|task| task.name != of.service && ports::fixed(task.service).any(|fixed| fixed == port))
+        };
+        let first = |c: &Container| going.contains(&c.id) && c.ports.iter().any(|port| wanted(port.host, c));
+        let removals = there.iter().filter(|container| surplus.contains(&container.id) || first(container));
         try_join_all(removals.map(|container| self.end(container))).await?;
 
         let stages = Stages::new(&names);
@@ -197,6 +205,7 @@ impl Run<'_> {
         names: &[String],
         images: &BTreeMap<String, String>,
         there: &[Container],
+        networks: &BTreeSet<String>,
     ) -> (Vec<Task<'_>>, Vec<String>) {
         let project = self.request.project;
         let mut tasks = Vec::new();
@@ -212,7 +221,7 @@ impl Run<'_> {
             }
         }
         let wanted: Vec<Wanted> = tasks.iter().map(|task| self.wanted(task)).collect();
-        let found: Vec<There> = there.iter().map(found).collect();
+        let found: Vec<There> = there.iter().map(|container| found(container, networks)).collect();
         let knows = |service: &str| project.services.contains_key(service);
         let plan = plan::plan(&wanted, &found, &knows, self.request.recreate, self.request.orphans);
         for (task, action) in tasks.iter_mut().zip(plan.actions) {
@@ -250,8 +259,10 @@ impl Run<'_> {
         stages.set(name, Stage::Started);
         let until = if self.awaited(name, Condition::ServiceCompletedSuccessfully) {
             Until::Done
-        } else if self.request.wait || self.awaited(name, Condition::ServiceHealthy) {
+        } else if self.awaited(name, Condition::ServiceHealthy) {
             Until::Healthy
+        } else if self.request.wait {
+            Until::Up
         } else {
             Until::Runs
         };
@@ -339,12 +350,15 @@ impl Run<'_> {
     }
 }
 
-fn found(container: &Container) -> There {
+/// `networks` are those that the Engine has. A container that was stopped while its network was removed cannot be started
+/// any more, whatever it was made from.
+fn found(container: &Container, networks: &BTreeSet<String>) -> There {
+    let whole = container.pid.is_some() || container.networks.iter().all(|id| networks.contains(id));
     There {
         id: container.id.clone(),
         service: container.service.clone(),
         number: container.number,
-        hash: container.hash.clone(),
+        hash: if whole { container.hash.clone() } else { String::new() },
         state: container.state,
         exit_code: container.exit_code,
     }

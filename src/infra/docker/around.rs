@@ -1,15 +1,19 @@
 //! What containers stand in: networks and volumes.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+};
 
 use bollard::{
     errors::Error,
     models::{NetworkCreateRequest, VolumeCreateRequest},
-    query_parameters::InspectNetworkOptions,
+    query_parameters::ListNetworksOptions,
 };
 use futures_util::future::try_join_all;
 
 use super::{
+    Engine,
     call::{QUICK, SLOW, failed, is_gone, silent, within},
     labels::{self, Owner},
     undo::Doing,
@@ -46,8 +50,7 @@ pub(super) async fn ensure(
 }
 
 async fn network(doing: &Doing<'_>, owner: Owner<'_>, key: &str, network: &Network) -> Result<(), InfraError> {
-    let look = doing.engine.docker.inspect_network(&network.name, None::<InspectNetworkOptions>);
-    if is_there(&format!("look at the network {}", network.name), look).await? {
+    if one_of(doing.engine, network).await? {
         return Ok(());
     }
     if network.external {
@@ -61,7 +64,40 @@ async fn network(doing: &Doing<'_>, owner: Owner<'_>, key: &str, network: &Netwo
         ..Default::default()
     };
     let (docker, action) = (doing.engine.docker.clone(), format!("make the network {}", network.name));
-    doing.to_its_end(async move { within(&action, SLOW, docker.create_network(body)).await.map(|_| ()) }).await
+    doing.to_its_end(async move { within(&action, SLOW, docker.create_network(body)).await.map(|_| ()) }).await?;
+    // The one that a killed command had asked for may have come meanwhile.
+    one_of(doing.engine, network).await.map(|_| ())
+}
+
+/// Whether the network is there. A command that was killed may have had it made twice, which Engines before API 1.44 allow;
+/// no container starts then, so those that nobody uses go until one is left.
+async fn one_of(engine: &Engine, network: &Network) -> Result<bool, InfraError> {
+    let filters = HashMap::from([("name".to_owned(), vec![network.name.clone()])]);
+    let options = ListNetworksOptions { filters: Some(filters) };
+    let action = format!("look for the network {}", network.name);
+    let found = within(&action, QUICK, engine.docker.list_networks(Some(options))).await?;
+    // The filter takes parts of names too.
+    let found = found.into_iter().filter(|found| found.name.as_deref() == Some(&network.name));
+    let mut left: Vec<String> = found.filter_map(|found| found.id).collect();
+    if network.external {
+        return Ok(!left.is_empty());
+    }
+    for id in left.clone() {
+        if left.len() < 2 {
+            break;
+        }
+        // The Engine refuses where containers are in it.
+        if let Ok(Ok(())) = tokio::time::timeout(QUICK, engine.docker.remove_network(&id)).await {
+            left.retain(|other| *other != id);
+        }
+    }
+    Ok(!left.is_empty())
+}
+
+/// Ids of all networks of the Engine.
+pub(super) async fn network_ids(engine: &Engine) -> Result<BTreeSet<String>, InfraError> {
+    let found = within("list networks", QUICK, engine.docker.list_networks(None::<ListNetworksOptions>)).await?;
+    Ok(found.into_iter().filter_map(|network| network.id).collect())
 }
 
 async fn volume(doing: &Doing<'_>, owner: Owner<'_>, key: &str, volume: &Volume) -> Result<(), InfraError> {

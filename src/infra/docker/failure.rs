@@ -63,8 +63,10 @@ impl fmt::Display for ContainerFailure {
 pub(super) enum Wrong {
     /// It ended, or ends again and again.
     Ended,
-    /// It is unhealthy, or did not become healthy in this time.
-    Unhealthy(Duration),
+    /// Its health check failed too often.
+    Unhealthy,
+    /// It did not become healthy in this time.
+    NotHealthy(Duration),
     /// It did not come to its end in this time.
     NotDone(Duration),
     /// It is gone: somebody removed it.
@@ -108,7 +110,8 @@ fn explain(found: &ContainerInspectResponse, wrong: &Wrong, tail: &[String]) -> 
                 state.error.filter(|text| !text.is_empty()).map_or_else(String::new, |text| format!(": {text}"));
             (format!("ended with exit code {code}{}{error}", signal(code)), "its log tells why".into())
         }
-        Wrong::Unhealthy(waited) => (
+        Wrong::Unhealthy => ("is unhealthy".into(), "see what its health check says".into()),
+        Wrong::NotHealthy(waited) => (
             format!("did not become healthy within {:.0} s", waited.as_secs_f64()),
             "see what its health check says".into(),
         ),

@@ -1,5 +1,7 @@
 //! The containers of a project, as they are.
 
+use std::collections::HashMap;
+
 use bollard::{
     models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, HealthStatusEnum as Health},
     query_parameters::{InspectContainerOptions, ListContainersOptions},
@@ -48,6 +50,8 @@ pub struct Container {
     pub hash: String,
     /// State folder it belongs to.
     pub state_folder: String,
+    /// Ids of the networks it is in.
+    pub networks: Vec<String>,
     /// Services it depends on.
     pub depends_on: Vec<String>,
     /// It ran already, and was left alone.
@@ -129,6 +133,17 @@ pub(super) async fn inspect(engine: &Engine, id: &str) -> Result<Option<Containe
     }
 }
 
+/// Labels of the container `name`; none where there is no such container.
+pub(super) async fn labels_of(engine: &Engine, name: &str) -> Result<Option<HashMap<String, String>>, InfraError> {
+    let look = engine.docker.inspect_container(name, None::<InspectContainerOptions>);
+    match tokio::time::timeout(QUICK, look).await {
+        Ok(Ok(found)) => Ok(Some(found.config.and_then(|config| config.labels).unwrap_or_default())),
+        Ok(Err(error)) if is_gone(&error) => Ok(None),
+        Ok(Err(error)) => Err(failed(&format!("look at container {name}"), &error)),
+        Err(_) => Err(super::call::silent(&format!("look at container {name}"), QUICK)),
+    }
+}
+
 fn facts(found: ContainerInspectResponse) -> Container {
     let config = found.config.unwrap_or_default();
     let labels = config.labels.unwrap_or_default();
@@ -150,6 +165,8 @@ fn facts(found: ContainerInspectResponse) -> Container {
     });
     let ended = matches!(status, ContainerState::Exited | ContainerState::Dead | ContainerState::Restarting);
     let (service, number) = (label(labels::SERVICE), label(labels::NUMBER).parse().unwrap_or(1));
+    let network = found.network_settings.unwrap_or_default();
+    let joined = network.networks.unwrap_or_default().into_values();
     let depends_on = label(labels::DEPENDS_ON);
     let names = depends_on.split(',').filter_map(|word| word.split(':').next()).filter(|name| !name.is_empty());
     Container {
@@ -158,7 +175,8 @@ fn facts(found: ContainerInspectResponse) -> Container {
         id: found.id.unwrap_or_default(),
         name: found.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         image: config.image.unwrap_or_default(),
-        ports: published(found.network_settings.and_then(|network| network.ports).unwrap_or_default()),
+        ports: published(network.ports.unwrap_or_default()),
+        networks: joined.filter_map(|network| network.network_id).filter(|id| !id.is_empty()).collect(),
         state: status,
         health: health.map(str::to_owned),
         exit_code: state.exit_code.filter(|_| ended),

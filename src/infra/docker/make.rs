@@ -1,20 +1,22 @@
 //! One container: made, filled with its files, started, removed.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     errors::Error,
-    models::NetworkConnectRequest,
+    models::{ContainerCreateBody, NetworkConnectRequest},
     query_parameters::{
         CreateContainerOptions, RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
         UploadToContainerOptions,
     },
 };
 
+use tokio::time::{Instant, sleep, timeout};
+
 use super::{
     Engine,
     apply::ExtraFile,
-    call::{QUICK, SLOW, failed, is_done_already, within},
+    call::{QUICK, SLOW, failed, is_done_already, silent, within},
     files, labels,
     list::{self, Container},
     ports, spec,
@@ -26,6 +28,9 @@ use crate::{
 
 /// How long a container may take to end where its service does not say.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+/// Pause before the Engine is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Everything that one container is made from.
 pub(super) struct Recipe<'a> {
@@ -40,6 +45,14 @@ pub(super) struct Recipe<'a> {
 }
 
 impl Recipe<'_> {
+    /// Whether a container with these labels has the place of this one.
+    fn is_in_place(&self, labels: &HashMap<String, String>) -> bool {
+        let is = |key: &str, value: &str| labels.get(key).is_some_and(|found| found == value);
+        is(labels::PROJECT, &self.project.name)
+            && is(labels::SERVICE, self.name)
+            && is(labels::NUMBER, &self.number.to_string())
+    }
+
     fn container_name(&self) -> String {
         let made = || format!("{}-{}-{}", self.project.name, self.name, self.number);
         self.service.container_name.clone().unwrap_or_else(made)
@@ -49,45 +62,70 @@ impl Recipe<'_> {
 /// Makes a container and puts its files into it; it is not started yet.
 pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>) -> Result<String, InfraError> {
     let name = recipe.container_name();
-    let action = format!("make the container {name}");
     let mut body = spec::create_body(engine, recipe.project, recipe.name, recipe.service);
     body.labels =
         Some(recipe.owner.container(recipe.name, recipe.number, recipe.service, recipe.hash, recipe.image_id));
-    let options = CreateContainerOptions {
-        name: Some(name.clone()),
-        platform: recipe.service.platform.clone().unwrap_or_default(),
-    };
-    let made = match tokio::time::timeout(SLOW, engine.docker.create_container(Some(options), body)).await {
-        Ok(Ok(made)) => made,
-        Ok(Err(Error::DockerResponseServerError { status_code: 409, .. })) => {
-            return Err(InfraError::Docker {
-                action,
-                why: "a container of that name is there, and it is not of this project".into(),
-                remedy: format!("look at it with `docker ps -a --filter name={name}`, and remove it if it is yours"),
-            });
-        }
-        Ok(Err(error)) => return Err(failed(&action, &error)),
-        Err(_) => return Err(super::call::silent(&action, SLOW)),
-    };
+    let made = named(engine, recipe, &name, body).await?;
     let files = files::of(recipe.project, recipe.service, recipe.files);
     if !files.is_empty() {
         let bytes = files::archive(&files).map_err(InfraError::io("pack the files of", &name))?;
         let options = UploadToContainerOptions { path: "/".into(), ..Default::default() };
-        let upload = engine.docker.upload_to_container(&made.id, Some(options), bollard::body_full(bytes.into()));
+        let upload = engine.docker.upload_to_container(&made, Some(options), bollard::body_full(bytes.into()));
         within(&format!("put its files into {name}"), SLOW, upload).await?;
     }
     for (network, endpoint) in spec::others(recipe.project, recipe.name, recipe.service) {
-        let request = NetworkConnectRequest { container: made.id.clone(), endpoint_config: Some(endpoint) };
+        let request = NetworkConnectRequest { container: made.clone(), endpoint_config: Some(endpoint) };
         let join = engine.docker.connect_network(&network, request);
         within(&format!("join {name} to the network {network}"), QUICK, join).await?;
     }
-    Ok(made.id)
+    Ok(made)
+}
+
+/// Makes the container; gives its id. The Engine may still be at work on what a killed command asked for: such a one
+/// holds the name before it is listed, and goes as soon as it can be seen.
+async fn named(
+    engine: &Engine,
+    recipe: &Recipe<'_>,
+    name: &str,
+    body: ContainerCreateBody,
+) -> Result<String, InfraError> {
+    let action = format!("make the container {name}");
+    let begun = Instant::now();
+    loop {
+        let options = CreateContainerOptions {
+            name: Some(name.to_owned()),
+            platform: recipe.service.platform.clone().unwrap_or_default(),
+        };
+        let conflict = match timeout(SLOW, engine.docker.create_container(Some(options), body.clone())).await {
+            Ok(Ok(made)) => return Ok(made.id),
+            Ok(Err(error @ Error::DockerResponseServerError { status_code: 409, .. })) => error,
+            Ok(Err(error)) => return Err(failed(&action, &error)),
+            Err(_) => return Err(silent(&action, SLOW)),
+        };
+        match list::labels_of(engine, name).await? {
+            Some(labels) if !recipe.is_in_place(&labels) => {
+                return Err(InfraError::Docker {
+                    action,
+                    why: "a container of that name is there, and it is not of this service".into(),
+                    remedy: format!(
+                        "look at it with `docker ps -a --filter name={name}`, and remove it if it is yours"
+                    ),
+                });
+            }
+            Some(_) => delete(engine, name, name).await?,
+            None => {}
+        }
+        if begun.elapsed() > QUICK {
+            return Err(failed(&action, &conflict));
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 /// Starts a container that is there.
 pub(super) async fn start(engine: &Engine, component: &str, id: &str, there: &[Container]) -> Result<(), InfraError> {
     let action = format!("start {component}");
-    match tokio::time::timeout(SLOW, engine.docker.start_container(id, None::<StartContainerOptions>)).await {
+    match timeout(SLOW, engine.docker.start_container(id, None::<StartContainerOptions>)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if is_done_already(&error) => Ok(()),
         Ok(Err(error)) => Err(match &error {
@@ -97,7 +135,7 @@ pub(super) async fn start(engine: &Engine, component: &str, id: &str, there: &[C
             },
             _ => failed(&action, &error),
         }),
-        Err(_) => Err(super::call::silent(&action, SLOW)),
+        Err(_) => Err(silent(&action, SLOW)),
     }
 }
 
@@ -105,10 +143,10 @@ pub(super) async fn start(engine: &Engine, component: &str, id: &str, there: &[C
 pub(super) async fn stop(engine: &Engine, name: &str, id: &str, grace: Duration) -> Result<(), InfraError> {
     let options = StopContainerOptions { t: Some(grace.as_secs() as i32), ..Default::default() };
     let action = format!("stop {name}");
-    match tokio::time::timeout(grace + QUICK, engine.docker.stop_container(id, Some(options))).await {
+    match timeout(grace + QUICK, engine.docker.stop_container(id, Some(options))).await {
         Ok(Err(error)) if !is_done_already(&error) => Err(failed(&action, &error)),
         Ok(_) => Ok(()),
-        Err(_) => Err(super::call::silent(&action, grace + QUICK)),
+        Err(_) => Err(silent(&action, grace + QUICK)),
     }
 }
 
@@ -116,18 +154,18 @@ pub(super) async fn stop(engine: &Engine, name: &str, id: &str, grace: Duration)
 pub(super) async fn delete(engine: &Engine, name: &str, id: &str) -> Result<(), InfraError> {
     let options = RemoveContainerOptions { v: true, force: true, link: false };
     let action = format!("remove {name}");
-    match tokio::time::timeout(SLOW, engine.docker.remove_container(id, Some(options))).await {
+    match timeout(SLOW, engine.docker.remove_container(id, Some(options))).await {
         Ok(Err(error)) if !is_done_already(&error) => return Err(failed(&action, &error)),
         Ok(Ok(())) => return Ok(()),
         Ok(Err(_)) => {}
-        Err(_) => return Err(super::call::silent(&action, SLOW)),
+        Err(_) => return Err(silent(&action, SLOW)),
     }
     // Somebody else is removing it: its name is free when it is gone.
     for _ in 0..100 {
         if list::inspect(engine, id).await?.is_none() {
             return Ok(());
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(PAUSE).await;
     }
     Err(InfraError::Docker {
         action,

@@ -36,6 +36,16 @@ pub(super) enum Action {
     Create(Vec<String>),
 }
 
+impl Action {
+    /// Ids of the containers that go for it.
+    pub fn replaced(&self) -> &[String] {
+        match self {
+            Self::Create(old) => old,
+            Self::Keep(_) | Self::Start(_) | Self::Unpause(_) => &[],
+        }
+    }
+}
+
 /// What is done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Plan {

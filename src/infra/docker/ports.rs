@@ -1,30 +1,43 @@
 //! Ports that are about to be published: free, or told with their owner.
 
+use std::collections::BTreeSet;
+
 use super::{list::Container, plan::Action};
 use crate::{
     compose::model::Service,
     infra::{error::InfraError, ports},
 };
 
-/// Looks at the ports of a container before it is made or started. Those that its predecessor holds will be free.
+/// Looks at the ports of a container before it is made or started. Those of containers that are `going` will be free.
 ///
 /// # Errors
 /// [`InfraError::PublishedPort`] with who has it.
-pub(super) fn check(name: &str, service: &Service, action: &Action, there: &[Container]) -> Result<(), InfraError> {
-    let ours = match action {
+pub(super) fn check(
+    name: &str,
+    service: &Service,
+    action: &Action,
+    there: &[Container],
+    going: &BTreeSet<String>,
+) -> Result<(), InfraError> {
+    let starts = match action {
         Action::Keep(_) | Action::Unpause(_) => return Ok(()),
-        Action::Start(id) => std::slice::from_ref(id),
-        Action::Create(old) => old.as_slice(),
+        Action::Start(id) => Some(id),
+        Action::Create(_) => None,
     };
     let held = |port: u16| {
-        there.iter().filter(|c| ours.contains(&c.id)).any(|c| c.ports.iter().any(|published| published.host == port))
+        there.iter().any(|c| (going.contains(&c.id) || starts == Some(&c.id)) && c.ports.iter().any(|p| p.host == port))
     };
-    for port in service.ports.iter().filter(|port| port.published != 0 && port.protocol == "tcp") {
-        if !ports::is_free(port.published) && !held(port.published) {
-            return Err(taken(name, port.published, there));
+    for port in fixed(service) {
+        if !ports::is_free(port) && !held(port) {
+            return Err(taken(name, port, there));
         }
     }
     Ok(())
+}
+
+/// The ports of the host that the service's file names.
+pub(super) fn fixed(service: &Service) -> impl Iterator<Item = u16> {
+    service.ports.iter().filter(|port| port.published != 0 && port.protocol == "tcp").map(|port| port.published)
 }
 
 /// Who has `port`, in words: one of the project's own containers, or another program.

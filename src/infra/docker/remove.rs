@@ -82,9 +82,11 @@ fn waves(mut left: Vec<Container>) -> Vec<Vec<Container>> {
 async fn networks(engine: &Engine, project: &str) -> Result<Vec<String>, InfraError> {
     let options = ListNetworksOptions { filters: Some(labels::of_project(project)) };
     let found = engine.call("list networks", QUICK, engine.docker.list_networks(Some(options))).await?;
-    let removals = found.into_iter().filter_map(|network| network.name).map(|name| async move {
+    // By id: two may have the same name.
+    let found = found.into_iter().filter_map(|network| Some((network.id?, network.name?)));
+    let removals = found.map(|(id, name)| async move {
         let action = format!("remove the network {name}");
-        match tokio::time::timeout(SLOW, engine.docker.remove_network(&name)).await {
+        match tokio::time::timeout(SLOW, engine.docker.remove_network(&id)).await {
             Ok(Err(error)) if !is_done_already(&error) => Err(failed(&action, &error)),
             Ok(_) => Ok(name),
             Err(_) => Err(silent(&action, SLOW)),

@@ -73,8 +73,10 @@ impl Doing<'_> {
         let Ok(Ok(found)) = tokio::time::timeout(QUICK, docker.list_networks(Some(options))).await else {
             return vec!["the Engine does not list its networks".into()];
         };
-        let removals = found.into_iter().filter_map(|network| network.name).map(|name| async move {
-            match tokio::time::timeout(QUICK, docker.remove_network(&name)).await {
+        // By id: two may have the same name.
+        let found = found.into_iter().filter_map(|network| Some((network.id?, network.name?)));
+        let removals = found.map(|(id, name)| async move {
+            match tokio::time::timeout(QUICK, docker.remove_network(&id)).await {
                 Ok(Err(error)) if !is_done_already(&error) => Some(format!("network {name}: {error}")),
                 Ok(_) => None,
                 Err(_) => Some(format!("network {name}: no answer")),

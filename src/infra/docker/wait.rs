@@ -14,6 +14,8 @@ use crate::infra::error::InfraError;
 
 /// Pause between two looks: over a local socket one costs less than a millisecond.
 const PAUSE: Duration = Duration::from_millis(40);
+/// One without a health check that has run for this long did not fail at its start.
+const SETTLED: Duration = Duration::from_millis(500);
 /// One that ended so often will end again.
 const MOST_RESTARTS: u32 = 3;
 
@@ -22,7 +24,9 @@ const MOST_RESTARTS: u32 = 3;
 pub(super) enum Until {
     /// It was started and did not end at once.
     Runs,
-    /// It is healthy; without a health check, runs.
+    /// It is healthy; without a health check, goes on running, or ended with 0.
+    Up,
+    /// The same, but somebody waits for its health: it must not end.
     Healthy,
     /// It ended with 0.
     Done,
@@ -41,23 +45,26 @@ pub(super) async fn until(
     loop {
         let Some(now) = list::inspect(engine, &container.id).await? else { return fail(Wrong::Gone).await };
         let healthy = now.health.as_deref().is_none_or(|health| health == "healthy");
+        let settled = now.health.is_some() || container.reused || begun.elapsed() >= SETTLED;
+        let may_end = match until {
+            Until::Runs | Until::Done => true,
+            Until::Up => now.health.is_none(),
+            Until::Healthy => false,
+        };
         match now.state {
-            ContainerState::Exited if now.exit_code == Some(0) && until != Until::Healthy => {
-                return Ok(Stage::Completed);
-            }
-            ContainerState::Exited if now.exit_code == Some(0) && now.health.is_none() => return Ok(Stage::Completed),
+            ContainerState::Exited if now.exit_code == Some(0) && may_end => return Ok(Stage::Completed),
             ContainerState::Exited | ContainerState::Dead => return fail(Wrong::Ended).await,
             ContainerState::Running if until == Until::Runs => return Ok(Stage::Started),
-            ContainerState::Running if until == Until::Healthy && healthy => return Ok(Stage::Healthy),
+            ContainerState::Running if until != Until::Done && healthy && settled => return Ok(Stage::Healthy),
             _ if now.restarts >= MOST_RESTARTS => return fail(Wrong::Ended).await,
             _ => {}
         }
         if begun.elapsed() > within {
-            let wrong = if until == Until::Done { Wrong::NotDone(within) } else { Wrong::Unhealthy(within) };
+            let wrong = if until == Until::Done { Wrong::NotDone(within) } else { Wrong::NotHealthy(within) };
             return fail(wrong).await;
         }
         if now.health.as_deref() == Some("unhealthy") {
-            return fail(Wrong::Unhealthy(begun.elapsed())).await;
+            return fail(Wrong::Unhealthy).await;
         }
         sleep(PAUSE).await;
     }
