@@ -223,7 +223,7 @@ fn choose(request: &UpRequest, external: &External, progress: Progress<'_>) -> R
             (false, ProviderChoice::External) => {
                 return Err(InfraError::NoAddress { component, key, flag, variable });
             }
-            (false, ProviderChoice::Native) => "the profile asks for it",
+            (false, ProviderChoice::Native | ProviderChoice::Docker) => "the profile asks for it",
             (false, ProviderChoice::Auto) => "no address was given, so a private server of this machine is taken",
         };
         let provider = if is_external { "external" } else { "native" };
