@@ -78,6 +78,7 @@ pub fn record(state: &StateDir, running: &[Running]) -> Result<()> {
             address: process.address.to_string(),
             process: process.process,
             log: Some(process.log.clone()),
+            container: None,
             restarts: 0,
         };
         stack.components.insert(process.name.clone(), component);
