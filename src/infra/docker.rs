@@ -1,3 +1,5 @@
 //! Docker.
 
 pub mod image;
+pub mod logs;
+pub mod stats;

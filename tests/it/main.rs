@@ -9,6 +9,8 @@ mod backend_gate;
 mod backend_reconciler;
 mod backend_world;
 mod commands;
+mod docker;
+mod docker_stats;
 mod event;
 mod infra;
 mod load;
