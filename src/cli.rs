@@ -4,6 +4,7 @@ pub mod args;
 mod common;
 mod demo;
 mod exit;
+mod logs;
 mod profiles;
 mod progress;
 mod run;
@@ -12,6 +13,8 @@ mod seed;
 mod serve;
 mod signals;
 mod stack;
+mod stats;
+mod status;
 mod topics;
 mod verify;
 
@@ -58,9 +61,10 @@ async fn dispatch(cli: Cli) -> Exit {
     let result = match cli.command {
         Command::Up(args) => stack::up(&context, &args).await,
         Command::Down(args) => stack::down(&context, &args).await,
-        Command::Status => stack::status(&context).await,
+        Command::Status => status::run(&context).await,
         Command::Env => stack::env(&context),
-        Command::Logs(args) => stack::logs(&context, &args).await,
+        Command::Logs(args) => logs::run(&context, &args).await,
+        Command::Stats(args) => stats::run(&context, &args).await,
         Command::Restart(args) => stack::restart(&context, &args).await,
         Command::Stop(args) => runs::stop(&context, &args).await,
         Command::Topics(args) => topics::run(&context, &args).await,

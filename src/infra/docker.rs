@@ -15,6 +15,7 @@ pub mod image;
 mod images;
 pub mod labels;
 mod list;
+pub mod logs;
 mod make;
 pub mod places;
 mod plan;
@@ -23,6 +24,7 @@ pub mod provider;
 mod remove;
 mod spec;
 mod stage;
+pub mod stats;
 mod undo;
 mod wait;
 

@@ -3,7 +3,12 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
-use crate::{infra::Status, profile::ProfileInfo, run::summary::Summary, verify::VerifyReport};
+use crate::{
+    infra::{Status, logs::LogLine, stats::Stats},
+    profile::ProfileInfo,
+    run::summary::Summary,
+    verify::VerifyReport,
+};
 
 /// Name of the file → schema.
 pub fn all() -> Vec<(&'static str, Value)> {
@@ -11,6 +16,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("summary.json", of::<Summary>()),
         ("verify.json", of::<VerifyReport>()),
         ("status.json", of::<Status>()),
+        ("stats.json", of::<Stats>()),
+        ("logs.json", of::<LogLine>()),
         ("profiles.json", of::<Vec<ProfileInfo>>()),
     ]
 }
