@@ -20,3 +20,4 @@ pub mod run;
 pub mod seed;
 pub mod table;
 pub mod verify;
+pub mod watch;
