@@ -12,6 +12,7 @@ pub mod exit;
 pub mod goal;
 pub mod http;
 pub mod infra;
+pub mod lag;
 pub mod load;
 pub mod probe;
 pub mod profile;
