@@ -241,7 +241,7 @@ pub async fn up(
 }
 
 /// Whether `name` is a server of ours, as opposed to a backend process.
-pub(super) fn is_server(name: &str) -> bool {
+pub(crate) fn is_server(name: &str) -> bool {
     matches!(name, "mysql" | "redis") || name.starts_with("kafka-")
 }
 

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::{
+    event::watch::KafkaSample,
     infra::{Status, logs::LogLine, stats::Stats},
     profile::ProfileInfo,
     run::summary::Summary,
@@ -18,6 +19,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("status.json", of::<Status>()),
         ("stats.json", of::<Stats>()),
         ("logs.json", of::<LogLine>()),
+        ("lag.json", of::<KafkaSample>()),
         ("profiles.json", of::<Vec<ProfileInfo>>()),
     ]
 }

@@ -32,6 +32,9 @@ mod container;
 /// How long a process may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a consumer that is taken away may take to drain.
+const DRAIN_WITHIN: Duration = Duration::from_secs(20);
+
 /// Folder of the processes' configuration (0600), below the state folder.
 pub const CONF: &str = "conf";
 
@@ -130,6 +133,7 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Backend {
     members: Vec<Member>,
+    plan: LaunchPlan,
     /// Where the API listens, the first of them where there are several; absent when no API was launched.
     pub api: Option<SocketAddr>,
 }
@@ -226,7 +230,7 @@ impl Backend {
                 (contained.into_iter().map(Member::Contained).collect(), api)
             }
         };
-        let backend = Self { members, api };
+        let backend = Self { members, plan: plan.clone(), api };
         let ready = tokio::select! {
             ready = backend.ready() => ready,
             () = cancel.cancelled() => Err(LaunchError::Interrupted),
@@ -244,6 +248,60 @@ impl Backend {
             member.ready(&http, READY_WITHIN).await?;
         }
         Ok(())
+    }
+
+    /// Launches one more consumer and waits until it is ready; gives its name.
+    ///
+    /// # Errors
+    /// When it does not start or does not become ready; then it is ended again.
+    pub async fn add_consumer(&mut self, emitter: &Emitter) -> Result<String, LaunchError> {
+        let number = |member: &Member| member.running().name.strip_prefix("consumer-")?.parse::<u16>().ok();
+        let next = self.members.iter().filter_map(number).max().unwrap_or(0) + 1;
+        let name = format!("consumer-{next}");
+        let member = match &self.plan.containers {
+            Some(containers) => {
+                let added = contain::add_consumer(&self.plan, containers, next, emitter).await?;
+                Member::Contained(added)
+            }
+            None => {
+                let mut taken = self.members.iter().map(|member| member.running().address.port()).collect();
+                let listen = free_address(&mut taken).map_err(spawn_error(&name))?;
+                let config = config(&self.plan, Role::Consumer, &name, listen);
+                let child = Child::start(config, &self.plan, emitter.clone()).map_err(spawn_error(&name))?;
+                Member::Child(Box::new(child))
+            }
+        };
+        match member.ready(&Http::new(Duration::from_secs(2)), READY_WITHIN).await {
+            Ok(()) => self.members.push(member),
+            Err(error) => {
+                member.stop(Duration::from_secs(2)).await;
+                return Err(error);
+            }
+        }
+        Ok(name)
+    }
+
+    /// Drains the last consumer and ends it; gives its name.
+    ///
+    /// # Errors
+    /// When there is only one: nobody would consume.
+    pub async fn remove_consumer(&mut self) -> Result<String, &'static str> {
+        if self.consumers() < 2 {
+            return Err("there is one consumer only: without it nothing would be consumed");
+        }
+        let Some(last) = self.members.iter().rposition(|member| member.role() == Role::Consumer) else {
+            return Err("there is no consumer");
+        };
+        let member = self.members.remove(last);
+        let name = member.running().name;
+        // Others take its partitions over, whether it drained or had to be killed.
+        member.stop(DRAIN_WITHIN).await;
+        Ok(name)
+    }
+
+    /// How many consumers there are.
+    pub fn consumers(&self) -> usize {
+        self.members.iter().filter(|member| member.role() == Role::Consumer).count()
     }
 
     /// The processes.
@@ -291,18 +349,23 @@ fn children(plan: &LaunchPlan, emitter: &Emitter) -> Result<(Vec<Member>, Option
         if role == Role::Api {
             api = Some(listen);
         }
-        let config = ProcessConfig {
-            role,
-            name: name.clone(),
-            instance: uuid::Uuid::new_v4().to_string(),
-            listen,
-            endpoints: plan.endpoints.clone(),
-            settings: plan.settings.clone(),
-            stop_with_stdin: !plan.keep,
-        };
+        let config = config(plan, role, &name, listen);
         members.push(Member::Child(Box::new(Child::start(config, plan, emitter.clone()).map_err(spawn_error(&name))?)));
     }
     Ok((members, api))
+}
+
+/// The configuration of a child process.
+fn config(plan: &LaunchPlan, role: Role, name: &str, listen: SocketAddr) -> ProcessConfig {
+    ProcessConfig {
+        role,
+        name: name.to_owned(),
+        instance: uuid::Uuid::new_v4().to_string(),
+        listen,
+        endpoints: plan.endpoints.clone(),
+        settings: plan.settings.clone(),
+        stop_with_stdin: !plan.keep,
+    }
 }
 
 /// Names and roles of the processes.

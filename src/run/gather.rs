@@ -43,6 +43,10 @@ pub fn summary(from: &Gathered<'_>) -> Summary {
     if let Some(goal) = &walked.load.aborted_by {
         warnings.push(format!("the load was ended before its time by the goal {goal}"));
     }
+    // Figures by phase and goals are then not those of the plan alone.
+    warnings.extend(from.state.acts.iter().map(|act| {
+        format!("by hand, {:.1} s after the beginning: {} ({})", act.t_ms as f64 / 1_000.0, act.what, act.result)
+    }));
     warnings.extend(verify.iter().flat_map(|v| v.notes.clone()));
     let mut summary = Summary {
         schema_version: SCHEMA_VERSION,
@@ -87,12 +91,8 @@ fn metrics(walked: &Walked, state: &RunState) -> Metrics {
         ("redis_duration", &seen.redis_ms),
         ("mysql_connections", &seen.mysql_connections),
     ];
-    for (name, values) in trends.into_iter().filter(|(_, values)| !values.is_empty()) {
-        let mut trend = Trend::default();
-        for value in values {
-            trend.record(*value);
-        }
-        metrics.insert(name.to_owned(), Metric::Trend(trend));
+    for (name, trend) in trends.into_iter().filter(|(_, trend)| trend.count() > 0) {
+        metrics.insert(name.to_owned(), Metric::Trend(trend.clone()));
     }
     if let Some(times) = walked.verify.as_ref().and_then(|v| v.end_to_end.as_ref()) {
         let mut trend = Trend::default();

@@ -24,6 +24,7 @@ fn outputs_follow_their_published_schemas() {
     for line in String::from_utf8_lossy(&lines.stdout).lines() {
         assert_valid("logs.json", &serde_json::from_str(line).unwrap());
     }
+    assert_valid("lag.json", &stack.json(&["lag"]).1);
     assert_valid("profiles.json", &Stack::empty().json(&["profiles", "list"]).1);
     let (_, checked) = stack.json(&["profiles", "check", "coupon-event"]);
     assert_valid("profile.json", &checked["profile"]);

@@ -59,7 +59,9 @@ pub struct Order {
     pub service: String,
     /// How many containers; 0 takes what its file says.
     pub replicas: u16,
-    /// Files of container 1, 2 …; may be shorter.
+    /// Containers that are there already and are not looked at: the order is for more of them.
+    pub beyond: u16,
+    /// Files of each container of the order; may be shorter.
     pub files: Vec<Vec<ExtraFile>>,
 }
 
@@ -212,8 +214,10 @@ impl Run<'_> {
         for (name, service) in project.services.iter().filter(|(name, _)| names.contains(name)) {
             let order = self.request.services.iter().find(|order| order.service == *name);
             let replicas = order.map(|order| order.replicas).filter(|n| *n > 0).unwrap_or(service.replicas.max(1));
-            for number in 1..=replicas {
-                let files = order.and_then(|order| order.files.get(usize::from(number) - 1));
+            let beyond = order.map_or(0, |order| order.beyond);
+            for index in 0..replicas {
+                let number = beyond + index + 1;
+                let files = order.and_then(|order| order.files.get(usize::from(index)));
                 let files = files.map_or(&[][..], Vec::as_slice);
                 let image = images.get(&service.image).map_or("", String::as_str);
                 let hash = hash::of(project, service, image, files);
@@ -223,7 +227,13 @@ impl Run<'_> {
         let wanted: Vec<Wanted> = tasks.iter().map(|task| self.wanted(task)).collect();
         let found: Vec<There> = there.iter().map(|container| found(container, networks)).collect();
         let knows = |service: &str| project.services.contains_key(service);
-        let plan = plan::plan(&wanted, &found, &knows, self.request.recreate, self.request.orphans);
+        let mut plan = plan::plan(&wanted, &found, &knows, self.request.recreate, self.request.orphans);
+        let beyond = |id: &String| {
+            let container = there.iter().find(|container| container.id == *id);
+            let order = container.and_then(|c| self.request.services.iter().find(|order| order.service == c.service));
+            order.is_some_and(|order| container.is_some_and(|container| container.number <= order.beyond))
+        };
+        plan.remove.retain(|id| !beyond(id));
         for (task, action) in tasks.iter_mut().zip(plan.actions) {
             task.action = action;
         }

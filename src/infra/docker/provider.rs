@@ -153,7 +153,7 @@ impl Provider {
         let mut project = self.project(&BTreeMap::new())?;
         remove_elsewhere(&mut project, here);
         let names = project.services.keys().filter(|name| !is_backend_service(name));
-        let orders = names.map(|name| Order { service: name.clone(), replicas: 1, files: Vec::new() }).collect();
+        let orders = names.map(|name| Order { service: name.clone(), replicas: 1, ..Order::default() }).collect();
         Ok((project, orders))
     }
 

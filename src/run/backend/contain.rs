@@ -38,9 +38,19 @@ const INSIDE: u16 = 8080;
 /// How long the Engine may take to make and start the containers.
 const START_WITHIN: Duration = Duration::from_secs(60);
 
+/// Containers of one service.
+struct Batch {
+    role: Role,
+    service: String,
+    /// Number of the first, less one.
+    beyond: u16,
+    replicas: u16,
+}
+
 /// A process to be put into a container.
 struct Part {
     service: String,
+    beyond: u16,
     config: ProcessConfig,
 }
 
@@ -54,8 +64,42 @@ pub(super) async fn start(
     emitter: &Emitter,
     cancel: &CancellationToken,
 ) -> Result<Vec<Contained>, LaunchError> {
+    let batch = |role, service, replicas| Batch { role, service, beyond: 0, replicas };
+    let batches = plan.roles.iter().flat_map(|role| match role {
+        Role::Api => containers.sizes.iter().map(|size| batch(*role, api_service(*size), 1)).collect(),
+        Role::Consumer => vec![batch(*role, CONSUMER.to_owned(), plan.settings.consumers)],
+        Role::Reconciler => vec![batch(*role, RECONCILER.to_owned(), 1)],
+    });
+    let ports = api_ports(plan, containers)?;
+    launch(plan, containers, batches.collect(), ports, emitter, cancel).await
+}
+
+/// Starts consumer `number` beside those that run.
+///
+/// # Errors
+/// As [`start`].
+pub(super) async fn add_consumer(
+    plan: &LaunchPlan,
+    containers: &Containers,
+    number: u16,
+    emitter: &Emitter,
+) -> Result<Contained, LaunchError> {
+    let batch = Batch { role: Role::Consumer, service: CONSUMER.to_owned(), beyond: number - 1, replicas: 1 };
+    let never = CancellationToken::new();
+    let added = launch(plan, containers, vec![batch], BTreeMap::new(), emitter, &never).await?;
+    let gone = || std::io::Error::other("its container is gone");
+    added.into_iter().next().ok_or_else(gone).map_err(spawn_error(&component(CONSUMER, number)))
+}
+
+async fn launch(
+    plan: &LaunchPlan,
+    containers: &Containers,
+    batches: Vec<Batch>,
+    mut variables: BTreeMap<String, String>,
+    emitter: &Emitter,
+    cancel: &CancellationToken,
+) -> Result<Vec<Contained>, LaunchError> {
     let engine = &containers.provider.engine;
-    let mut variables = api_ports(plan, containers)?;
     let (image, user) = if let Some(image) = &containers.image {
         (image.clone(), image::user_of(&engine.docker, image).await)
     } else {
@@ -65,7 +109,7 @@ pub(super) async fn start(
     variables.insert("ECOMCTL_IMAGE_BACKEND".into(), image);
     let mut project = containers.provider.project(&variables).map_err(Box::new)?;
     let (endpoints, certificates) = carry(&containers.inside)?;
-    let parts = parts(plan, containers, &mut project, &endpoints)?;
+    let parts = parts(plan, batches, &mut project, &endpoints)?;
     let orders = orders(&parts, &certificates, user)?;
     let request = ApplyRequest {
         project: &project,
@@ -132,32 +176,25 @@ fn port_variable(size: Size) -> String {
 /// Every process with its service. The services are made ready for them on the way.
 fn parts(
     plan: &LaunchPlan,
-    containers: &Containers,
+    batches: Vec<Batch>,
     project: &mut Project,
     endpoints: &Endpoints,
 ) -> Result<Vec<Part>, LaunchError> {
     let mut parts = Vec::new();
-    for role in &plan.roles {
-        let services = match role {
-            Role::Api => containers.sizes.iter().map(|size| (api_service(*size), 1)).collect(),
-            Role::Consumer => vec![(CONSUMER.to_owned(), plan.settings.consumers)],
-            Role::Reconciler => vec![(RECONCILER.to_owned(), 1)],
-        };
-        for (service, replicas) in services {
-            let port = prepare(project, &service)?;
-            for number in 1..=replicas {
-                let config = ProcessConfig {
-                    role: *role,
-                    name: component(&service, number),
-                    instance: uuid::Uuid::new_v4().to_string(),
-                    // Inside a container nobody comes in but through the published port.
-                    listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
-                    endpoints: endpoints.clone(),
-                    settings: plan.settings.clone(),
-                    stop_with_stdin: false,
-                };
-                parts.push(Part { service: service.clone(), config });
-            }
+    for Batch { role, service, beyond, replicas } in batches {
+        let port = prepare(project, &service)?;
+        for number in beyond + 1..=beyond + replicas {
+            let config = ProcessConfig {
+                role,
+                name: component(&service, number),
+                instance: uuid::Uuid::new_v4().to_string(),
+                // Inside a container nobody comes in but through the published port.
+                listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+                endpoints: endpoints.clone(),
+                settings: plan.settings.clone(),
+                stop_with_stdin: false,
+            };
+            parts.push(Part { service: service.clone(), beyond, config });
         }
     }
     Ok(parts)
@@ -197,6 +234,7 @@ fn orders(parts: &[Part], certificates: &[ExtraFile], user: u32) -> Result<Vec<O
         let order = orders.entry(&part.service).or_insert_with(|| Order {
             service: part.service.clone(),
             replicas: 0,
+            beyond: part.beyond,
             files: Vec::new(),
         });
         order.replicas += 1;
