@@ -5,7 +5,7 @@
 //! | [`crate::lag`] | the consumer group, on a thread of its own | `Event::Kafka` |
 //! | `redis` | PING, INFO, SLOWLOG, gates by name | `Event::Redis` |
 //! | `mysql` | status, variables, lock waits, digests, slow log; `/metrics` of backend processes for their pools | `Event::Mysql` |
-//! | `stack` | processes | `Event::Stack` |
+//! | `stack` | processes and containers | `Event::Stack` |
 //!
 //! Each has one long-lived connection, and a time limit on every look. A source that goes away is told once
 //! (`Event::Unreachable`); the watcher goes on trying, and the next sample says that it is back.
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     event::Event,
-    infra::stack::Stack,
+    infra::{StateDir, stack::Stack},
     lag::{self, LagPlan},
 };
 
@@ -40,6 +40,8 @@ pub type Stacked = Arc<dyn Fn() -> Option<Stack> + Send + Sync>;
 /// What to watch.
 #[derive(Clone)]
 pub struct WatchPlan {
+    /// The state folder, by which containers are found.
+    pub state: StateDir,
     /// The servers.
     pub endpoints: Endpoints,
     /// The stack; asked before each look.
@@ -67,7 +69,7 @@ impl Watchers {
         let interval = plan.interval.max(Duration::from_millis(50));
         let redis = redis::Redis::new(plan.endpoints.redis.clone());
         let mysql = mysql::Mysql::new(plan.endpoints.mysql.clone(), plan.stack.clone());
-        let stack = stack::Processes::new(plan.stack.clone());
+        let stack = stack::Components::new(plan.state.clone(), plan.stack.clone());
         let kafka = Some(kafka(&plan, emit.clone(), stop.clone()));
         let tasks = vec![
             tokio::spawn(watch(redis, (interval, LIMIT), emit.clone(), stop.clone())),

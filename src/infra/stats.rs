@@ -120,12 +120,17 @@ impl Sampler {
     /// [`InfraError::NotUp`] where there is no stack. An Engine that does not answer is told in the rows of its containers.
     pub async fn sample(&mut self) -> Result<StackSample, InfraError> {
         let stack = self.state.require_stack()?;
-        let containers = if in_docker(&stack) { Some(self.containers.look(self.state.root()).await) } else { None };
+        Ok(self.sample_of(&stack).await)
+    }
+
+    /// One look at `stack`, which may know more than its file: the processes of a run that is going on.
+    pub async fn sample_of(&mut self, stack: &Stack) -> StackSample {
+        let containers = if in_docker(stack) { Some(self.containers.look(self.state.root()).await) } else { None };
         let known = stack.components.values().filter_map(|component| component.process);
         let usage: Vec<_> = known.map(|process| (process.pid, self.processes.look(process))).collect();
         let of = |pid| usage.iter().find(|(known, _)| *known == pid).and_then(|(_, usage)| *usage);
-        let rows = merge(&stack, of, containers);
-        Ok(StackSample { components: rows.into_iter().map(|row| row.sample).collect() })
+        let rows = merge(stack, of, containers);
+        StackSample { components: rows.into_iter().map(|row| row.sample).collect() }
     }
 
     /// One look at the components `names`, as in [`stats`].

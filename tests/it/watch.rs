@@ -15,7 +15,7 @@ use ecomctl::{
         Event,
         watch::{MysqlSample, RedisSample},
     },
-    infra::{env::Env, ports},
+    infra::{StateDir, env::Env, ports},
     watch::{WatchPlan, Watchers},
 };
 use mysql_async::{Conn, prelude::Queryable};
@@ -27,7 +27,10 @@ const WITHIN: Duration = Duration::from_secs(20);
 /// Watchers of `endpoints`, and what they tell.
 fn watch(endpoints: &Endpoints) -> (Watchers, Receiver<Event>) {
     let (sender, events) = channel();
+    // Nothing of it runs in containers.
+    let folder = tempfile::tempdir().unwrap();
     let plan = WatchPlan {
+        state: StateDir::create(folder.path()).unwrap(),
         endpoints: endpoints.clone(),
         stack: Arc::new(|| None),
         topic: names::COUPON_TOPIC.to_owned(),

@@ -11,15 +11,15 @@ use crate::{
     event::Event,
     infra::{
         self,
+        docker::{Engine, provider},
         env::Env,
         process,
-        stack::{Component, Stack},
+        stack::{Component, Stack, is_backend},
         state::StateDir,
     },
     load::LoadControl,
     run::{
         backend::{Backend, Running},
-        kept,
         recorder::Emitter,
         state::RunState,
     },
@@ -62,11 +62,12 @@ impl Live {
         }
         for one in running.iter() {
             let component = Component {
-                provider: "native".into(),
+                provider: if one.container.is_some() { "docker" } else { "native" }.into(),
                 version: env!("CARGO_PKG_VERSION").into(),
                 address: one.address.to_string(),
                 process: one.process,
                 log: Some(one.log.clone()),
+                container: one.container.clone(),
                 restarts: 0,
             };
             stack.components.insert(one.name.clone(), component);
@@ -207,8 +208,8 @@ impl Performer {
     }
 
     async fn restart(&self, component: &str) -> ActResult {
-        if kept::is_backend(component) {
-            return self.restart_process(component);
+        if is_backend(component) {
+            return self.restart_process(component).await;
         }
         let silent = |_: infra::UpEvent| {};
         match infra::restart(&self.state, component, Env::from_process(), &silent, self.cancel.clone()).await {
@@ -222,12 +223,25 @@ impl Performer {
     }
 
     /// Asked to end, a process drains; the one that watches it starts it again.
-    fn restart_process(&self, name: &str) -> ActResult {
-        let found = self.live.stack().and_then(|stack| stack.components.get(name)?.process);
-        match found.filter(|process| process::is_alive(*process)) {
+    async fn restart_process(&self, name: &str) -> ActResult {
+        let done = || ActResult::done(format!("{name} drains and is started again"));
+        let Some(component) = self.live.stack().and_then(|stack| stack.components.get(name).cloned()) else {
+            return ActResult::refused(format!("{name} is no process of this run"));
+        };
+        if let Some(container) = component.container {
+            let engine = match Engine::connect().await {
+                Ok(engine) => engine,
+                Err(error) => return ActResult::refused(error),
+            };
+            return match provider::stop_one(&engine, &container.id).await {
+                Ok(()) => done(),
+                Err(error) => ActResult::refused(error),
+            };
+        }
+        match component.process.filter(|process| process::is_alive(*process)) {
             Some(process) => {
                 process::signal_group(process, Signal::SIGTERM);
-                ActResult::done(format!("{name} drains and is started again"))
+                done()
             }
             None => ActResult::refused(format!("no process {name} of this run is alive")),
         }
