@@ -373,6 +373,7 @@ async fn secrets_are_in_the_container_and_nowhere_else() {
         [Order {
             service: "api".into(),
             replicas: 2,
+            beyond: 0,
             files: vec![vec![file(&format!("{secret}-1"))], vec![file(&format!("{secret}-{n}"))]],
         }]
     };
