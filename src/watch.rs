@@ -66,15 +66,24 @@ impl Watchers {
     /// Starts all watchers; must be called within a tokio runtime. `emit` must not block.
     pub fn start(plan: WatchPlan, emit: impl Fn(Event) + Send + Sync + Clone + 'static) -> Self {
         let stop = CancellationToken::new();
-        let interval = plan.interval.max(Duration::from_millis(50));
-        let redis = redis::Redis::new(plan.endpoints.redis.clone());
-        let mysql = mysql::Mysql::new(plan.endpoints.mysql.clone(), plan.stack.clone());
-        let stack = stack::Components::new(plan.state.clone(), plan.stack.clone());
-        let kafka = Some(kafka(&plan, emit.clone(), stop.clone()));
+        let WatchPlan { state, endpoints, stack, topic, group, interval } = plan;
+        let interval = interval.max(Duration::from_millis(50));
+        let redis = redis::Redis::new(endpoints.redis);
+        let mysql = mysql::Mysql::new(endpoints.mysql, stack.clone());
+        let components = stack::Components::new(state, stack);
+        let lag = LagPlan {
+            endpoint: endpoints.kafka,
+            group,
+            topics: vec![topic],
+            search: true,
+            interval,
+            rules: lag::Rules::default(),
+        };
+        let kafka = Some(kafka(lag, emit.clone(), stop.clone()));
         let tasks = vec![
             tokio::spawn(watch(redis, (interval, LIMIT), emit.clone(), stop.clone())),
             tokio::spawn(watch(mysql, (interval, LIMIT), emit.clone(), stop.clone())),
-            tokio::spawn(watch(stack, (interval, LIMIT), emit, stop.clone())),
+            tokio::spawn(watch(components, (interval, LIMIT), emit, stop.clone())),
         ];
         Self { stop, tasks, kafka }
     }
@@ -99,15 +108,7 @@ impl Drop for Watchers {
 }
 
 /// The watcher of the consumer group.
-fn kafka(plan: &WatchPlan, emit: impl Fn(Event) + Send + 'static, stop: CancellationToken) -> lag::Handle {
-    let lag_plan = LagPlan {
-        endpoint: plan.endpoints.kafka.clone(),
-        group: plan.group.clone(),
-        topics: vec![plan.topic.clone()],
-        search: true,
-        interval: plan.interval,
-        rules: lag::Rules::default(),
-    };
+fn kafka(plan: LagPlan, emit: impl Fn(Event) + Send + 'static, stop: CancellationToken) -> lag::Handle {
     // A call that hangs may outlive the watchers; whatever `emit` holds must not.
     let emit = Arc::new(Mutex::new(Some(emit)));
     let held = emit.clone();
@@ -115,7 +116,7 @@ fn kafka(plan: &WatchPlan, emit: impl Fn(Event) + Send + 'static, stop: Cancella
         stop.cancelled().await;
         held.lock().unwrap_or_else(PoisonError::into_inner).take();
     });
-    lag::Sampler::start(lag_plan, move |looked| {
+    lag::Sampler::start(plan, move |looked| {
         if let Some(emit) = emit.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             emit(match looked {
                 Ok(sample) => Event::Kafka(sample),

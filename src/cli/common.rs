@@ -28,7 +28,7 @@ impl Context {
     pub fn new(global: Global) -> Self {
         let level = match global.verbose {
             // What librdkafka says on the way is told again, in words of ours, where it matters.
-            0 => "warn,rdkafka=off",
+            0 => "warn,rdkafka=off,librdkafka=off",
             1 => "info",
             _ => "debug",
         };

@@ -34,7 +34,7 @@ pub async fn run(context: &Context, args: &LagArgs) -> anyhow::Result<Exit> {
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     // A reader that does not keep up makes the sampler wait; nothing piles up.
     let (send, mut samples) = mpsc::channel(1);
-    let sampler = Sampler::start(plan, move |sample| drop(send.blocking_send(sample)));
+    let running = Sampler::start(plan, move |sample| drop(send.blocking_send(sample)));
     let looks = args.samples.or((!args.watch).then_some(LOOKS));
     let mut show = Show { format: context.global.format, redraw: redraws(context), drawn: 0 };
     let (mut seen, mut last) = (0, None);
@@ -55,9 +55,9 @@ pub async fn run(context: &Context, args: &LagArgs) -> anyhow::Result<Exit> {
         }
         seen += 1;
     }
-    // The channel goes first, or the sampler might wait for its reader.
+    // The channel goes first, or it might wait for its reader.
     drop(samples);
-    drop(sampler);
+    drop(running);
     match last {
         Some(sample) if signals.exit().is_none() => context.print(&text(&sample), &sample)?,
         _ => {}

@@ -21,7 +21,9 @@ pub(super) fn decode(bytes: &[u8]) -> Option<BTreeMap<String, Vec<i32>>> {
             partitions.push(i32::from_be_bytes(take(&mut rest)?));
         }
     }
-    found.values_mut().for_each(|partitions| partitions.sort_unstable());
+    for partitions in found.values_mut() {
+        partitions.sort_unstable();
+    }
     Some(found)
 }
 
@@ -44,7 +46,7 @@ mod tests {
             bytes.extend((name.len() as i16).to_be_bytes());
             bytes.extend(name.as_bytes());
             bytes.extend((partitions.len() as i32).to_be_bytes());
-            partitions.iter().for_each(|partition| bytes.extend(partition.to_be_bytes()));
+            bytes.extend(partitions.iter().flat_map(|partition| partition.to_be_bytes()));
         }
         bytes.extend((-1_i32).to_be_bytes());
         bytes

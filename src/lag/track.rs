@@ -67,10 +67,8 @@ impl Track {
 
     /// First point after the committed offset last fell.
     fn last_fall(&self) -> usize {
-        let pairs = self.points.iter().zip(self.points.iter().skip(1));
-        let falls =
-            pairs.enumerate().filter(|(_, (a, b))| matches!((a.committed, b.committed), (Some(a), Some(b)) if a > b));
-        falls.last().map_or(0, |(at, _)| at + 1)
+        let fell = |(a, b): (&Point, &Point)| matches!((a.committed, b.committed), (Some(a), Some(b)) if a > b);
+        self.points.iter().zip(self.points.iter().skip(1)).rposition(fell).map_or(0, |at| at + 1)
     }
 
     /// Lag, and nothing was committed for longer than commits take to come.

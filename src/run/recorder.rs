@@ -66,6 +66,7 @@ impl Emitter {
 
 /// What the recorder is sent.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are events; the channel has room for them as they are")]
 enum Item {
     Event(Stamped),
     Settle(oneshot::Sender<()>),

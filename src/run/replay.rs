@@ -334,7 +334,7 @@ mod tests {
         write!(writer, "{}{head}", line(1, 1)).unwrap();
         assert_eq!((follower.poll().unwrap(), follower.state().t_ms), (1, 1));
         assert_eq!(follower.poll().unwrap(), 0);
-        write!(writer, "{rest}bad\n").unwrap();
+        writeln!(writer, "{rest}bad").unwrap();
         assert_eq!((follower.poll().unwrap(), follower.state().t_ms, follower.problems().count), (1, 2, 1));
         std::fs::write(&path, line(7, 7)).unwrap();
         assert_eq!((follower.poll().unwrap(), follower.state().t_ms), (1, 7), "another file has taken its place");
@@ -355,7 +355,8 @@ mod tests {
                 t_ms += step;
                 text += &line(t_ms.saturating_sub(back), vus);
                 if let Some(junk) = junk {
-                    text += &format!("{junk}\n");
+                    text += &junk;
+                    text.push('\n');
                 }
             }
             let bytes = text.as_bytes();

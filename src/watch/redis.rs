@@ -172,6 +172,8 @@ async fn find_coupons(asked: &mut Asked<'_>) -> Result<Vec<u64>, RedisError> {
     Ok(coupons)
 }
 
+type Gate = (Option<i64>, u64, u64);
+
 /// The three figures of each gate in one round trip.
 async fn gates(asked: &mut Asked<'_>, coupons: &[u64]) -> Result<BTreeMap<u64, GateSample>, RedisError> {
     if coupons.is_empty() {
@@ -182,7 +184,6 @@ async fn gates(asked: &mut Asked<'_>, coupons: &[u64]) -> Result<BTreeMap<u64, G
         let keys = names::gate_keys(*coupon);
         pipe.cmd("GET").arg(keys.stock).cmd("HLEN").arg(keys.users).cmd("ZCARD").arg(keys.pending);
     }
-    type Gate = (Option<i64>, u64, u64);
     let answers: Result<Vec<Value>, RedisError> = pipe.query_async(asked.connection).await;
     match answers {
         Ok(answers) => {

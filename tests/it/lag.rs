@@ -252,12 +252,16 @@ async fn a_group_with_members_grows_stalls_catches_up_and_is_set_back() {
     watching.status(LagStatus::Stall);
 
     for offset in [200, 400, 600, 800] {
-        members.iter().for_each(|member| member.commit(offset));
+        for member in &members {
+            member.commit(offset);
+        }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     let sample = watching.status(LagStatus::CatchingUp);
     assert!(sample.drain_s.is_some_and(|s| s > 0.0) && sample.consumed_per_s.is_some_and(|n| n > 0.0), "{sample:#?}");
-    members.iter().for_each(|member| member.commit(1_500));
+    for member in &members {
+        member.commit(1_500);
+    }
     watching.status(LagStatus::Ok);
 
     drop(members);
@@ -290,11 +294,11 @@ async fn topics_of_a_group_are_found_by_its_offsets_and_by_its_members() {
     let unknown = Watching::start(plan.clone());
     let why = unknown.samples.recv_timeout(WAIT).unwrap().unwrap_err();
     assert!(why.contains("has no members and committed nothing"), "{why}");
-    let _member = scene.member("reader", "classic");
+    let member = scene.member("reader", "classic");
     let topics = |s: &KafkaSample| s.partitions.iter().map(|p| p.topic.clone()).collect::<BTreeSet<_>>();
     let sample = unknown.until(|_| true);
     assert_eq!((topics(&sample), sample.status), ([scene.topic.clone()].into(), LagStatus::NoCommit));
-    drop(_member);
+    drop(member);
     scene.reset(0);
     let sample = Watching::start(plan).until(|_| true);
     assert_eq!((topics(&sample), sample.lag), ([scene.topic.clone()].into(), Some(0)));

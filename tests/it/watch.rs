@@ -280,3 +280,32 @@ async fn the_consumer_group_is_watched_too() {
     watchers.stop().await;
     assert!(since.elapsed() < Duration::from_secs(2));
 }
+
+/// CPU time of this process so far.
+fn cpu() -> Duration {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
+    let time = |t: nix::sys::time::TimeVal| Duration::new(t.tv_sec() as u64, t.tv_usec() as u32 * 1_000);
+    time(usage.user_time()) + time(usage.system_time())
+}
+
+#[tokio::test]
+#[ignore = "measures for half a minute, alone; started by hand"]
+async fn what_all_watchers_cost_together() {
+    let endpoints = support::servers();
+    let (sender, events) = channel();
+    let plan = WatchPlan {
+        endpoints,
+        stack: Arc::new(|| None),
+        topic: names::COUPON_TOPIC.to_owned(),
+        group: names::COUPON_GROUP.to_owned(),
+        interval: Duration::from_secs(1),
+    };
+    let watchers = Watchers::start(plan, move |event| drop(sender.send(event)));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (before, began) = (cpu(), Instant::now());
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let share = (cpu() - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    watchers.stop().await;
+    println!("all watchers at one look a second: {:.2} % of a core, {} events", share * 100.0, events.iter().count());
+    assert!(share < 0.02, "{share}");
+}
