@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     event::watch::{Broker, KafkaSample, Member},
-    probe::kafka::{self, Appetite, Ranges, TopicMetadata},
+    probe::kafka::{self, Appetite, Oldest, Ranges, TopicMetadata},
 };
 
 /// Longest wait for one call, and for all calls of one look.
@@ -59,6 +59,8 @@ pub(super) struct Reader {
     known: Known,
     /// Topic and partition → where its log began and ended when it last had a leader.
     ends: BTreeMap<(String, i32), (i64, i64)>,
+    /// Topic and partition → offset and record that was read there. While nothing is committed it stays the oldest.
+    stamps: BTreeMap<(String, i32), (i64, Oldest)>,
     group_after: Option<Instant>,
     dead: DeadLetters,
 }
@@ -73,6 +75,7 @@ impl Reader {
             found: BTreeSet::new(),
             known: Known::default(),
             ends: BTreeMap::new(),
+            stamps: BTreeMap::new(),
             group_after: None,
             dead: DeadLetters::default(),
         }
@@ -82,7 +85,7 @@ impl Reader {
     pub fn look(&mut self) -> Result<Look, String> {
         let client = match self.client.take() {
             Some(client) => client,
-            None => kafka::reader(&self.plan.endpoint, &self.plan.group, Appetite::Sip)?,
+            None => kafka::reader(&self.plan.endpoint, &self.plan.group, Appetite::Taste)?,
         };
         let result = self.look_with(&client);
         // Errors of connections wait there to be taken.
@@ -247,16 +250,34 @@ impl Reader {
             let (topic, partition, leader) = (name.to_owned(), *partition, *leader);
             looks.push(PartitionLook { topic, partition, start, end, committed, leader, oldest: None });
         }
+        self.oldest(client, name, &mut looks)?;
+        Ok(looks)
+    }
+
+    /// Finds the oldest unconsumed record of each partition of a topic.
+    fn oldest(&mut self, client: &BaseConsumer, name: &str, looks: &mut [PartitionLook]) -> Result<(), String> {
         let behind = looks.iter().filter(|p| p.leader.is_some() && p.committed.is_some());
-        let ranges: Ranges = behind
+        let mut ranges: Ranges = behind
             .map(|p| (p.partition, (p.committed.unwrap_or(p.start).max(p.start), p.end)))
             .filter(|(_, (from, end))| from < end)
             .collect();
-        let mut oldest = kafka::oldest(client, name, &ranges)?;
-        for look in &mut looks {
-            look.oldest = oldest.remove(&look.partition);
+        self.stamps.retain(|(topic, partition), (offset, _)| {
+            topic != name || ranges.get(partition).is_some_and(|(from, _)| from == offset)
+        });
+        let known = |stamps: &BTreeMap<_, _>, partition: i32| stamps.contains_key(&(name.to_owned(), partition));
+        let unread: Ranges =
+            { ranges.iter() }.filter(|(p, _)| !known(&self.stamps, **p)).map(|(p, r)| (*p, *r)).collect();
+        let mut found = kafka::oldest(client, name, &unread)?;
+        for look in looks {
+            let key = (name.to_owned(), look.partition);
+            let Some((from, _)) = ranges.remove(&look.partition) else { continue };
+            look.oldest =
+                found.remove(&look.partition).or_else(|| self.stamps.get(&key).map(|(_, oldest)| oldest.clone()));
+            if let Some(oldest @ Oldest::Record { .. }) = &look.oldest {
+                self.stamps.insert(key, (from, oldest.clone()));
+            }
         }
-        Ok(looks)
+        Ok(())
     }
 }
 

@@ -24,6 +24,8 @@ pub fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
 /// Which kind of reader is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appetite {
+    /// The first record of many partitions, again and again: fetches as little as holds a batch of usual size.
+    Taste,
     /// One record now and then: fetches little and answers soon.
     Sip,
     /// Whole partitions.
@@ -45,14 +47,14 @@ pub fn reader(endpoint: &KafkaEndpoint, group: &str, appetite: Appetite) -> Resu
         .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "50")
         .set("log_level", "0");
-    if appetite == Appetite::Sip {
+    if appetite != Appetite::Gulp {
         // A full queue postpones the next fetch; by the default it would outlast the next look. And a partition whose
         // next batch is larger than a fetch may take is served alone, the others wait for a turn of their own.
         config
             .set("queued.min.messages", "1")
             .set("queued.max.messages.kbytes", "1024")
             .set("fetch.queue.backoff.ms", "1")
-            .set("fetch.message.max.bytes", "1048576");
+            .set("fetch.message.max.bytes", if appetite == Appetite::Taste { "65536" } else { "1048576" });
     }
     config.create().map_err(|e| failed(endpoint, &e))
 }

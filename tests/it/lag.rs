@@ -368,6 +368,7 @@ fn a_broker_that_is_gone_is_told_once_and_comes_back_by_itself() {
 
     let output = stack.run(&["lag"]);
     assert!(!output.status.success() && both(&output).contains("Kafka at 127.0.0.1"), "{}", both(&output));
+    assert!(!both(&output).contains("librdkafka"), "the library talks: {}", both(&output));
     stack.ok(&["restart", "kafka-1"]);
     let sample = watching.until(|_| true);
     assert_eq!(sample.partitions.len(), 3);

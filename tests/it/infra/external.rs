@@ -6,8 +6,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use backend::{endpoint::KafkaEndpoint, names};
 use ecomctl::{
+    event::watch::KafkaSample,
     infra::clients,
+    lag::{LagPlan, Rules, Sampler},
     profile::model::{ExternalSpec, KafkaLogin, ProviderChoice},
 };
 
@@ -194,6 +197,21 @@ async fn wait_for_ports(theirs: &Theirs) {
     }
 }
 
+/// The first look at the coupon consumers.
+fn lag_of(kafka: &KafkaEndpoint) -> Result<KafkaSample, String> {
+    let (send, samples) = std::sync::mpsc::channel();
+    let plan = LagPlan {
+        endpoint: kafka.clone(),
+        group: names::COUPON_GROUP.into(),
+        topics: vec![names::COUPON_TOPIC.into()],
+        search: true,
+        interval: Duration::from_secs(1),
+        rules: Rules::default(),
+    };
+    let _running = Sampler::start(plan, move |sample| drop(send.send(sample)));
+    samples.recv_timeout(Duration::from_secs(20)).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_with_tls_and_logins_are_used_and_never_changed_without_a_word() {
     let theirs = Theirs::start();
@@ -217,6 +235,7 @@ async fn servers_with_tls_and_logins_are_used_and_never_changed_without_a_word()
 
     let status = infra::status(&place.state).await.unwrap();
     assert!(status.is_healthy(), "{status:#?}");
+    assert_eq!(lag_of(&report.stack.endpoints.kafka).map(|sample| sample.partitions.len()), Ok(3));
     let saved = fs::read_to_string(place.state.path("stack.json")).unwrap();
     assert!(!format!("{:?}", report.stack).contains(PASSWORD) && saved.contains("external"));
     let message = infra::stop(&place.state, "mysql").await.unwrap_err().to_string();
