@@ -1,10 +1,13 @@
 //! Events of a run: one line each in `events.jsonl`, and the only thing from which progress and reports are drawn.
 
+pub mod plan;
 pub mod watch;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::goal::GoalResult;
 
 /// Version of `events.jsonl`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -31,6 +34,9 @@ pub enum Event {
         profile: String,
         /// UTC, RFC 3339.
         at: String,
+        /// What it means to do; absent in files of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Box<plan::RunPlan>>,
     },
     /// The run entered a stage: `up`, `seed`, `backend`, `load`, `drain`, `verify`, `report`, `stop`.
     Stage {
@@ -50,6 +56,14 @@ pub enum Event {
     Load(LoadSample),
     /// What the servers said in the last second.
     Probe(ProbeSample),
+    /// How goals stand. Those that are not named stand as before.
+    Goals {
+        /// Each with its figure.
+        results: Vec<GoalResult>,
+        /// These are the last word, over all metrics of the run.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        last: bool,
+    },
     /// The consumer group, seen by its watcher.
     Kafka(watch::KafkaSample),
     /// Redis, seen by its watcher.
@@ -94,6 +108,9 @@ pub enum Event {
         verdict: String,
         /// Figures.
         evidence: String,
+        /// Offending users or rows; 20 at most.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rows: Vec<String>,
     },
     /// The run ended.
     Finished {
@@ -111,6 +128,9 @@ pub struct LoadSample {
     pub vus: u32,
     /// Requests sent since the start.
     pub sent: u64,
+    /// Requests for a coupon, of those that were sent.
+    #[serde(default)]
+    pub coupon_requests: u64,
     /// Requests sent in this second, per second.
     pub rps: f64,
     /// Outcome class → requests since the start.

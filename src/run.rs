@@ -6,6 +6,7 @@ pub mod folder;
 mod gather;
 pub mod kept;
 mod measure;
+mod plan;
 pub mod recorder;
 pub mod seeding;
 mod stages;

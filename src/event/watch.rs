@@ -169,6 +169,29 @@ pub struct RedisSample {
     pub persistence_error: bool,
     /// The newest entries of SLOWLOG, newest first; at most 20.
     pub slow: Vec<SlowCommand>,
+    /// Changes whenever the server starts anew.
+    #[serde(default)]
+    pub run_id: String,
+    /// What went wrong with a background save or AOF write; empty while all is well.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub persistence: String,
+    /// Coupon → its gate; at most 20, found by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gates: BTreeMap<u64, GateSample>,
+    /// Commands that this user may not run, `INFO`, `SLOWLOG` …: their figures are missing, not 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
+}
+
+/// The gate of a coupon, in Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GateSample {
+    /// Coupons left.
+    pub stock: Option<i64>,
+    /// Users that hold one.
+    pub grants: Option<u64>,
+    /// Granted, not yet acknowledged by Kafka.
+    pub pending: Option<u64>,
 }
 
 /// An entry of SLOWLOG. Arguments are cut; they may hold data of users.
@@ -217,6 +240,12 @@ pub struct MysqlSample {
     pub buffer_pool_used: Option<f64>,
     /// Share of reads that found their page in memory since the last look, 0..1.
     pub buffer_pool_hits: Option<f64>,
+    /// Version, as the server gives it.
+    #[serde(default)]
+    pub version: String,
+    /// What this user may not read, or the server does not keep: `lock_waits`, `digests`, `slow`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
 }
 
 /// The pool of one process of the backend.

@@ -19,7 +19,7 @@ const DIGITS: u8 = 3;
 
 /// Values with percentiles: an HDR histogram of three digits over thousandths of the unit (microseconds, where the unit
 /// is the millisecond), with exact sum, smallest and largest value. Merging two trends gives the trend of all samples.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trend {
     /// Made with the first sample: most trends of a run stay empty.
     histogram: Option<Histogram<u64>>,

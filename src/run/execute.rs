@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use super::{
     folder::{self, RunFile, RunFolder},
     gather::{self, Gathered},
-    measure,
+    measure, plan,
     recorder::{Emitter, Recorder},
     stages::{self, Started},
     summary::Summary,
@@ -58,6 +58,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
             schema_version: event::SCHEMA_VERSION,
             profile: name.clone(),
             at: file.started_at.clone(),
+            plan: Some(Box::new(plan::of(&request.loaded.profile, &coupons))),
         })
         .await;
 

@@ -87,12 +87,8 @@ fn metrics(walked: &Walked, state: &RunState) -> Metrics {
         ("redis_duration", &seen.redis_ms),
         ("mysql_connections", &seen.mysql_connections),
     ];
-    for (name, values) in trends.into_iter().filter(|(_, values)| !values.is_empty()) {
-        let mut trend = Trend::default();
-        for value in values {
-            trend.record(*value);
-        }
-        metrics.insert(name.to_owned(), Metric::Trend(trend));
+    for (name, trend) in trends.into_iter().filter(|(_, trend)| trend.count() > 0) {
+        metrics.insert(name.to_owned(), Metric::Trend(trend.clone()));
     }
     if let Some(times) = walked.verify.as_ref().and_then(|v| v.end_to_end.as_ref()) {
         let mut trend = Trend::default();

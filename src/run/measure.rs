@@ -124,7 +124,12 @@ async fn forward(mut samples: mpsc::Receiver<ProbeSample>, emitter: Emitter, fac
 }
 
 fn check_event(check: &verify::CheckResult) -> Event {
-    Event::Check { id: check.id.clone(), verdict: check.verdict.name().to_owned(), evidence: check.evidence.clone() }
+    Event::Check {
+        id: check.id.clone(),
+        verdict: check.verdict.name().to_owned(),
+        evidence: check.evidence.clone(),
+        rows: check.rows.clone(),
+    }
 }
 
 /// Waits until everything is consumed and nothing moves any more.

@@ -1,0 +1,43 @@
+//! A profile as the plan that stands in a run's first event.
+
+use crate::{
+    event::plan::{CouponPlan, GoalPlan, PhasePlan, RunPlan, ScenarioPlan},
+    load::schedule::{Phase, SECOND, Schedule},
+    profile::model::{Profile, Scenario},
+    seed::SeedPlan,
+};
+
+/// What a run of `profile` means to do with `coupons` (id and quantity of each).
+pub(super) fn of(profile: &Profile, coupons: &[(u64, u64)]) -> RunPlan {
+    let seeded = SeedPlan::new(&profile.seed).map(|plan| plan.coupons).unwrap_or_default();
+    let name = |id: u64| seeded.iter().find(|coupon| coupon.id == id)?.name.clone();
+    let coupons = coupons.iter().map(|(id, total)| CouponPlan { id: *id, total: *total, name: name(*id) });
+    let goals = profile.goals.iter().flat_map(|(metric, goals)| {
+        goals.iter().map(|goal| GoalPlan { metric: metric.clone(), expression: goal.expression().to_owned() })
+    });
+    RunPlan {
+        system: profile.system.name().to_owned(),
+        scenarios: profile.scenarios.iter().map(|(name, s)| scenario(name, s)).collect(),
+        goals: goals.collect(),
+        coupons: coupons.collect(),
+        require: profile.checks.require.clone(),
+        consumers: profile.backend.consumers,
+        drain_s: profile.drain.timeout.0.as_secs_f64(),
+    }
+}
+
+fn scenario(name: &str, scenario: &Scenario) -> ScenarioPlan {
+    let schedule = Schedule::new(&scenario.executor);
+    let seconds = |nanos: u64| nanos as f64 / SECOND as f64;
+    let phase = |phase: Phase| PhasePlan {
+        start_s: seconds(phase.start),
+        duration_s: seconds(phase.duration),
+        target: phase.target,
+    };
+    ScenarioPlan {
+        name: name.to_owned(),
+        open: schedule.is_open(),
+        max_vus: schedule.max_vus(),
+        phases: schedule.phases().into_iter().map(phase).collect(),
+    }
+}
