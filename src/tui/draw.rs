@@ -94,8 +94,10 @@ fn body(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>, view: &View) {
         pen.dim = true;
     }
     let (focused, _) = view.focus();
-    // The tables keep at least half of the rows.
-    let room = top(rest, rest.height.saturating_sub((rest.height / 2).max(4)).max(rest.height.min(6)));
+    // The tables keep at least a third of the rows; what they do not wish for is the summary's.
+    let tables = layout::wished(panel, rest.width, data).min((rest.height / 3).max(8));
+    let tables = tables.max(rest.height.min(layout::wished(panel, rest.width, data)) / 2);
+    let room = top(rest, rest.height - tables.min(rest.height));
     let used = (panel.summary)(pen, room, data);
     rest = below(rest, used);
     for (at, place) in layout::sections(panel, rest, data, focused) {
@@ -142,7 +144,7 @@ fn gauge(pen: &mut Pen<'_>, area: Rect, label: &str, share: Option<f64>, words: 
 
 /// Lines below each other, each to its own height; gives the rows they took.
 fn lines(pen: &mut Pen<'_>, area: Rect, all: &[(&str, &Vec<Option<f64>>)]) -> u16 {
-    let high = if area.height > 12 { 2 } else { 1 };
+    let high = (area.height / all.len().max(1) as u16).clamp(1, 4);
     let mut used = 0;
     for (label, values) in all.iter().filter(|(_, values)| !values.is_empty()) {
         let row = top(below(area, used), high);

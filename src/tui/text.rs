@@ -150,6 +150,14 @@ pub fn ms(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map_or_else(|| "-".into(), |v| format!("{} ms", crate::report::millis(Some(v))))
 }
 
+/// `340 ms`, `2.9 s`, `12 min` of milliseconds; `-` where it is not known.
+pub fn age(value: Option<f64>) -> String {
+    match value {
+        Some(ms) if ms >= 1_000.0 => seconds(Some(ms / 1_000.0)),
+        other => ms(other),
+    }
+}
+
 /// `97.2 %` of a share 0..1; `-` where it is not known.
 pub fn share(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map_or_else(|| "-".into(), |v| format!("{:.1} %", v * 100.0))
@@ -201,6 +209,7 @@ mod tests {
         assert_eq!((bytes(0), bytes(256 << 20), bytes(1_610_612_736)), ("0 B".into(), "256 MiB".into(), "1.5 GiB".into()));
         assert_eq!((rate(Some(2_310.4)), rate(Some(0.42)), rate(Some(-1_200.0))), ("2,310/s".into(), "0.4/s".into(), "-1,200/s".into()));
         assert_eq!((rate(Some(f64::NAN)), ms(None), share(Some(0.972))), ("-".into(), "-".into(), "97.2 %".into()));
+        assert_eq!((age(Some(340.0)), age(Some(2_890.0))), ("340 ms".into(), "2.9 s".into()));
         assert_eq!((seconds(Some(45.2)), seconds(Some(720.0)), seconds(Some(f64::INFINITY))), ("45 s".into(), "12 min".into(), "-".into()));
     }
 

@@ -1,7 +1,7 @@
 //! What the person looks at: tab, cursor, search, what is open. Pure: actions change it, and say what must be done.
 
 use super::{
-    acts::{Act, Wish},
+    acts::Wish,
     draw::{
         self, Panel,
         table::{Data, Detail, Section},
@@ -11,6 +11,7 @@ use super::{
     model::Tone,
     theme::Look,
 };
+use crate::run::control::Act;
 
 /// Tabs.
 pub const TABS: usize = 6;
@@ -342,11 +343,15 @@ impl View {
         if self.slider.is_some() {
             return self.say(Tone::Warn, "this is a recording: nothing can be changed in it");
         }
+        if action == Action::StartLoad && self.form.is_some() && self.origin != Origin::Run {
+            self.launching = true;
+            return;
+        }
         if matches!(self.origin, Origin::Ended | Origin::Idle) {
             return self.say(Tone::Warn, "nothing runs that could be changed");
         }
         let act = match action {
-            Action::StartLoad => Act::StartLoad,
+            Action::StartLoad => Act::FollowPlan,
             Action::StopLoad => Act::StopLoad,
             Action::AddConsumer => Act::AddConsumer,
             Action::RemoveConsumer => Act::RemoveConsumer,

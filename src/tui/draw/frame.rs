@@ -130,9 +130,9 @@ fn keys_line(pen: &mut Pen<'_>, area: Rect, view: &View) {
     let mode = view.mode();
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     let also = (mode == Mode::Replay).then_some(Mode::Look);
-    for binding in [Some(mode), also].into_iter().flatten().flat_map(keys::of).filter(|b| b.hint) {
-        let key = binding.keys.first().map(|key| key.name()).unwrap_or_default();
-        pieces.extend([piece(key, Role::Accent), piece(format!(" {}  ", binding.words), Role::Dim)]);
+    for binding in [Some(mode), also].into_iter().flatten().flat_map(keys::of) {
+        let (Some(key), Some(hint)) = (binding.keys.first(), binding.hint) else { continue };
+        pieces.extend([piece(key.name(), Role::Accent), piece(format!(" {hint}  "), Role::Dim)]);
     }
     if !view.search.is_empty() {
         pieces.insert(0, piece(format!("/{}  ", view.search), Role::Warn));

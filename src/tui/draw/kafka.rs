@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{
     Panel,
-    pen::{Figure, Pen, below, figure, flow_height, piece, role_of, top},
+    pen::{Figure, Pen, below, figure, piece, role_of, top},
     table::{Data, Detail, Section, col, headline, no_detail, num},
 };
 use crate::{
@@ -62,10 +62,10 @@ const PARTITIONS: Section = Section {
         num("age", 9),
         num("in", 9).from(100),
         num("out", 9).from(100),
-        num("committed", 11).from(120),
-        num("end", 11).from(120),
         num("leader", 6).from(120),
-        col("member", 22).from(140),
+        num("committed", 11).from(140),
+        num("end", 11).from(140),
+        col("member", 22).from(170),
         col("hot", 3),
     ],
     len: |data| sample(data).map_or(0, |k| k.partitions.len()),
@@ -79,12 +79,12 @@ const PARTITIONS: Section = Section {
             piece(text::count(p.lag), role),
             piece(trend(p.slope), Role::Text),
             piece(text::seconds(p.drain_s), Role::Text),
-            piece(text::ms(p.time_lag_ms), Role::Text),
+            piece(text::age(p.time_lag_ms), Role::Text),
             piece(text::rate(p.produced_per_s), Role::Text),
             piece(text::rate(p.consumed_per_s), Role::Text),
+            p.leader.map_or_else(|| piece("none", Role::Bad), |id| piece(id.to_string(), Role::Dim)),
             piece(p.committed.map_or_else(|| "-".into(), |n| n.to_string()), Role::Dim),
             piece(p.end.to_string(), Role::Dim),
-            p.leader.map_or_else(|| piece("none", Role::Bad), |id| piece(id.to_string(), Role::Dim)),
             piece(p.member.as_deref().unwrap_or("-"), Role::Dim),
             piece(if p.hot { "HOT" } else { "" }, Role::Warn),
         ]
@@ -97,7 +97,7 @@ const PARTITIONS: Section = Section {
             lines: vec![
                 format!("status {}{}", status_name(p.status), if p.hot { ", hot: far more than its share" } else { "" }),
                 format!("lag {}, trend {}, consumed in {}", text::count(p.lag), trend(p.slope), text::seconds(p.drain_s)),
-                format!("oldest unconsumed record {}", text::ms(p.time_lag_ms)),
+                format!("oldest unconsumed record {}", text::age(p.time_lag_ms)),
                 format!("in {}, out {}", text::rate(p.produced_per_s), text::rate(p.consumed_per_s)),
                 format!("start {}, committed {}, end {}", p.start, offset(p.committed), p.end),
                 format!("leader {}", p.leader.map_or_else(|| "none".into(), |id| id.to_string())),
@@ -195,10 +195,8 @@ fn trend(slope: Option<f64>) -> String {
 
 fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
     let Some(k) = sample(data) else { return 0 };
-    let figures = figures(k);
-    let mut used = pen.flow(area, &figures);
-    let high = if area.height > flow_height(area.width, &figures) + 14 { 3 } else { 1 };
-    let spark = top(below(area, used), high);
+    let mut used = pen.flow(area, &figures(k));
+    let spark = top(below(area, used), area.height.saturating_sub(used).clamp(1, 6));
     let lag = &data.board.series.lag;
     let most = lag.iter().flatten().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
     if !lag.is_empty() && !spark.is_empty() {
@@ -223,7 +221,7 @@ fn figures(k: &KafkaSample) -> Vec<Figure<'_>> {
         figure("lag", text::count(k.lag), role),
         figure("trend", trend(k.slope), Role::Text),
         figure("consumed in", text::seconds(k.drain_s), Role::Text),
-        figure("age", text::ms(k.time_lag_ms), Role::Text),
+        figure("age", text::age(k.time_lag_ms), Role::Text),
         figure("in", text::rate(k.produced_per_s), Role::Text),
         figure("out", text::rate(k.consumed_per_s), Role::Text),
         figure("members", members, Role::Text),

@@ -14,21 +14,8 @@ const WIDE: u16 = 120;
 /// Place of each table. All of them are seen, if only by their titles; the one in focus gets its rows first, then
 /// the others in turn.
 pub fn sections(panel: &Panel, area: Rect, data: &Data<'_>, focused: usize) -> Vec<(usize, Rect)> {
-    let wide = area.width >= WIDE;
-    let mut bands: Vec<Vec<usize>> = Vec::new();
-    for group in panel.groups {
-        if wide {
-            bands.push(group.to_vec());
-        } else {
-            bands.extend(group.iter().map(|at| vec![*at]));
-        }
-    }
-    let wish = |band: &[usize]| {
-        let rows = band.iter().map(|at| (panel.sections[*at].len)(data)).max().unwrap_or(0);
-        // Title, head, rows; or title and what is said instead of them.
-        u16::try_from(if rows == 0 { 2 } else { rows + 2 }).unwrap_or(u16::MAX)
-    };
-    let wishes: Vec<u16> = bands.iter().map(|band| wish(band)).collect();
+    let bands = bands(panel, area.width);
+    let wishes: Vec<u16> = bands.iter().map(|band| wish(panel, data, band)).collect();
     let mine = bands.iter().position(|band| band.contains(&focused)).unwrap_or(0);
     let heights = heights(&wishes, mine, area.height);
     let mut y = area.y;
@@ -45,6 +32,25 @@ pub fn sections(panel: &Panel, area: Rect, data: &Data<'_>, focused: usize) -> V
         }
     }
     places
+}
+
+/// Rows that the tables of `panel` have a use for.
+pub fn wished(panel: &Panel, width: u16, data: &Data<'_>) -> u16 {
+    bands(panel, width).iter().map(|band| wish(panel, data, band)).fold(0, u16::saturating_add)
+}
+
+/// Tables that stand side by side, from above to below.
+fn bands(panel: &Panel, width: u16) -> Vec<Vec<usize>> {
+    if width >= WIDE {
+        return panel.groups.iter().map(|group| group.to_vec()).collect();
+    }
+    panel.groups.iter().flat_map(|group| group.iter().map(|at| vec![*at])).collect()
+}
+
+/// Title, head, rows; or title and what is said instead of them.
+fn wish(panel: &Panel, data: &Data<'_>, band: &[usize]) -> u16 {
+    let rows = band.iter().map(|at| (panel.sections[*at].len)(data)).max().unwrap_or(0);
+    u16::try_from(if rows == 0 { 2 } else { rows + 2 }).unwrap_or(u16::MAX)
 }
 
 /// Divides `room`: one row each for titles, three for the band in focus, then in turn what each wishes; what nobody
@@ -90,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_focused_table_comes_first_and_titles_stay() {
-        assert_eq!(heights(&[20, 20, 20], 1, 10), [2, 6, 2], "three at least where there is room");
+        assert_eq!(heights(&[20, 20, 20], 1, 10), [3, 6, 1], "a title with one row at least, while there is room");
         assert_eq!(heights(&[20, 20, 20], 2, 4), [1, 1, 2]);
         assert_eq!(heights(&[4, 2, 30], 0, 20), [4, 2, 14]);
     }

@@ -7,6 +7,7 @@ use super::{
     table::Detail,
 };
 use crate::tui::{
+    acts,
     keys::{self, Mode},
     model::Tone,
     text,
@@ -20,7 +21,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: Rect, view: &View) {
         None | Some(Overlay::Search(_)) => {}
         Some(Overlay::Help(at)) => help(pen, screen, *at),
         Some(Overlay::Detail(detail, at)) => self::detail(pen, screen, detail, *at),
-        Some(Overlay::Confirm(act)) => question(pen, screen, "Sure?", &act.question(), Mode::Confirm),
+        Some(Overlay::Confirm(act)) => question(pen, screen, "Sure?", &acts::question(act), Mode::Confirm),
         Some(Overlay::Number { vus, text }) => {
             let what = if *vus { "virtual users" } else { "iterations per second" };
             question(pen, screen, "How many?", &format!("{what}: {text}_"), Mode::Number);
@@ -66,9 +67,10 @@ fn question(pen: &mut Pen<'_>, screen: Rect, title: &str, words: &str, mode: Mod
         pen.line(inside, row as u16, &[piece(line.as_str(), Role::Text)]);
     }
     let mut hints = Vec::new();
-    for binding in keys::of(mode).filter(|b| b.hint) {
+    for binding in keys::of(mode) {
+        let Some(hint) = binding.hint else { continue };
         hints.push(piece(keys::names(binding), Role::Accent));
-        hints.push(piece(format!(" {}   ", binding.words), Role::Dim));
+        hints.push(piece(format!(" {hint}   "), Role::Dim));
     }
     pen.line(below(inside, lines.len() as u16 + 1), 0, &hints);
 }

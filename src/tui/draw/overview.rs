@@ -8,7 +8,7 @@ use super::{
     table::{Column, Data, Detail, Section, col, headline, no_detail, num},
 };
 use crate::tui::{
-    model::{Board, Funnel, GoalState, Load, Tone},
+    model::{Board, Funnel, GoalState, Load},
     text,
     theme::Role,
 };
@@ -116,7 +116,6 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
     if let Some(load) = &board.load {
         used += figures(pen, below(area, used), load);
         used += outcomes(pen, below(area, used), load);
-        used += sparks(pen, below(area, used), board, load);
     } else {
         used += pen.line(below(area, used), 0, &[piece("no load yet", Role::Dim)]).min(1);
     }
@@ -125,6 +124,10 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
         let pieces = [piece("so far ", Role::Dim), piece(board.verdict.text.as_str(), role_of(board.verdict.tone))];
         pen.line(below(area, used), 0, &pieces);
         used += 1;
+    }
+    // Lines come last: they take what is left.
+    if let Some(load) = &board.load {
+        used += sparks(pen, below(area, used), board, load);
     }
     used.min(area.height)
 }
@@ -180,12 +183,8 @@ fn outcomes(pen: &mut Pen<'_>, area: Rect, load: &Load) -> u16 {
 }
 
 fn sparks(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &Load) -> u16 {
-    // One row each where there is little room; the tables below need some too.
-    let high = match area.height {
-        0..=11 => 1,
-        12..=24 => 2,
-        _ => 4,
-    };
+    let wide = area.width >= 120;
+    let high = (area.height / if wide { 2 } else { 4 }).clamp(1, 6);
     let series = &board.series;
     let longest = |values: &[&[Option<f64>]]| {
         values.iter().flat_map(|v| v.iter().flatten()).copied().filter(|v| v.is_finite()).fold(0.0, f64::max)
@@ -198,7 +197,6 @@ fn sparks(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &Load) -> u16 {
         ("p95", &series.p95, latency, Role::Second, text::ms(load.p95_ms)),
         ("p99", &series.p99, latency, Role::Third, text::ms(load.p99_ms)),
     ];
-    let wide = area.width >= 120;
     let mut used = 0;
     for (i, (label, values, most, role, now)) in rows.into_iter().enumerate() {
         let mut cell = top(below(area, used), high);
@@ -253,9 +251,4 @@ fn funnel(pen: &mut Pen<'_>, area: Rect, funnel: &Funnel) -> u16 {
     pen.line(area, 0, &pieces);
     pen.line(area, 1, &ends);
     2.min(area.height)
-}
-
-/// How urgent a number of violated checks is.
-pub fn tone(violated: usize) -> Tone {
-    if violated > 0 { Tone::Bad } else { Tone::Good }
 }

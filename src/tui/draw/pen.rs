@@ -261,11 +261,6 @@ fn flow(width: u16, figures: &[Figure<'_>]) -> Vec<(u16, u16)> {
     places
 }
 
-/// Lines that [`Pen::flow`] needs.
-pub fn flow_height(width: u16, figures: &[Figure<'_>]) -> u16 {
-    flow(width, figures).last().map_or(0, |(_, row)| row + 1)
-}
-
 /// `area` without its first `rows`.
 pub fn below(area: Rect, rows: u16) -> Rect {
     let rows = rows.min(area.height);
