@@ -4,6 +4,7 @@ pub mod args;
 mod common;
 mod demo;
 mod exit;
+mod lag;
 mod profiles;
 mod progress;
 mod run;
@@ -64,6 +65,7 @@ async fn dispatch(cli: Cli) -> Exit {
         Command::Restart(args) => stack::restart(&context, &args).await,
         Command::Stop(args) => runs::stop(&context, &args).await,
         Command::Topics(args) => topics::run(&context, &args).await,
+        Command::Lag(args) => lag::run(&context, &args).await,
         Command::Seed(args) => seed::run(&context, &args).await,
         Command::Serve(args) => serve::run(&context, &args).await,
         Command::Run(args) => run::run(&context, &args).await,

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! schedule   time → virtual users, or due iterations          (pure)
+//! control    changes while it runs: stop, virtual users, rate
 //! worker     iterations of virtual users, one after another   (one per thread)
 //! pacing     what the clock brings about: starts, pauses, time-outs
 //! exchange   connect, write, read, classify                   (one request)
@@ -21,6 +22,7 @@
 mod alarm;
 mod clock;
 mod compile;
+mod control;
 mod coordinator;
 mod exchange;
 mod figures;
@@ -41,19 +43,17 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::Instant,
 };
 
 pub use self::{
+    control::{ControlError, LoadControl},
     coordinator::run,
     summary::{LoadSummary, PhaseSummary, RequestSummary},
 };
 use crate::{
     event::LoadSample,
+    goal::GoalResult,
     profile::model::{Goal, Scenario},
 };
 
@@ -81,24 +81,6 @@ pub struct LoadPlan {
     pub goals: BTreeMap<String, Vec<Goal>>,
 }
 
-/// Stops a load from outside.
-#[derive(Debug, Clone, Default)]
-pub struct LoadControl {
-    stopped: Arc<AtomicBool>,
-}
-
-impl LoadControl {
-    /// From now on no request begins; those under way end within their time-out.
-    pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was told to stop.
-    pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-}
-
 /// What a load tells while it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LoadEvent {
@@ -113,6 +95,8 @@ pub enum LoadEvent {
     },
     /// Once a second.
     Sample(LoadSample),
+    /// How the goals over the generator's metrics stand, every two seconds.
+    Goals(Vec<GoalResult>),
     /// A goal with `abortOnFail` was missed; the load comes to its end.
     Aborted {
         /// Metric and expression.

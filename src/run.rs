@@ -1,6 +1,7 @@
 //! One run from beginning to end.
 
 pub mod backend;
+pub mod control;
 pub mod execute;
 pub mod folder;
 mod gather;
@@ -8,6 +9,7 @@ pub mod kept;
 mod measure;
 mod plan;
 pub mod recorder;
+pub mod replay;
 pub mod seeding;
 mod stages;
 pub mod state;

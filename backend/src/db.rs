@@ -11,6 +11,7 @@ use crate::{endpoint::MysqlEndpoint, settings::DbPool};
 pub struct Db {
     pool: Pool,
     limit: Duration,
+    max: u16,
     address: String,
 }
 
@@ -40,12 +41,17 @@ impl Db {
     pub fn new(endpoint: &MysqlEndpoint, settings: &DbPool, extra: &[&str]) -> Self {
         let opts = endpoint.opts(usize::from(settings.min_idle), usize::from(settings.max));
         let opts = OptsBuilder::from_opts(opts).init(extra.to_vec()).stmt_cache_size(64);
-        Self { pool: Pool::new(opts), limit: settings.timeout.0, address: endpoint.to_string() }
+        Self { pool: Pool::new(opts), limit: settings.timeout.0, max: settings.max, address: endpoint.to_string() }
     }
 
     /// The pool, for what has its own time limit.
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Connections that there may be.
+    pub fn max(&self) -> u16 {
+        self.max
     }
 
     /// Runs `work` within `backend.db_pool.timeout`. A connection that is given up in mid-query is closed, not reused.

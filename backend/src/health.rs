@@ -122,5 +122,8 @@ fn text(metrics: &Metrics, db: &Db) -> Response {
     let pool = db.pool().metrics();
     metrics.db_in_use.set(pool.connections_in_use.load(Ordering::Relaxed) as i64);
     metrics.db_open.set(pool.connection_count.load(Ordering::Relaxed) as i64);
+    metrics.db_idle.set(pool.connections_in_pool.load(Ordering::Relaxed) as i64);
+    metrics.db_waiting.set(pool.active_wait_requests.load(Ordering::Relaxed) as i64);
+    metrics.db_max.set(i64::from(db.max()));
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.text()).into_response()
 }

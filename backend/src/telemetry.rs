@@ -51,6 +51,12 @@ pub struct Metrics {
     pub db_in_use: Gauge,
     /// Connections to MySQL that are open.
     pub db_open: Gauge,
+    /// Of those, at rest in the pool.
+    pub db_idle: Gauge,
+    /// Requests that wait for a connection.
+    pub db_waiting: Gauge,
+    /// Connections that there may be.
+    pub db_max: Gauge,
 }
 
 /// Answers of the issue route.
@@ -125,6 +131,9 @@ impl Metrics {
         let stalled = gauge("consumer_stalled", "1 while a batch waits for a server");
         let db_in_use = gauge("db_connections_in_use", "Connections to MySQL in use");
         let db_open = gauge("db_connections_open", "Connections to MySQL that are open");
+        let db_idle = gauge("db_connections_idle", "Connections to MySQL at rest in the pool");
+        let db_waiting = gauge("db_connections_waiting", "Requests that wait for a connection to MySQL");
+        let db_max = gauge("db_connections_max", "Connections to MySQL that there may be");
         let delivered = sends.get_or_create_owned(&ResultLabel { result: "acknowledged" });
         let undelivered = sends.get_or_create_owned(&ResultLabel { result: "unknown" });
         Self {
@@ -147,6 +156,9 @@ impl Metrics {
             rebuilds,
             db_in_use,
             db_open,
+            db_idle,
+            db_waiting,
+            db_max,
         }
     }
 

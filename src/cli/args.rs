@@ -120,6 +120,8 @@ pub enum Command {
     Stop(StopArgs),
     /// List, plan, make and describe topics
     Topics(TopicsArgs),
+    /// Show how far a consumer group is behind, and where that leads
+    Lag(LagArgs),
     /// Fill MySQL and Redis, and count what was made
     Seed(SeedArgs),
     /// Run the backend until Ctrl-C
@@ -227,6 +229,35 @@ pub enum TopicsAction {
         /// Topic
         topic: String,
     },
+}
+
+/// `lag`
+#[derive(Debug, Args)]
+#[command(after_help = "A slope and rates need a few looks: without --watch it takes 3 (--samples), a second apart \
+    (--interval), and prints what the last one means. docs/lag.md says what each status means and what to do. It only \
+    reads: it joins no group and commits nothing. With --kafka-brokers it needs no stack.")]
+pub struct LagArgs {
+    /// Consumer group [default: that of the coupon consumers]
+    #[arg(long)]
+    pub group: Option<String>,
+    /// Topics [default: all that the group reads]
+    #[arg(long, num_args = 1.., value_name = "TOPIC")]
+    pub topic: Vec<String>,
+    /// Go on until Ctrl-C; with --format json one object a line
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Time from look to look
+    #[arg(long, default_value = "1s", value_name = "DURATION")]
+    pub interval: String,
+    /// Records that each partition may be behind before anything is said of it
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub allowed: u64,
+    /// Time between commits of the members; a stall is told after three of them, but not before 5 s
+    #[arg(long, default_value = "1s", value_name = "DURATION")]
+    pub commit_interval: String,
+    /// End after so many looks [default: 3, endless with --watch]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub samples: Option<u32>,
 }
 
 /// `seed`

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use backend::endpoint::KafkaEndpoint;
 use serde::Serialize;
 
 use super::args::{Cli, Format, Global, Provider};
@@ -73,6 +74,15 @@ impl Context {
         request.topics.clear();
         let report = infra::up(&request, &|_| {}, tokio_util::sync::CancellationToken::new()).await?;
         Ok(report.stack)
+    }
+
+    /// Kafka: the one that flags or variables name, else that of the stack that is up.
+    pub fn kafka(&self) -> anyhow::Result<KafkaEndpoint> {
+        if self.global.kafka_brokers.is_none() {
+            return Ok(self.require_state()?.require_stack()?.endpoints.kafka);
+        }
+        let named = infra::external::resolve(&self.profile("coupon-quick")?.profile.stack.external)?.kafka;
+        named.context("--kafka-brokers names no broker")
     }
 
     /// Folder of the runs.

@@ -106,8 +106,11 @@ pub struct PartitionLag {
 /// A member of the group.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Member {
-    /// Client id.
+    /// Client id; with the end of the member's id where several members have the same.
     pub client: String,
+    /// Id that the coordinator gave it.
+    #[serde(default)]
+    pub id: String,
     /// Host it connects from.
     pub host: String,
     /// `topic` → partitions it reads.

@@ -118,7 +118,7 @@ fn partition(partition: &rdkafka::metadata::MetadataPartition) -> Partition {
 }
 
 /// librdkafka answers "broker transport failure" for everything that happens before the first request.
-fn explain(error: &rdkafka::error::KafkaError) -> String {
+pub(crate) fn explain(error: &rdkafka::error::KafkaError) -> String {
     use rdkafka::error::RDKafkaErrorCode;
     let hint = match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown) => {

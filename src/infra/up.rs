@@ -287,7 +287,7 @@ fn living(stack: Option<&Stack>) -> BTreeMap<String, ProcessRef> {
 }
 
 /// Whether `name` is a server of ours, as opposed to a backend process.
-pub(super) fn is_server(name: &str) -> bool {
+pub(crate) fn is_server(name: &str) -> bool {
     matches!(name, "mysql" | "redis") || name.starts_with("kafka-")
 }
 

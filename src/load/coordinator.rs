@@ -46,11 +46,12 @@ pub fn run(
     on_event: &mut dyn FnMut(LoadEvent),
 ) -> Result<LoadSummary, LoadError> {
     let compiled = Arc::new(Compiled::new(plan)?);
-    let connections = compiled.scenarios.iter().map(|scenario| u64::from(scenario.schedule.max_vus())).sum();
-    machine::allow_connections(connections)?;
+    let rooms = rooms(&compiled, control)?;
     let threads = plan.threads.clamp(1, 1024);
     let clock = Clock::new(plan.origin);
     let aborts = aborting_goals(&plan.goals);
+    let start = clock.now();
+    control.begin(clock, start, &compiled.scenarios, &rooms);
     let shared = Shared {
         plan: compiled,
         targets: plan.targets.clone(),
@@ -59,14 +60,17 @@ pub fn run(
         ledger: plan.ledger.clone(),
         random_seed: plan.random_seed,
         clock,
-        start: clock.now(),
+        start,
         control: control.clone(),
+        rooms,
         stop: AtomicBool::new(false),
-        publishes_all: !aborts.is_empty(),
+        publishes_all: !plan.goals.is_empty(),
         published: std::iter::repeat_with(Default::default).take(threads).collect(),
     };
-    let mut reporter = Reporter::new(&shared, aborts);
-    let measures = run_threads(&shared, threads, &mut reporter, on_event)?;
+    let mut reporter = Reporter::new(&shared, plan, aborts);
+    let measures = run_threads(&shared, threads, &mut reporter, on_event);
+    control.end();
+    let measures = measures?;
     let seconds = clock.now().saturating_sub(shared.start) as f64 / SECOND as f64;
     reporter.sample(on_event);
     let end = End {
@@ -77,6 +81,18 @@ pub fn run(
     };
     let figures = Figures { plan: Arc::clone(&shared.plan), measures, seconds, vus: reporter.vus };
     Ok(LoadSummary::new(figures, &plan.goals, end))
+}
+
+/// Virtual users that each scenario is allotted: with room for more, where the machine has it.
+fn rooms(plan: &Compiled, control: &LoadControl) -> Result<Vec<u32>, LoadError> {
+    let connections = |rooms: &[u32]| rooms.iter().copied().map(u64::from).sum();
+    let roomy: Vec<u32> = plan.scenarios.iter().map(|scenario| control.room(&scenario.schedule)).collect();
+    if machine::allow_connections(connections(&roomy)).is_ok() {
+        return Ok(roomy);
+    }
+    let planned: Vec<u32> = plan.scenarios.iter().map(|scenario| scenario.schedule.max_vus()).collect();
+    machine::allow_connections(connections(&planned))?;
+    Ok(planned)
 }
 
 /// Runs the workers and reports until the last one is over. The first error stops the others.
@@ -162,12 +178,13 @@ struct Reporter<'a> {
     sampled_sent: u64,
     rps: f64,
     vus: Option<(f64, f64, f64)>,
+    goals: &'a BTreeMap<String, Vec<Goal>>,
     aborts: Vec<Abort>,
     aborted_by: Option<String>,
 }
 
 impl<'a> Reporter<'a> {
-    fn new(shared: &'a Shared, aborts: Vec<Abort>) -> Self {
+    fn new(shared: &'a Shared, plan: &'a LoadPlan, aborts: Vec<Abort>) -> Self {
         let mut phases = Vec::new();
         for (scenario, compiled) in shared.plan.scenarios.iter().enumerate() {
             for (index, Phase { start, target, .. }) in compiled.schedule.phases().into_iter().enumerate() {
@@ -183,6 +200,7 @@ impl<'a> Reporter<'a> {
             sampled_sent: 0,
             rps: 0.0,
             vus: None,
+            goals: &plan.goals,
             aborts,
             aborted_by: None,
         }
@@ -229,6 +247,7 @@ impl<'a> Reporter<'a> {
             let Some(mut slot) = self.shared.published(thread) else { continue };
             sample.vus += slot.vus;
             sample.sent += slot.sent;
+            sample.coupon_requests += slot.coupon_requests;
             sample.dropped += slot.dropped;
             add(&mut outcomes, &slot.outcomes);
             latencies.merge(&slot.latencies);
@@ -252,9 +271,10 @@ impl<'a> Reporter<'a> {
         on_event(LoadEvent::Sample(sample));
     }
 
-    /// Ends the load when a goal with `abortOnFail` is missed. Without samples a goal is not missed yet.
+    /// Tells how the goals stand, and ends the load when one with `abortOnFail` is missed. Without samples a goal is not
+    /// missed yet.
     fn look_at_goals(&mut self, at: Nanos, on_event: &mut dyn FnMut(LoadEvent)) {
-        if self.aborts.is_empty() || self.aborted_by.is_some() || !(at / SECOND).is_multiple_of(GOALS_EVERY) {
+        if self.goals.is_empty() || !(at / SECOND).is_multiple_of(GOALS_EVERY) {
             return;
         }
         let mut measures = Measures::new(&self.shared.plan);
@@ -265,6 +285,17 @@ impl<'a> Reporter<'a> {
         }
         let plan = Arc::clone(&self.shared.plan);
         let figures = Figures { plan, measures, seconds: at as f64 / SECOND as f64, vus: self.vus };
+        let named = self.goals.iter().flat_map(|(metric, goals)| goals.iter().map(move |goal| (metric, goal)));
+        let results = named
+            .map(|(metric, goal)| goal::evaluate_one(metric, goal.expression(), |selector| figures.metric(selector)))
+            .filter(|result| result.state != State::Unknown)
+            .collect::<Vec<_>>();
+        if !results.is_empty() {
+            on_event(LoadEvent::Goals(results));
+        }
+        if self.aborted_by.is_some() {
+            return;
+        }
         for abort in self.aborts.iter().filter(|abort| at >= abort.delay) {
             let result = goal::evaluate_one(&abort.metric, &abort.expression, |selector| figures.metric(selector));
             if result.state == State::Missed {

@@ -38,13 +38,19 @@ impl Figures {
             "iteration_duration" => trend(merged(self.scenarios(selector).map(|s| &s.iteration_duration))),
             "vus" => self.vus.map(|(value, min, max)| Metric::Gauge { value, min, max }),
             "vus_max" => {
-                let all = self.plan.scenarios.iter().map(|s| f64::from(s.schedule.max_vus())).sum();
+                let all = f64::from(self.vus_max());
                 Some(Metric::Gauge { value: all, min: all, max: all })
             }
             "data_sent" => Some(self.counter(self.measures.data_sent)),
             "data_received" => Some(self.counter(self.measures.data_received)),
             _ => None,
         }
+    }
+
+    /// Virtual users that the plan allots, or that ran at once where more were asked for by hand.
+    pub fn vus_max(&self) -> u32 {
+        let planned = self.plan.scenarios.iter().map(|s| s.schedule.max_vus()).sum();
+        self.vus.map_or(planned, |(_, _, max)| planned.max(max as u32))
     }
 
     fn counter(&self, count: u64) -> Metric {

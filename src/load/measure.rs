@@ -196,6 +196,12 @@ impl Measures {
         self.requests.iter().map(|request| request.sent).sum()
     }
 
+    /// Requests sent for a coupon.
+    pub fn coupon_requests(&self, plan: &Compiled) -> u64 {
+        let requests = plan.requests.iter().zip(&self.requests);
+        requests.filter(|(request, _)| request.coupon.is_some()).map(|(_, measure)| measure.sent).sum()
+    }
+
     /// Requests ended, by class.
     pub fn total_outcomes(&self) -> Vec<u64> {
         let mut all = vec![0; self.requests.first().map_or(0, |request| request.outcomes.len())];

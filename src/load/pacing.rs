@@ -4,15 +4,30 @@ use std::cmp::Reverse;
 
 use super::{
     clock::Nanos,
-    schedule::{SECOND, share},
+    schedule::{SECOND, Schedule, share},
     vu::State,
-    worker::Worker,
+    worker::{Part, Worker},
 };
 
 /// How long iterations under way may go on after their scenario is over, as in k6.
 const GRACE: Nanos = 30 * SECOND;
 /// Most virtual users that start, or iterations that are handed out, before answers are looked at again.
 const AT_ONCE: u32 = 256;
+
+impl Part {
+    /// When its next iteration is due; none when the scenario is over by then. A pace that was asked for takes over at
+    /// its own instant: what is due before comes at the old one.
+    fn next_due(&mut self, schedule: &Schedule) -> Option<Nanos> {
+        let mut due = self.pace?.at(self.next_iteration);
+        if let Some(pace) = self.wish.pace.filter(|pace| self.pace != Some(*pace) && due >= pace.from) {
+            self.pace = Some(pace);
+            self.next_iteration = u64::from(self.rank);
+            due = pace.at(self.next_iteration);
+        }
+        (due < schedule.end()).then_some(due)
+    }
+}
+
 impl Worker<'_> {
     /// When there is something to do, if nothing happens on a connection before.
     pub fn next_time(&self) -> Nanos {
@@ -48,13 +63,17 @@ impl Worker<'_> {
         let part = &mut self.parts[index];
         let schedule = &shared.plan.scenarios[part.scenario].schedule;
         let at = now.saturating_sub(shared.start);
-        let wanted = share(schedule.target_vus(at), part.rank, part.parts).min(part.vus);
+        // What was asked for by hand holds until the scenario is over.
+        let by_hand = part.wish.vus.filter(|_| at < schedule.end());
+        let target = by_hand.unwrap_or_else(|| schedule.target_vus(at));
+        let wanted = share(target, part.rank, part.parts).min(part.vus);
         let (first, before) = (part.first, part.limit);
         part.limit = wanted.min(before.saturating_add(AT_ONCE));
         let limit = part.limit;
         let more = limit < wanted;
         if !more {
-            part.next_change = schedule.next_change(at).map_or(Nanos::MAX, |next| shared.start + next);
+            let next = if by_hand.is_some() { Some(schedule.end()) } else { schedule.next_change(at) };
+            part.next_change = next.map_or(Nanos::MAX, |next| shared.start + next);
         }
         part.over = at >= schedule.end();
         for vu in first + before as usize..first + limit as usize {
@@ -78,7 +97,7 @@ impl Worker<'_> {
         let schedule = &shared.plan.scenarios[scenario].schedule;
         for _ in 0..AT_ONCE {
             let part = &mut self.parts[index];
-            let Some(at) = schedule.iteration_at(part.next_iteration) else {
+            let Some(at) = part.next_due(schedule) else {
                 part.over = true;
                 return false;
             };

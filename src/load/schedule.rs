@@ -4,6 +4,7 @@
 //! Another executor is another way to answer the same questions: how many virtual users there are at a time (closed),
 //! or when the n-th iteration is due (open).
 
+use super::control::Pace;
 use crate::profile::model::Executor;
 
 /// Nanoseconds in a second.
@@ -117,9 +118,8 @@ impl Schedule {
 
     /// When iteration `number` (from 0) of an open model is due; none when the load is over by then, or in a closed model.
     pub fn iteration_at(&self, number: u64) -> Option<u64> {
-        let Self::Open { rate, duration, .. } = self else { return None };
-        let at = (number as f64 * (SECOND as f64 / rate)) as u64;
-        (at < *duration).then_some(at)
+        let at = Pace::of(self)?.at(number);
+        (at < self.end()).then_some(at)
     }
 
     /// The phases in order.

@@ -29,11 +29,13 @@ pub(super) struct Shared {
     pub clock: Clock,
     /// When the load begins.
     pub start: Nanos,
-    /// The caller's wish to stop.
+    /// The caller's wishes.
     pub control: LoadControl,
+    /// Virtual users that each scenario is allotted.
+    pub rooms: Vec<u32>,
     /// The load's own: a goal that ends it, or a thread that cannot go on.
     pub stop: AtomicBool,
-    /// Threads publish all figures every two seconds, for goals that may end the load.
+    /// Threads publish all figures every two seconds, for goals.
     pub publishes_all: bool,
     pub published: Vec<Mutex<Published>>,
 }
@@ -55,6 +57,7 @@ impl Shared {
 pub(super) struct Published {
     pub vus: u32,
     pub sent: u64,
+    pub coupon_requests: u64,
     pub outcomes: Vec<u64>,
     pub dropped: u64,
     /// Latencies since the reader last took them.

@@ -157,7 +157,7 @@ impl LoadSummary {
             iterations: sum(|s| s.iterations),
             interrupted: sum(|s| s.interrupted),
             dropped: sum(|s| s.dropped),
-            vus_max: plan.scenarios.iter().map(|s| s.schedule.max_vus()).sum(),
+            vus_max: figures.vus_max(),
             data_sent: measures.data_sent,
             data_received: measures.data_received,
             ledger: owned(&measures.ledger),

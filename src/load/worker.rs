@@ -15,6 +15,7 @@ use super::{
     alarm::Alarm,
     clock::Nanos,
     compile::CompiledScenario,
+    control::{Pace, Wish},
     ledger::LedgerWriter,
     machine,
     measure::{Measures, micros},
@@ -40,9 +41,12 @@ pub(super) struct Part {
     /// Closed: virtual users that may run.
     pub limit: u32,
     pub next_change: Nanos,
-    /// Open: virtual users that are free, and the number of the next iteration.
+    /// Open: virtual users that are free, the pace, and the number of the next iteration in it.
     pub idle: VecDeque<usize>,
+    pub pace: Option<Pace>,
     pub next_iteration: u64,
+    /// What was asked for by hand.
+    pub wish: Wish,
     /// No iteration begins any more.
     pub over: bool,
     /// No request begins any more.
@@ -71,6 +75,8 @@ pub(super) struct Worker<'a> {
     pub ledger: Option<LedgerWriter>,
     /// Why the thread cannot go on.
     pub fault: Option<LoadError>,
+    /// Number of the newest wish that was taken over.
+    wish: u64,
     rng: SmallRng,
 }
 
@@ -86,7 +92,7 @@ impl<'a> Worker<'a> {
         let mut vus = Vec::new();
         let mut parts = Vec::new();
         for (scenario, compiled) in shared.plan.scenarios.iter().enumerate() {
-            let all = compiled.schedule.max_vus();
+            let all = shared.rooms[scenario];
             // Every part has a virtual user, or its iterations could only be dropped.
             let threads = shared.threads.min(all);
             let rank = thread as u32;
@@ -102,7 +108,9 @@ impl<'a> Worker<'a> {
                 limit: 0,
                 next_change: 0,
                 idle: if compiled.schedule.is_open() { (first..vus.len()).collect() } else { VecDeque::new() },
+                pace: Pace::of(&compiled.schedule),
                 next_iteration: u64::from(rank),
+                wish: Wish::default(),
                 over: own == 0,
                 cut: false,
             });
@@ -126,6 +134,7 @@ impl<'a> Worker<'a> {
             next_publication: shared.start + SECOND,
             ledger,
             fault: None,
+            wish: 0,
             rng: SmallRng::seed_from_u64(seed),
         })
     }
@@ -140,6 +149,7 @@ impl<'a> Worker<'a> {
             if !self.stopping && self.shared.stopping() {
                 self.stop();
             }
+            self.take_wishes();
             let more = self.advance(now);
             self.fire_wakes(now);
             self.fire_deadlines(now);
@@ -166,6 +176,16 @@ impl<'a> Worker<'a> {
             ledger.finish().map_err(|e| LoadError::ledger(folder, e))?;
         }
         self.fault.map_or(Ok(self.measures), Err)
+    }
+
+    /// Takes over what was asked for by hand.
+    fn take_wishes(&mut self) {
+        if let Some(wishes) = self.shared.control.news(&mut self.wish) {
+            for part in self.parts.iter_mut().filter(|part| !part.over) {
+                part.wish = wishes.get(part.scenario).copied().unwrap_or_default();
+                part.next_change = 0;
+            }
+        }
     }
 
     pub fn now(&self) -> Nanos {
@@ -338,6 +358,7 @@ impl<'a> Worker<'a> {
         let Some(mut slot) = shared.published(self.thread) else { return };
         slot.vus = self.live;
         slot.sent = self.measures.total_sent();
+        slot.coupon_requests = self.measures.coupon_requests(&shared.plan);
         slot.outcomes = self.measures.total_outcomes();
         slot.dropped = self.measures.total_dropped();
         slot.latencies.merge(&self.latencies);

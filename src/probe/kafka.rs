@@ -10,8 +10,16 @@ use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
-    message::BorrowedMessage,
+    message::{BorrowedMessage, Headers as _},
 };
+
+use crate::infra::clients::explain;
+
+/// A header of a record as text.
+pub fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
+    let value = message.headers()?.iter().find(|header| header.key == name)?.value?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
 
 /// Which kind of reader is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +62,21 @@ pub fn failed(endpoint: &KafkaEndpoint, error: &dyn std::fmt::Display) -> String
     format!("Kafka at {endpoint}: {error}")
 }
 
-/// Numbers of the topic's partitions.
+/// A topic as the cluster's metadata have it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TopicMetadata {
+    /// Partition → broker that leads it, where one does.
+    pub leaders: BTreeMap<i32, Option<i32>>,
+    /// Broker → `host:port`.
+    pub brokers: BTreeMap<i32, String>,
+}
+
+/// Reads brokers, and the topic's partitions with their leaders.
 ///
 /// # Errors
 /// When no broker answers in time or the topic does not exist.
-pub fn partitions(consumer: &BaseConsumer, topic: &str, limit: Duration) -> Result<Vec<i32>, String> {
-    let metadata = consumer.fetch_metadata(Some(topic), limit).map_err(|e| e.to_string())?;
+pub fn metadata(consumer: &BaseConsumer, topic: &str, limit: Duration) -> Result<TopicMetadata, String> {
+    let metadata = consumer.fetch_metadata(Some(topic), limit).map_err(|e| explain(&e))?;
     let found = metadata.topics().iter().find(|t| t.name() == topic);
     let missing = || format!("topic {topic} does not exist");
     let found = found.ok_or_else(missing)?;
@@ -68,34 +85,149 @@ pub fn partitions(consumer: &BaseConsumer, topic: &str, limit: Duration) -> Resu
         let unknown = matches!(code, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic);
         return Err(if unknown { missing() } else { format!("topic {topic}: {code}") });
     }
-    let mut numbers: Vec<i32> = found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
-    numbers.sort_unstable();
-    if numbers.is_empty() { Err(missing()) } else { Ok(numbers) }
+    if found.partitions().is_empty() {
+        return Err(missing());
+    }
+    let leaders = found.partitions().iter().map(|p| (p.id(), Some(p.leader()).filter(|leader| *leader >= 0)));
+    let brokers = metadata.brokers().iter().map(|b| (b.id(), format!("{}:{}", b.host(), b.port())));
+    Ok(TopicMetadata { leaders: leaders.collect(), brokers: brokers.collect() })
 }
 
-/// Partition → offset that the consumer's group committed. Partitions without one are absent.
+/// Numbers of the topic's partitions.
+///
+/// # Errors
+/// When no broker answers in time or the topic does not exist.
+pub fn partitions(consumer: &BaseConsumer, topic: &str, limit: Duration) -> Result<Vec<i32>, String> {
+    Ok(metadata(consumer, topic, limit)?.leaders.into_keys().collect())
+}
+
+/// Topic → its partitions: all of the cluster's, but Kafka's own.
+///
+/// # Errors
+/// When no broker answers in time.
+pub fn topics(consumer: &BaseConsumer, limit: Duration) -> Result<BTreeMap<String, Vec<i32>>, String> {
+    let metadata = consumer.fetch_metadata(None, limit).map_err(|e| explain(&e))?;
+    let theirs = metadata.topics().iter().filter(|topic| topic.error().is_none() && !topic.name().starts_with("__"));
+    let numbers = |topic: &rdkafka::metadata::MetadataTopic| {
+        topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()
+    };
+    Ok(theirs.map(|topic| (topic.name().to_owned(), numbers(topic))).collect())
+}
+
+/// Topic → partition → offset that the consumer's group committed. What has none is absent.
 ///
 /// # Errors
 /// When the coordinator does not answer in time.
 pub fn committed(
     consumer: &BaseConsumer,
+    topics: &BTreeMap<String, Vec<i32>>,
+    limit: Duration,
+) -> Result<BTreeMap<String, BTreeMap<i32, i64>>, String> {
+    let mut list = TopicPartitionList::new();
+    for (topic, partitions) in topics {
+        for partition in partitions {
+            list.add_partition(topic, *partition);
+        }
+    }
+    let mut offsets: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
+    if list.count() == 0 {
+        return Ok(offsets);
+    }
+    let list = consumer.committed_offsets(list, limit).map_err(|e| e.to_string())?;
+    for element in list.elements() {
+        element.error().map_err(|e| e.to_string())?;
+        if let Offset::Offset(offset) = element.offset() {
+            offsets.entry(element.topic().to_owned()).or_default().insert(element.partition(), offset);
+        }
+    }
+    Ok(offsets)
+}
+
+/// The same of one topic.
+///
+/// # Errors
+/// When the coordinator does not answer in time.
+pub fn committed_of(
+    consumer: &BaseConsumer,
     topic: &str,
     partitions: &[i32],
     limit: Duration,
 ) -> Result<BTreeMap<i32, i64>, String> {
-    let mut list = TopicPartitionList::new();
-    for partition in partitions {
-        list.add_partition(topic, *partition);
+    let topics = BTreeMap::from([(topic.to_owned(), partitions.to_vec())]);
+    Ok(committed(consumer, &topics, limit)?.remove(topic).unwrap_or_default())
+}
+
+/// Partition → oldest offset that is still there, and the log's end; one request to each leader for either.
+///
+/// # Errors
+/// When a leader does not answer in time.
+pub fn ends(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partitions: &[i32],
+    left: impl Fn() -> Result<Duration, String>,
+) -> Result<BTreeMap<i32, (i64, i64)>, String> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
     }
-    let list = consumer.committed_offsets(list, limit).map_err(|e| e.to_string())?;
-    let mut offsets = BTreeMap::new();
-    for element in list.elements() {
-        element.error().map_err(|e| e.to_string())?;
-        if let Offset::Offset(offset) = element.offset() {
-            offsets.insert(element.partition(), offset);
+    let ask = |place: Offset| {
+        let failed = |e: KafkaError| format!("ends of {topic}: {e}");
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition_offset(topic, *partition, place).map_err(failed)?;
         }
+        // In the protocol as in the library, −2 and −1 stand for the oldest record and for the next one.
+        let list = consumer.offsets_for_times(list, left()?).map_err(failed)?;
+        let mut found = BTreeMap::new();
+        for element in list.elements() {
+            element.error().map_err(failed)?;
+            match element.offset() {
+                Offset::Offset(offset) => found.insert(element.partition(), offset),
+                other => return Err(format!("ends of {topic}-{}: not told ({other:?})", element.partition())),
+            };
+        }
+        Ok(found)
+    };
+    let starts = ask(Offset::Beginning)?;
+    let ends = ask(Offset::End)?;
+    Ok(ends
+        .into_iter()
+        .map(|(partition, end)| (partition, (starts.get(&partition).copied().unwrap_or(end), end)))
+        .collect())
+}
+
+/// The oldest record of a partition that is not consumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Oldest {
+    /// There is one.
+    Record {
+        /// When it was produced, milliseconds since 1970.
+        timestamp_ms: Option<i64>,
+    },
+    /// There is none: only control records are left.
+    NoData,
+    /// It could not be read in time.
+    Unread,
+}
+
+/// Longest wait for the records at the committed offsets.
+const OLDEST: Duration = Duration::from_millis(700);
+
+/// Reads the one record where each range begins; empty ranges are left out.
+///
+/// # Errors
+/// When the partitions cannot be assigned.
+pub fn oldest(consumer: &BaseConsumer, topic: &str, ranges: &Ranges) -> Result<BTreeMap<i32, Oldest>, String> {
+    let mut found: BTreeMap<i32, Oldest> = BTreeMap::new();
+    let reading = read(consumer, topic, ranges, OLDEST, Some(OLDEST), |message| {
+        found.insert(message.partition(), Oldest::Record { timestamp_ms: message.timestamp().to_millis() });
+        false
+    })?;
+    for (partition, _) in ranges.iter().filter(|(_, (from, end))| from < end) {
+        let unread = matches!(&reading, Reading::Stalled(open, _) if open.contains(partition));
+        found.entry(*partition).or_insert(if unread { Oldest::Unread } else { Oldest::NoData });
     }
-    Ok(offsets)
+    Ok(found)
 }
 
 /// Partition → offset where reading begins and where it ends (exclusive).

@@ -8,7 +8,8 @@ use std::{
 use super::{
     ProbePlan,
     gates::{GateReading, Gates},
-    partitions::{KafkaLook, Oldest, Partitions},
+    kafka::Oldest,
+    partitions::{KafkaLook, Partitions},
     rows::{Rows, RowsReading},
 };
 use crate::event::{CouponSample, PartitionSample, ProbeSample};

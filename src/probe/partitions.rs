@@ -10,37 +10,18 @@ use std::{
 };
 
 use backend::{endpoint::KafkaEndpoint, names};
-use rdkafka::{
-    Message,
-    consumer::{BaseConsumer, Consumer},
-};
+use rdkafka::consumer::BaseConsumer;
 use tokio::sync::oneshot;
 
-use super::kafka::{self, Appetite, Ranges};
+use super::kafka::{self, Appetite, Oldest, Ranges};
 use crate::event::PartitionSample;
 
 /// Longest wait for one call.
 const CALL: Duration = Duration::from_secs(2);
 /// Longest time that all calls of one look may take.
 const LOOK: Duration = Duration::from_secs(4);
-/// Longest wait for the records at the committed offsets.
-const OLDEST: Duration = Duration::from_millis(700);
 /// Partitions may be added while a run goes on; they are looked for this often.
 const PARTITIONS_EVERY: Duration = Duration::from_secs(10);
-
-/// The oldest record of a partition that is not consumed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Oldest {
-    /// There is one.
-    Record {
-        /// When it was produced, milliseconds since 1970.
-        timestamp_ms: Option<i64>,
-    },
-    /// There is none: only control records are left.
-    NoData,
-    /// It could not be read in time.
-    Unread,
-}
 
 /// What Kafka says.
 #[derive(Debug, Clone, Default)]
@@ -138,15 +119,14 @@ impl Watch {
         }
         let (partitions, dead) = self.known.as_ref().map(|(_, p, d)| (p.clone(), d.clone())).unwrap_or_default();
         // Offsets before ends: the other way round a fast group would seem to be ahead of the log.
-        let committed = kafka::committed(client, &self.topic, &partitions, left(deadline)?)?;
-        let mut samples = Vec::with_capacity(partitions.len());
-        for partition in &partitions {
-            let (start, end) = ends(client, &self.topic, *partition, deadline)?;
-            let committed = committed.get(partition).copied();
-            samples.push(PartitionSample { partition: *partition, start, end, committed });
-        }
-        look.partitions = samples;
-        look.oldest = oldest(client, &self.topic, &look.partitions)?;
+        let committed = kafka::committed_of(client, &self.topic, &partitions, left(deadline)?)?;
+        let ends = kafka::ends(client, &self.topic, &partitions, || left(deadline))?;
+        let samples = ends.into_iter().map(|(partition, (start, end))| {
+            let committed = committed.get(&partition).copied();
+            PartitionSample { partition, start, end, committed }
+        });
+        look.partitions = samples.collect();
+        look.oldest = kafka::oldest(client, &self.topic, &unconsumed(&look.partitions))?;
         look.dead_letters = self.dead_letters(client, &dead, deadline)?;
         Ok(())
     }
@@ -160,10 +140,8 @@ impl Watch {
         if partitions.is_empty() {
             return Ok(None);
         }
-        let mut found = BTreeMap::new();
-        for partition in partitions {
-            found.insert(*partition, ends(client, &self.dead_topic, *partition, deadline)?.1);
-        }
+        let ends = kafka::ends(client, &self.dead_topic, partitions, || left(deadline))?;
+        let found: BTreeMap<i32, i64> = ends.into_iter().map(|(partition, (_, end))| (partition, end)).collect();
         let baseline = self.baseline.get_or_insert_with(|| found.clone());
         let since = |partition: &i32| baseline.get(partition).copied().unwrap_or_default();
         Ok(Some(found.iter().map(|(partition, end)| (end - since(partition)).max(0) as u64).sum()))
@@ -175,26 +153,7 @@ fn left(deadline: Instant) -> Result<Duration, String> {
     if left.is_zero() { Err(format!("one look took more than {} s", LOOK.as_secs())) } else { Ok(left) }
 }
 
-fn ends(client: &BaseConsumer, topic: &str, partition: i32, deadline: Instant) -> Result<(i64, i64), String> {
-    let marks = client.fetch_watermarks(topic, partition, left(deadline)?);
-    marks.map_err(|e| format!("ends of {topic}-{partition}: {e}"))
-}
-
-/// Reads the one record at the committed offset of each partition that is behind.
-fn oldest(client: &BaseConsumer, topic: &str, partitions: &[PartitionSample]) -> Result<BTreeMap<i32, Oldest>, String> {
-    let ranges: Ranges = partitions
-        .iter()
-        .map(|p| (p.partition, (p.committed.unwrap_or(p.start).max(p.start), p.end)))
-        .filter(|(_, (from, end))| from < end)
-        .collect();
-    let mut found: BTreeMap<i32, Oldest> = BTreeMap::new();
-    let reading = kafka::read(client, topic, &ranges, OLDEST, Some(OLDEST), |message| {
-        found.insert(message.partition(), Oldest::Record { timestamp_ms: message.timestamp().to_millis() });
-        false
-    })?;
-    for partition in ranges.keys() {
-        let unread = matches!(&reading, kafka::Reading::Stalled(open, _) if open.contains(partition));
-        found.entry(*partition).or_insert(if unread { Oldest::Unread } else { Oldest::NoData });
-    }
-    Ok(found)
+/// What of each partition is not consumed.
+fn unconsumed(partitions: &[PartitionSample]) -> Ranges {
+    { partitions.iter() }.map(|p| (p.partition, (p.committed.unwrap_or(p.start).max(p.start), p.end))).collect()
 }

@@ -3,7 +3,9 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
-use crate::{infra::Status, profile::ProfileInfo, run::summary::Summary, verify::VerifyReport};
+use crate::{
+    event::watch::KafkaSample, infra::Status, profile::ProfileInfo, run::summary::Summary, verify::VerifyReport,
+};
 
 /// Name of the file → schema.
 pub fn all() -> Vec<(&'static str, Value)> {
@@ -11,6 +13,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("summary.json", of::<Summary>()),
         ("verify.json", of::<VerifyReport>()),
         ("status.json", of::<Status>()),
+        ("lag.json", of::<KafkaSample>()),
         ("profiles.json", of::<Vec<ProfileInfo>>()),
     ]
 }

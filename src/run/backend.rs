@@ -26,6 +26,9 @@ mod child;
 /// How long a process may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a consumer that is taken away may take to drain.
+const DRAIN_WITHIN: Duration = Duration::from_secs(20);
+
 /// Folder of the processes' configuration (0600), below the state folder.
 pub const CONF: &str = "conf";
 
@@ -108,6 +111,7 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Backend {
     children: Vec<Child>,
+    plan: LaunchPlan,
     /// Where the API listens; absent when no API was launched.
     pub api: Option<SocketAddr>,
 }
@@ -136,18 +140,10 @@ impl Backend {
             if role == Role::Api {
                 api = Some(listen);
             }
-            let config = ProcessConfig {
-                role,
-                name: name.clone(),
-                instance: uuid::Uuid::new_v4().to_string(),
-                listen,
-                endpoints: plan.endpoints.clone(),
-                settings: plan.settings.clone(),
-                stop_with_stdin: !plan.keep,
-            };
+            let config = config(plan, role, &name, listen);
             children.push(Child::start(config, plan, emitter.clone()).map_err(spawn_error(&name))?);
         }
-        let backend = Self { children, api };
+        let backend = Self { children, plan: plan.clone(), api };
         let ready = tokio::select! {
             ready = backend.ready() => ready,
             () = cancel.cancelled() => Err(LaunchError::Interrupted),
@@ -165,6 +161,52 @@ impl Backend {
             child.ready(&http, READY_WITHIN).await?;
         }
         Ok(())
+    }
+
+    /// Launches one more consumer and waits until it is ready; gives its name.
+    ///
+    /// # Errors
+    /// When it does not start or does not become ready; then it is ended again.
+    pub async fn add_consumer(&mut self, emitter: &Emitter) -> Result<String, LaunchError> {
+        let number = |child: &Child| child.running().name.strip_prefix("consumer-")?.parse::<u32>().ok();
+        let next = self.children.iter().filter_map(number).max().unwrap_or(0) + 1;
+        let name = format!("consumer-{next}");
+        let spawn_error = |source| LaunchError::Spawn { name: name.clone(), source };
+        let mut taken = self.children.iter().map(|child| child.running().address.port()).collect();
+        let listen = free_address(&mut taken).map_err(spawn_error)?;
+        let config = config(&self.plan, Role::Consumer, &name, listen);
+        let child = Child::start(config, &self.plan, emitter.clone()).map_err(spawn_error)?;
+        match child.ready(&Http::new(Duration::from_secs(2)), READY_WITHIN).await {
+            Ok(()) => self.children.push(child),
+            Err(error) => {
+                child.stop(Duration::from_secs(2)).await;
+                return Err(error);
+            }
+        }
+        Ok(name)
+    }
+
+    /// Drains the last consumer and ends it; gives its name.
+    ///
+    /// # Errors
+    /// When there is only one: nobody would consume.
+    pub async fn remove_consumer(&mut self) -> Result<String, &'static str> {
+        if self.consumers() < 2 {
+            return Err("there is one consumer only: without it nothing would be consumed");
+        }
+        let Some(last) = self.children.iter().rposition(|child| child.role() == Role::Consumer) else {
+            return Err("there is no consumer");
+        };
+        let child = self.children.remove(last);
+        let name = child.running().name;
+        // Others take its partitions over, whether it drained or had to be killed.
+        child.stop(DRAIN_WITHIN).await;
+        Ok(name)
+    }
+
+    /// How many consumers there are.
+    pub fn consumers(&self) -> usize {
+        self.children.iter().filter(|child| child.role() == Role::Consumer).count()
     }
 
     /// The processes.
@@ -191,6 +233,19 @@ impl Backend {
         for child in self.children {
             child.leave();
         }
+    }
+}
+
+/// The configuration of a process.
+fn config(plan: &LaunchPlan, role: Role, name: &str, listen: SocketAddr) -> ProcessConfig {
+    ProcessConfig {
+        role,
+        name: name.to_owned(),
+        instance: uuid::Uuid::new_v4().to_string(),
+        listen,
+        endpoints: plan.endpoints.clone(),
+        settings: plan.settings.clone(),
+        stop_with_stdin: !plan.keep,
     }
 }
 

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
+    control::{Control, Live, Performer, Server},
     folder::{self, RunFile, RunFolder},
     gather::{self, Gathered},
     measure, plan,
@@ -19,7 +22,7 @@ use super::{
 };
 use crate::{
     event::{self, Event},
-    infra::process,
+    infra::{process, state::StateDir},
     profile::model::Profile,
     report,
     seed::SeedPlan,
@@ -50,9 +53,14 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
         origin_unix_ns,
         sent: BTreeMap::new(),
         process: process::this(),
+        control: None,
     };
+    let (control, asked) = Control::channel();
+    let (server, problem) = listen(request.state, &control);
+    file.control = server.as_ref().map(|server| server.path().to_owned());
     folder.write(&file).context("cannot write run.json")?;
     show.begin(&folder, recorder.snapshots.clone());
+    show.control(control);
     emitter
         .emit(Event::RunStarted {
             schema_version: event::SCHEMA_VERSION,
@@ -62,12 +70,31 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
         })
         .await;
 
-    let walk = Walk { request, folder: &folder, origin, origin_unix_ns, coupons, emitter: emitter.clone(), show };
+    if let Some(message) = problem {
+        emitter.emit(Event::Warning { message }).await;
+    }
+
+    let live = Live::default();
+    let acting = CancellationToken::new();
+    let performer = Performer {
+        live: live.clone(),
+        emitter: emitter.clone(),
+        state: request.state.clone(),
+        facts: measure::live_facts(&coupons),
+        snapshots: recorder.snapshots.clone(),
+        cancel: acting.clone(),
+    };
+    let performing = tokio::spawn(performer.run(asked));
+    let walk = Walk { request, folder: &folder, origin, origin_unix_ns, coupons, emitter: emitter.clone(), live, show };
     let mut begun = Started::default();
     let walked = stages::walk(&walk, &mut begun).await;
+    drop(server);
+    acting.cancel();
+    let _ = performing.await;
     emitter.stage("stop").await;
     let stopped = begun.stop(&walk, walked.is_ok()).await;
 
+    emitter.settle().await;
     let summary = walked.map(|walked| {
         file.sent = measure::sent(&walk, &walked.load);
         let state = recorder.snapshots.borrow().clone();
@@ -80,7 +107,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     drop((walk, emitter));
     let written = recorder.finish().await.context("the run's events could not all be written");
     show.end();
-    file.process = None;
+    (file.process, file.control) = (None, None);
     folder.write(&file).context("cannot write run.json")?;
     let summary = summary?;
     save(&folder, &summary)?;
@@ -89,7 +116,20 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     Ok(summary)
 }
 
+/// The socket for acts of other processes. A run goes on without it.
+fn listen(state: &StateDir, control: &Control) -> (Option<Server>, Option<String>) {
+    let path = state.run_folder().map_err(|e| e.to_string()).map(|folder| folder.join("control.sock"));
+    let server = path.and_then(|path| {
+        Server::start(&path, control.clone()).map_err(|e| format!("cannot listen on {}: {e}", path.display()))
+    });
+    match server {
+        Ok(server) => (Some(server), None),
+        Err(why) => (None, Some(format!("no other process can act on this run: {why}"))),
+    }
+}
+
 async fn announce(emitter: &Emitter, summary: &Summary) {
+    emitter.emit(Event::Goals { results: summary.goals.clone(), last: true }).await;
     let verdict = summary.verdict.name().to_owned();
     emitter.emit(Event::Finished { verdict, exit_code: summary.exit_code }).await;
 }

@@ -33,6 +33,9 @@ pub struct RunFile {
     pub sent: BTreeMap<u64, u64>,
     /// The process that runs it; absent when it has ended.
     pub process: Option<ProcessRef>,
+    /// Socket that takes acts while it runs; absent when it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<PathBuf>,
 }
 
 /// The folder of one run.
@@ -177,6 +180,7 @@ mod tests {
             origin_unix_ns: 0,
             sent: BTreeMap::new(),
             process: None,
+            control: None,
         };
         for profile in ["a/../b", "a/../b", "quick"] {
             RunFolder::create(folder.path(), profile, now).unwrap().write(&file).unwrap();

@@ -43,6 +43,10 @@ pub fn summary(from: &Gathered<'_>) -> Summary {
     if let Some(goal) = &walked.load.aborted_by {
         warnings.push(format!("the load was ended before its time by the goal {goal}"));
     }
+    // Figures by phase and goals are then not those of the plan alone.
+    warnings.extend(from.state.acts.iter().map(|act| {
+        format!("by hand, {:.1} s after the beginning: {} ({})", act.t_ms as f64 / 1_000.0, act.what, act.result)
+    }));
     warnings.extend(verify.iter().flat_map(|v| v.notes.clone()));
     let mut summary = Summary {
         schema_version: SCHEMA_VERSION,

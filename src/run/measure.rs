@@ -56,9 +56,10 @@ pub async fn load(walk: &Walk<'_>, stack: &Stack, api: (Vec<SocketAddr>, String)
     };
     let (sender, receiver) = mpsc::channel(LOOKS);
     let probe = Probe::start(probe_plan(walk, stack), sender);
-    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(walk)));
+    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(&walk.coupons)));
 
-    let control = LoadControl::default();
+    let control = LoadControl::roomy();
+    walk.live.set_load(Some(control.clone()));
     let (emitter, worker) = (walk.emitter.clone(), control.clone());
     let mut loading = tokio::task::spawn_blocking(move || {
         load::run(&plan, &worker, &mut |event| emitter.emit_blocking(translate(event)))
@@ -71,6 +72,7 @@ pub async fn load(walk: &Walk<'_>, stack: &Stack, api: (Vec<SocketAddr>, String)
             loading.await
         }
     };
+    walk.live.set_load(None);
     probe.stop().await;
     let _ = looking.await;
     Ok(summary.context("the load generator ended early")??)
@@ -85,6 +87,7 @@ fn translate(event: LoadEvent) -> Event {
     match event {
         LoadEvent::Phase { scenario, index, target } => Event::Phase { scenario, index, target },
         LoadEvent::Sample(sample) => Event::Load(sample),
+        LoadEvent::Goals(results) => Event::Goals { results, last: false },
         LoadEvent::Aborted { goal } => {
             Event::Warning { message: format!("ending the load: the goal {goal} is missed") }
         }
@@ -106,8 +109,9 @@ fn coupons(walk: &Walk<'_>) -> Vec<CouponPlan> {
     walk.coupons.iter().map(|(id, total)| CouponPlan { id: *id, total: *total }).collect()
 }
 
-fn live_facts(walk: &Walk<'_>) -> LiveFacts {
-    LiveFacts { totals: walk.coupons.iter().copied().collect(), ..LiveFacts::default() }
+/// What counts are held against while the run goes on.
+pub fn live_facts(coupons: &[(u64, u64)]) -> LiveFacts {
+    LiveFacts { totals: coupons.iter().copied().collect(), ..LiveFacts::default() }
 }
 
 /// Hands samples on to the recorder; what a sample proves false is told at once, each check once.
@@ -116,19 +120,10 @@ async fn forward(mut samples: mpsc::Receiver<ProbeSample>, emitter: Emitter, fac
     while let Some(sample) = samples.recv().await {
         for check in verify::live(&sample, &facts) {
             if told.insert(check.id.clone()) {
-                emitter.emit(check_event(&check)).await;
+                emitter.emit(check.event()).await;
             }
         }
         emitter.emit(Event::Probe(sample)).await;
-    }
-}
-
-fn check_event(check: &verify::CheckResult) -> Event {
-    Event::Check {
-        id: check.id.clone(),
-        verdict: check.verdict.name().to_owned(),
-        evidence: check.evidence.clone(),
-        rows: check.rows.clone(),
     }
 }
 
@@ -144,7 +139,7 @@ pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
         timeout: walk.request.loaded.profile.drain.timeout.0,
     };
     let (sender, receiver) = mpsc::channel(LOOKS);
-    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(walk)));
+    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(&walk.coupons)));
     let report = probe::drain(&plan, |sample| drop(sender.try_send(sample.clone())), &walk.request.cancel).await;
     drop(sender);
     let _ = looking.await;
@@ -187,7 +182,7 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
     };
     let report = verify::run(&plan).await.context("the sets could not be compared")?;
     for check in &report.checks {
-        walk.emitter.emit(check_event(check)).await;
+        walk.emitter.emit(check.event()).await;
     }
     Ok(report)
 }

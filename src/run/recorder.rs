@@ -10,7 +10,7 @@ use std::{
 use tokio::{
     fs::File,
     io::{AsyncWriteExt, BufWriter},
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -19,11 +19,13 @@ use crate::event::{Event, Stamped};
 
 /// Events that may wait for the recorder. A sender waits when it is full: no event is ever dropped.
 const QUEUE: usize = 1_024;
+/// Shortest time between two snapshots: nobody looks more often, and each costs a copy.
+const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 
 /// Sends events to the recorder; every stage has one.
 #[derive(Debug, Clone)]
 pub struct Emitter {
-    sender: mpsc::Sender<Stamped>,
+    sender: mpsc::Sender<Item>,
     origin: Instant,
 }
 
@@ -31,12 +33,25 @@ impl Emitter {
     /// Sends `event`, stamped with the time since the run began.
     pub async fn emit(&self, event: Event) {
         // A recorder that is gone has reported its own failure.
-        let _ = self.sender.send(self.stamp(event)).await;
+        let _ = self.sender.send(Item::Event(self.stamp(event))).await;
+    }
+
+    /// Sends `event` if there is room for it at once. For samples, of which the next one comes anyway.
+    pub fn offer(&self, event: Event) {
+        let _ = self.sender.try_send(Item::Event(self.stamp(event)));
+    }
+
+    /// Waits until everything that was sent before stands in the published state.
+    pub async fn settle(&self) {
+        let (settled, wait) = oneshot::channel();
+        if self.sender.send(Item::Settle(settled)).await.is_ok() {
+            let _ = wait.await;
+        }
     }
 
     /// The same from a thread that is not a task.
     pub fn emit_blocking(&self, event: Event) {
-        let _ = self.sender.blocking_send(self.stamp(event));
+        let _ = self.sender.blocking_send(Item::Event(self.stamp(event)));
     }
 
     /// Says that the run entered `name`.
@@ -47,6 +62,13 @@ impl Emitter {
     fn stamp(&self, event: Event) -> Stamped {
         Stamped { t_ms: self.origin.elapsed().as_millis() as u64, event }
     }
+}
+
+/// What the recorder is sent.
+#[derive(Debug)]
+enum Item {
+    Event(Stamped),
+    Settle(oneshot::Sender<()>),
 }
 
 /// The recorder at work.
@@ -81,26 +103,48 @@ impl Recorder {
 
 async fn record(
     mut file: BufWriter<File>,
-    mut events: mpsc::Receiver<Stamped>,
+    mut items: mpsc::Receiver<Item>,
     publish: watch::Sender<Arc<RunState>>,
 ) -> io::Result<RunState> {
     let mut state = RunState::default();
-    let mut flushed = Instant::now();
+    let (mut flushed, mut published, mut unseen) = (Instant::now(), Instant::now(), false);
     let mut outcome = Ok(());
     // After a failed write the events are still taken: a full disk must not stall the load.
-    while let Some(stamped) = events.recv().await {
-        if outcome.is_ok() {
-            outcome = write_line(&mut file, &stamped).await;
+    loop {
+        let item = tokio::select! {
+            item = items.recv() => item,
+            () = tokio::time::sleep_until((published + PUBLISH_EVERY).into()), if unseen => {
+                publish.send_replace(Arc::new(state.clone()));
+                (published, unseen) = (Instant::now(), false);
+                continue;
+            }
+        };
+        let Some(item) = item else { break };
+        let (settled, urgent) = match item {
+            Item::Event(stamped) => {
+                if outcome.is_ok() {
+                    outcome = write_line(&mut file, &stamped).await;
+                }
+                state.apply(&stamped);
+                // Whoever follows sees a new stage, or what somebody did, at once.
+                (None, matches!(stamped.event, Event::Stage { .. } | Event::Act { .. } | Event::Finished { .. }))
+            }
+            Item::Settle(settled) => (Some(settled), true),
+        };
+        unseen = true;
+        if urgent || published.elapsed() >= PUBLISH_EVERY {
+            publish.send_replace(Arc::new(state.clone()));
+            (published, unseen) = (Instant::now(), false);
         }
-        state.apply(&stamped);
-        publish.send_replace(Arc::new(state.clone()));
-        // Whoever follows the file sees a new stage at once.
-        let flush = matches!(stamped.event, Event::Stage { .. }) || flushed.elapsed() > Duration::from_secs(1);
-        if outcome.is_ok() && flush {
+        if outcome.is_ok() && (urgent || flushed.elapsed() > Duration::from_secs(1)) {
             outcome = file.flush().await;
             flushed = Instant::now();
         }
+        if let Some(settled) = settled {
+            let _ = settled.send(());
+        }
     }
+    publish.send_replace(Arc::new(state.clone()));
     outcome?;
     file.flush().await?;
     Ok(state)

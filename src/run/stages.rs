@@ -1,9 +1,12 @@
 //! The stages of a run, one after the other, and what they have started.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use backend::process::Role;
+use backend::{
+    names::{COUPON_GROUP, COUPON_TOPIC},
+    process::Role,
+};
 
 use super::{
     backend::{Backend, LaunchPlan},
@@ -16,16 +19,20 @@ use crate::{
     load::LoadSummary,
     probe::DrainReport,
     verify::VerifyReport,
+    watch::{WatchPlan, Watchers},
 };
 
 /// How long a backend process may take to drain.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
+/// Time between two looks of the watchers: their samples stand in the events for the replay.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
 /// What a run has started so far, and must stop.
 #[derive(Default)]
 pub struct Started {
     servers: bool,
-    backend: Option<Backend>,
+    watchers: Option<Watchers>,
 }
 
 /// What the stages came to.
@@ -47,10 +54,12 @@ pub struct Walked {
 pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
     let cancel = &walk.request.cancel;
     let mut stack = up(walk, started).await?;
+    walk.live.set_servers(&stack);
+    started.watchers = Some(watch(walk, &stack));
     seed(walk, &stack).await?;
     let api = match stack.api_url.clone() {
         Some(url) => measure::resolve(&url).await?,
-        None => launch(walk, started, &mut stack).await.map(|api| (vec![api], api.to_string()))?,
+        None => launch(walk, &mut stack).await.map(|api| (vec![api], api.to_string()))?,
     };
     interrupted(walk)?;
     let load = measure::load(walk, &stack, api).await?;
@@ -62,6 +71,19 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
         walked.verify = Some(measure::verify(walk, &walked.stack, &walked.load).await?);
     }
     Ok(walked)
+}
+
+/// Looks at servers and processes beside everything else.
+fn watch(walk: &Walk<'_>, stack: &Stack) -> Watchers {
+    let (emitter, live) = (walk.emitter.clone(), walk.live.clone());
+    let plan = WatchPlan {
+        endpoints: stack.endpoints.clone(),
+        stack: Arc::new(move || live.stack()),
+        topic: COUPON_TOPIC.to_owned(),
+        group: COUPON_GROUP.to_owned(),
+        interval: WATCH_EVERY,
+    };
+    Watchers::start(plan, move |event| emitter.offer(event))
 }
 
 fn interrupted(walk: &Walk<'_>) -> Result<()> {
@@ -95,7 +117,7 @@ async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
     Ok(())
 }
 
-async fn launch(walk: &Walk<'_>, started: &mut Started, stack: &mut Stack) -> Result<std::net::SocketAddr> {
+async fn launch(walk: &Walk<'_>, stack: &mut Stack) -> Result<std::net::SocketAddr> {
     interrupted(walk)?;
     walk.emitter.stage("backend").await;
     let (state, settings) = (walk.request.state, &walk.request.loaded.profile.backend);
@@ -118,7 +140,7 @@ async fn launch(walk: &Walk<'_>, started: &mut Started, stack: &mut Stack) -> Re
     walk.show.say(&format!("backend ready: API on {api}, {} consumers, reconciler", settings.consumers));
     stack.api = Some(api);
     state.save_stack(stack)?;
-    started.backend = Some(backend);
+    *walk.live.backend.lock().await = Some(backend);
     Ok(api)
 }
 
@@ -129,7 +151,11 @@ impl Started {
     /// When servers could not be stopped.
     pub async fn stop(self, walk: &Walk<'_>, went_well: bool) -> Result<()> {
         let keep = walk.request.keep && went_well;
-        if let Some(backend) = self.backend {
+        // What is stopped on purpose is not missed.
+        if let Some(watchers) = self.watchers {
+            watchers.stop().await;
+        }
+        if let Some(backend) = walk.live.backend.lock().await.take() {
             if keep {
                 kept::record(walk.request.state, &backend.running())?;
                 backend.leave();

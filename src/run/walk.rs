@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{folder::RunFolder, recorder::Emitter, state::RunState};
+use super::{
+    control::{Control, Live},
+    folder::RunFolder,
+    recorder::Emitter,
+    state::RunState,
+};
 use crate::{exit::Exit, infra::state::StateDir, profile::Loaded};
 
 /// One run, as it was asked for.
@@ -28,6 +33,10 @@ pub struct Request<'a> {
 pub trait Show: Sync {
     /// The run has begun: its folder, and its state from now on.
     fn begin(&self, run: &RunFolder, state: watch::Receiver<Arc<RunState>>);
+    /// How to act on the run while it goes on; told right after its beginning.
+    fn control(&self, control: Control) {
+        drop(control);
+    }
     /// A component of the stack came up, or a step of seeding was done.
     fn say(&self, text: &str);
     /// It has ended; nothing more is shown.
@@ -48,6 +57,8 @@ pub struct Walk<'a> {
     pub coupons: Vec<(u64, u64)>,
     /// Where events go.
     pub emitter: Emitter,
+    /// What is at work, for acts and watchers.
+    pub(super) live: Live,
     /// Who shows it.
     pub show: &'a dyn Show,
 }

@@ -9,7 +9,7 @@ use backend::{endpoint::KafkaEndpoint, names};
 use rdkafka::{
     Message,
     consumer::{BaseConsumer, Consumer},
-    message::{BorrowedMessage, Headers},
+    message::BorrowedMessage,
 };
 use serde::Deserialize;
 
@@ -81,7 +81,7 @@ impl LogReader {
         let fail = |why: String| kafka::failed(endpoint, &why);
         let consumer = kafka::reader(endpoint, group, Appetite::Gulp)?;
         let partitions = kafka::partitions(&consumer, topic, TIMEOUT).map_err(fail)?;
-        let committed = kafka::committed(&consumer, topic, &partitions, TIMEOUT).map_err(fail)?;
+        let committed = kafka::committed_of(&consumer, topic, &partitions, TIMEOUT).map_err(fail)?;
         Ok(Self { endpoint: endpoint.clone(), topic: topic.to_owned(), consumer, committed })
     }
 
@@ -304,10 +304,5 @@ fn wanted<'w>(topic: &str, message: &BorrowedMessage<'_>, body: &Body, wants: &'
 }
 
 fn reason_of(message: &BorrowedMessage<'_>) -> String {
-    let find = |name: &str| {
-        let headers = message.headers()?;
-        let value = headers.iter().find(|header| header.key == name)?.value?;
-        Some(String::from_utf8_lossy(value).into_owned())
-    };
-    find(names::HEADER_ERROR).unwrap_or_else(|| "no reason given".into())
+    kafka::header(message, names::HEADER_ERROR).unwrap_or_else(|| "no reason given".into())
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::event::Event;
+
 /// A reading, or why there is none. What is not known is never taken for zero.
 pub type Known<T> = Result<T, String>;
 
@@ -43,6 +45,18 @@ pub struct CheckResult {
     /// Offending users or rows, 20 at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<String>,
+}
+
+impl CheckResult {
+    /// The same as an event of a run.
+    pub fn event(&self) -> Event {
+        Event::Check {
+            id: self.id.clone(),
+            verdict: self.verdict.name().to_owned(),
+            evidence: self.evidence.clone(),
+            rows: self.rows.clone(),
+        }
+    }
 }
 
 /// What all checks together say.

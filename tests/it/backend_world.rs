@@ -144,6 +144,7 @@ impl World {
         let metrics = Metrics::new();
         let health = Health::new(&self.process(Role::Consumer, free_address()), &["progress"]);
         let parts = Parts {
+            name: "consumer-1".into(),
             kafka: self.endpoints.kafka.clone(),
             topic: topic.to_owned(),
             group: format!("{topic}-group"),

@@ -11,6 +11,7 @@ mod backend_world;
 mod commands;
 mod event;
 mod infra;
+mod lag;
 mod load;
 mod load_server;
 mod probe;

@@ -19,6 +19,7 @@ fn outputs_follow_their_published_schemas() {
     assert_valid("summary.json", &stack.json(&["run", &profile]).1);
     assert_valid("verify.json", &stack.json(&["verify"]).1);
     assert_valid("status.json", &stack.json(&["status"]).1);
+    assert_valid("lag.json", &stack.json(&["lag"]).1);
     assert_valid("profiles.json", &Stack::empty().json(&["profiles", "list"]).1);
     let (_, checked) = stack.json(&["profiles", "check", "coupon-event"]);
     assert_valid("profile.json", &checked["profile"]);

@@ -117,6 +117,8 @@ struct Batch {
 
 /// What a member needs.
 pub struct Parts {
+    /// Name under which the group's members are listed.
+    pub name: String,
     /// Kafka.
     pub kafka: KafkaEndpoint,
     /// Topic to read.
@@ -154,6 +156,7 @@ impl Member {
         let session = settings.session_timeout.millis().max(1_000);
         let mut config = parts.kafka.client_config();
         config
+            .set("client.id", &parts.name)
             .set("group.id", &parts.group)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")

@@ -158,6 +158,7 @@ pub(super) async fn consumer(mut process: Process, failpoints: Failpoints) -> Re
     let mut joined = Ok(());
     if !process.stop.is_cancelled() {
         let parts = group::Parts {
+            name: process.config.name.clone(),
             kafka,
             topic: COUPON_TOPIC.to_owned(),
             group: COUPON_GROUP.to_owned(),

@@ -1,0 +1,285 @@
+//! One long-lived client that reads everything a look needs. No call lasts longer than its time limit.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use backend::names;
+use rdkafka::{
+    consumer::{BaseConsumer, Consumer},
+    groups::GroupInfo,
+};
+
+use super::{
+    assignment,
+    dead::DeadLetters,
+    look::{GroupLook, Look, PartitionLook},
+    sampler::LagPlan,
+};
+use crate::{
+    event::watch::{Broker, KafkaSample, Member},
+    probe::kafka::{self, Appetite, Ranges, TopicMetadata},
+};
+
+/// Longest wait for one call, and for all calls of one look.
+const LIMITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(4));
+/// The same while the first connection is made, which may take TLS and a login over a long way.
+const FIRST_LIMITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// Leaders and brokers are asked for this often.
+const METADATA_EVERY: Duration = Duration::from_secs(3);
+/// All topics are searched for offsets of the group this often.
+const SEARCH_EVERY: Duration = Duration::from_secs(15);
+/// A cluster that did not describe the group in time is not asked again for this long: the call waits for each broker.
+const GROUP_PAUSE: Duration = Duration::from_secs(10);
+/// Longest wait for the description of the group.
+const GROUP_CALL: Duration = Duration::from_millis(1_500);
+/// Ends of the names of dead-letter topics: ours, and what newer versions of Spring write.
+const DEAD_SUFFIXES: [&str; 2] = [names::DEAD_LETTER_SUFFIX, "-dlt"];
+
+/// What is known of the cluster between looks.
+#[derive(Debug, Default)]
+struct Known {
+    read: Option<Instant>,
+    searched: Option<Instant>,
+    topics: BTreeMap<String, TopicMetadata>,
+    dead_read: Option<Instant>,
+    dead: BTreeMap<String, Vec<i32>>,
+}
+
+/// The client and what it knows.
+pub(super) struct Reader {
+    plan: LagPlan,
+    client: Option<BaseConsumer>,
+    begun: Instant,
+    /// The cluster has answered once.
+    met: bool,
+    /// Topics of the group that nobody named.
+    found: BTreeSet<String>,
+    known: Known,
+    /// Topic and partition → where its log began and ended when it last had a leader.
+    ends: BTreeMap<(String, i32), (i64, i64)>,
+    group_after: Option<Instant>,
+    dead: DeadLetters,
+}
+
+impl Reader {
+    pub fn new(plan: LagPlan) -> Self {
+        Self {
+            plan,
+            client: None,
+            begun: Instant::now(),
+            met: false,
+            found: BTreeSet::new(),
+            known: Known::default(),
+            ends: BTreeMap::new(),
+            group_after: None,
+            dead: DeadLetters::default(),
+        }
+    }
+
+    /// Looks once.
+    pub fn look(&mut self) -> Result<Look, String> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => kafka::reader(&self.plan.endpoint, &self.plan.group, Appetite::Sip)?,
+        };
+        let result = self.look_with(&client);
+        // Errors of connections wait there to be taken.
+        while client.poll(Duration::ZERO).is_some() {}
+        self.client = Some(client);
+        self.met |= result.is_ok();
+        if result.is_err() {
+            self.forget();
+        }
+        result.map_err(|why| kafka::failed(&self.plan.endpoint, &why))
+    }
+
+    /// Writes brokers and dead letters into a sample.
+    pub fn fill(&self, sample: &mut KafkaSample) {
+        let brokers: BTreeMap<i32, &String> =
+            self.known.topics.values().flat_map(|topic| &topic.brokers).map(|(id, address)| (*id, address)).collect();
+        sample.brokers = brokers.into_iter().map(|(id, address)| Broker { id, address: address.clone() }).collect();
+        self.dead.fill(sample);
+    }
+
+    /// What the cluster said of its topics is asked for anew.
+    fn forget(&mut self) {
+        (self.known.read, self.known.dead_read) = (None, None);
+    }
+
+    fn look_with(&mut self, client: &BaseConsumer) -> Result<Look, String> {
+        let (call, all) = if self.met { LIMITS } else { FIRST_LIMITS };
+        let deadline = Instant::now() + all;
+        let left = || match deadline.saturating_duration_since(Instant::now()).min(call) {
+            Duration::ZERO => Err(format!("one look took more than {} s", all.as_secs())),
+            left => Ok(left),
+        };
+        self.search(client, &left)?;
+        self.metadata(client, &left)?;
+        let group = self.group(client, left()?);
+        self.assigned(client, &group, &left)?;
+        if self.known.topics.is_empty() {
+            let group = &self.plan.group;
+            return Err(format!("group {group} has no members and committed nothing: name a topic, or another group"));
+        }
+        // Offsets before ends: the other way round a fast group would seem to be ahead of the log.
+        let numbers =
+            self.known.topics.iter().map(|(name, topic)| (name.clone(), topic.leaders.keys().copied().collect()));
+        let committed = kafka::committed(client, &numbers.collect(), left()?)?;
+        let mut partitions = Vec::new();
+        let topics = self.known.topics.clone();
+        for (name, topic) in &topics {
+            let offsets = committed.get(name).cloned().unwrap_or_default();
+            partitions.extend(self.partitions(client, name, topic, &offsets, &left)?);
+        }
+        self.dead.look(client, &self.known.dead, left)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (at_s, now_ms) = (self.begun.elapsed().as_secs_f64(), now.as_secs_f64() * 1_000.0);
+        Ok(Look { at_s, now_ms, group, partitions })
+    }
+
+    /// Searches all topics for offsets of the group, where nobody said which ones it reads.
+    fn search(&mut self, client: &BaseConsumer, left: &impl Fn() -> Result<Duration, String>) -> Result<(), String> {
+        if !self.plan.search || self.known.searched.is_some_and(|searched| searched.elapsed() < SEARCH_EVERY) {
+            return Ok(());
+        }
+        let all = kafka::topics(client, left()?)?;
+        let committed = kafka::committed(client, &all, left()?)?;
+        let found: BTreeSet<String> = committed.into_keys().collect();
+        if found != self.found {
+            self.found = found;
+            self.forget();
+        }
+        self.known.searched = Some(Instant::now());
+        Ok(())
+    }
+
+    fn metadata(&mut self, client: &BaseConsumer, left: &impl Fn() -> Result<Duration, String>) -> Result<(), String> {
+        if self.known.read.is_some_and(|read| read.elapsed() < METADATA_EVERY) {
+            return Ok(());
+        }
+        let mut topics = BTreeMap::new();
+        for name in self.plan.topics.iter().chain(&self.found) {
+            if !topics.contains_key(name) {
+                topics.insert(name.clone(), kafka::metadata(client, name, left()?)?);
+            }
+        }
+        (self.known.topics, self.known.read) = (topics, Some(Instant::now()));
+        self.dead_topics(client, left)
+    }
+
+    fn dead_topics(
+        &mut self,
+        client: &BaseConsumer,
+        left: &impl Fn() -> Result<Duration, String>,
+    ) -> Result<(), String> {
+        if self.known.dead_read.is_some_and(|read| read.elapsed() < SEARCH_EVERY) {
+            return Ok(());
+        }
+        let mut dead = BTreeMap::new();
+        for name in self.known.topics.keys().flat_map(|topic| DEAD_SUFFIXES.map(|suffix| format!("{topic}{suffix}"))) {
+            // Without such a topic there are no dead letters to count; the rest can be read all the same.
+            if let Ok(topic) = kafka::metadata(client, &name, left()?) {
+                let led = topic.leaders.into_iter().filter(|(_, leader)| leader.is_some());
+                dead.insert(name, led.map(|(partition, _)| partition).collect());
+            }
+        }
+        (self.known.dead, self.known.dead_read) = (dead, Some(Instant::now()));
+        Ok(())
+    }
+
+    /// Topics that members read and nobody has committed on yet.
+    fn assigned(
+        &mut self,
+        client: &BaseConsumer,
+        group: &GroupLook,
+        left: &impl Fn() -> Result<Duration, String>,
+    ) -> Result<(), String> {
+        if !self.plan.search {
+            return Ok(());
+        }
+        let assigned = group.members.iter().flatten().flat_map(|member| member.partitions.keys());
+        let new: Vec<String> = assigned.filter(|topic| !self.known.topics.contains_key(*topic)).cloned().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.found.extend(new);
+        self.forget();
+        self.metadata(client, left)
+    }
+
+    /// State and members. A cluster that does not tell them is no reason to tell nothing.
+    fn group(&mut self, client: &BaseConsumer, left: Duration) -> GroupLook {
+        let unknown = GroupLook { state: "Unknown".into(), members: None };
+        if self.group_after.is_some_and(|after| Instant::now() < after) {
+            return unknown;
+        }
+        let limit = if self.met { left.min(GROUP_CALL) } else { left };
+        let Ok(list) = client.fetch_group_list(Some(&self.plan.group), limit) else {
+            self.group_after = Some(Instant::now() + GROUP_PAUSE);
+            return unknown;
+        };
+        match list.groups().iter().find(|group| group.name() == self.plan.group) {
+            None => GroupLook { state: "Dead".into(), members: Some(Vec::new()) },
+            // Groups of the newer protocol are listed, but this request says of them that they are dead.
+            Some(group) if group.members().is_empty() && matches!(group.state(), "" | "Dead") => unknown,
+            Some(group) => GroupLook { state: group.state().to_owned(), members: Some(members(group)) },
+        }
+    }
+
+    fn partitions(
+        &mut self,
+        client: &BaseConsumer,
+        name: &str,
+        topic: &TopicMetadata,
+        committed: &BTreeMap<i32, i64>,
+        left: &impl Fn() -> Result<Duration, String>,
+    ) -> Result<Vec<PartitionLook>, String> {
+        let led: Vec<i32> = topic.leaders.iter().filter(|(_, leader)| leader.is_some()).map(|(p, _)| *p).collect();
+        let ends = kafka::ends(client, name, &led, left)?;
+        self.ends.extend(ends.into_iter().map(|(partition, ends)| ((name.to_owned(), partition), ends)));
+        let mut looks: Vec<PartitionLook> = Vec::new();
+        for (partition, leader) in &topic.leaders {
+            let committed = committed.get(partition).copied();
+            let at_least = committed.unwrap_or(0);
+            let (start, end) = self.ends.get(&(name.to_owned(), *partition)).copied().unwrap_or((at_least, at_least));
+            let (topic, partition, leader) = (name.to_owned(), *partition, *leader);
+            looks.push(PartitionLook { topic, partition, start, end, committed, leader, oldest: None });
+        }
+        let behind = looks.iter().filter(|p| p.leader.is_some() && p.committed.is_some());
+        let ranges: Ranges = behind
+            .map(|p| (p.partition, (p.committed.unwrap_or(p.start).max(p.start), p.end)))
+            .filter(|(_, (from, end))| from < end)
+            .collect();
+        let mut oldest = kafka::oldest(client, name, &ranges)?;
+        for look in &mut looks {
+            look.oldest = oldest.remove(&look.partition);
+        }
+        Ok(looks)
+    }
+}
+
+/// Members in the order of their names, which are made to differ.
+fn members(group: &GroupInfo) -> Vec<Member> {
+    let mut members: Vec<Member> = group
+        .members()
+        .iter()
+        .map(|member| Member {
+            client: member.client_id().to_owned(),
+            id: member.id().to_owned(),
+            host: member.client_host().trim_start_matches('/').to_owned(),
+            partitions: member.assignment().and_then(assignment::decode).unwrap_or_default(),
+        })
+        .collect();
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for member in &members {
+        *times.entry(member.client.clone()).or_default() += 1;
+    }
+    for member in members.iter_mut().filter(|member| times.get(&member.client).is_some_and(|n| *n > 1)) {
+        let end: Vec<char> = member.id.chars().rev().take(4).collect();
+        member.client = format!("{}-{}", member.client, end.into_iter().rev().collect::<String>());
+    }
+    members.sort_by(|a, b| (&a.client, &a.id).cmp(&(&b.client, &b.id)));
+    members
+}
