@@ -51,6 +51,8 @@ pub struct Panel {
     /// Tables that stand side by side where there is room; groups stand below each other.
     groups: &'static [&'static [usize]],
     summary: Summary,
+    /// Rows that the figures above the tables get in any case.
+    rows: u16,
     away: fn(&Board) -> Option<&Away>,
     tone: fn(&Board) -> Tone,
 }
@@ -94,10 +96,9 @@ fn body(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>, view: &View) {
         pen.dim = true;
     }
     let (focused, _) = view.focus();
-    // The tables keep at least a third of the rows; what they do not wish for is the summary's.
-    let tables = layout::wished(panel, rest.width, data).min((rest.height / 3).max(8));
-    let tables = tables.max(rest.height.min(layout::wished(panel, rest.width, data)) / 2);
-    let room = top(rest, rest.height - tables.min(rest.height));
+    // The figures get what the tables do not wish for, and some rows in any case; the tables keep a quarter.
+    let unwished = rest.height.saturating_sub(layout::wished(panel, rest.width, data));
+    let room = top(rest, unwished.max(panel.rows).min(rest.height - rest.height / 4));
     let used = (panel.summary)(pen, room, data);
     rest = below(rest, used);
     for (at, place) in layout::sections(panel, rest, data, focused) {

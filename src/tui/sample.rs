@@ -181,6 +181,7 @@ fn kafka() -> KafkaSample {
     };
     let member = |n: i32, partitions: &[i32]| Member {
         client: format!("consumer-{n}"),
+        id: format!("consumer-{n}-0193"),
         host: "/127.0.0.1".into(),
         partitions: BTreeMap::from([("coupon-issue".into(), partitions.to_vec())]),
     };

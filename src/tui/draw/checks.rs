@@ -17,6 +17,7 @@ pub const PANEL: Panel = Panel {
     sections: &[CHECKS],
     groups: &[&[0]],
     summary,
+    rows: 2,
     away: |_| None,
     tone: |board| match board.checks.iter().map(|check| tone(check)).max() {
         Some(tone) => tone,

@@ -17,6 +17,7 @@ pub const PANEL: Panel = Panel {
     sections: &[PARTITIONS, MEMBERS, DEAD, REASONS],
     groups: &[&[0], &[1, 3], &[2]],
     summary,
+    rows: 4,
     away: |board| board.kafka.away.as_ref(),
     tone: |board| board.kafka.newest.as_ref().map_or(Tone::Plain, |k| tone_of(k.status)),
 };

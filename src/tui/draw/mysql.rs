@@ -17,6 +17,7 @@ pub const PANEL: Panel = Panel {
     sections: &[POOLS, LOCKS, DIGESTS, SLOW],
     groups: &[&[0, 1], &[2], &[3]],
     summary,
+    rows: 6,
     away: |board| board.mysql.away.as_ref(),
     tone: |board| board.mysql.newest.as_ref().map_or(Tone::Plain, |m| tone(m)),
 };

@@ -18,6 +18,7 @@ pub const PANEL: Panel = Panel {
     sections: &[GOALS, COUPONS, HAPPENINGS],
     groups: &[&[0, 1], &[2]],
     summary,
+    rows: 15,
     away: |_| None,
     tone: |board| board.verdict.tone,
 };

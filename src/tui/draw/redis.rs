@@ -18,6 +18,7 @@ pub const PANEL: Panel = Panel {
     sections: &[Section { name: "Stock and grants", ..COUPONS }, SLOW],
     groups: &[&[0], &[1]],
     summary,
+    rows: 5,
     away: |board| board.redis.away.as_ref(),
     tone: |board| board.redis.newest.as_ref().map_or(Tone::Plain, |r| tone(r)),
 };

@@ -17,6 +17,7 @@ pub const PANEL: Panel = Panel {
     sections: &[COMPONENTS, LOGS],
     groups: &[&[0], &[1]],
     summary,
+    rows: 2,
     away: |board| board.stack.away.as_ref(),
     tone: |board| board.stack.newest.as_ref().map_or(Tone::Plain, |s| s.components.iter().map(tone).max().unwrap_or(Tone::Plain)),
 };
