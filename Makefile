@@ -3,7 +3,7 @@ CARGO ?= cargo
 # Tests and the demo find the programs of this checkout, never installed ones.
 RELEASE := target/release/ecomctl
 
-.PHONY: help demo test test-all deps kafka build release lint audit bench docs fuzz clean
+.PHONY: help demo test test-all deps kafka engine images build release lint audit bench docs fuzz clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,6 +22,12 @@ deps: ## Install what is missing: compiler, server programs that start nothing, 
 
 kafka: ## Put Kafka's jars into the cache
 	@scripts/kafka.sh
+
+engine: ## Start a Docker Engine for the tests, where none runs
+	@scripts/engine.sh
+
+images: ## Build the images of the Docker tests, where they are missing or old
+	@scripts/images.sh
 
 build: ## Build for development
 	$(CARGO) build --workspace

@@ -3,8 +3,10 @@
 //! [`up`] chooses a provider for each server: [`native`] starts private ones, [`external`] finds those of the user.
 //! What runs stands in [`stack`]'s `stack.json`, below the [`state`] folder, and every other command goes by it.
 
+pub mod choice;
 pub mod clients;
 pub mod conf;
+pub mod docker;
 pub mod down;
 pub mod env;
 pub mod error;

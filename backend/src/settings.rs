@@ -17,8 +17,10 @@ pub struct Settings {
     pub partitions: u16,
     /// How a coupon is granted.
     pub gate: GateStrategy,
-    /// Port of the API on 127.0.0.1; 0 takes a free one.
-    pub port: u16,
+    /// Runs the backend in containers of this size; none: as child processes.
+    pub size: Option<Size>,
+    /// Port of the API on 127.0.0.1; 0 takes a free one. None: a free one, and in containers that of the size.
+    pub port: Option<u16>,
     /// Connections to MySQL of each process.
     pub db_pool: DbPool,
     /// Connections to Redis of each process; they are shared by pipelining.
@@ -41,7 +43,8 @@ impl Default for Settings {
             consumers: 3,
             partitions: 3,
             gate: GateStrategy::RedisLua,
-            port: 0,
+            size: None,
+            port: None,
             db_pool: DbPool::default(),
             redis_pool: RedisPool::default(),
             http: Http::default(),
@@ -64,6 +67,45 @@ impl Settings {
     /// How long the gate must have been closed before it may be rebuilt: by then no send is on its way.
     pub fn closed_for(&self) -> std::time::Duration {
         self.producer.delivery_timeout.0 + self.http.request_timeout.0
+    }
+}
+
+/// How much a container of the API may have. Consumers and reconciler have the same in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Size {
+    /// 2 CPU, 2 GB, port 8080.
+    App,
+    /// 0.5 CPU, 512 MB, port 3001.
+    Small,
+    /// 1 CPU, 1 GB, port 3002.
+    Medium,
+    /// 2 CPU, 2 GB, port 3003.
+    Large,
+}
+
+impl Size {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::App, Self::Small, Self::Medium, Self::Large];
+
+    /// As it is written in a profile.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Small => "small",
+            Self::Medium => "medium",
+            Self::Large => "large",
+        }
+    }
+
+    /// Port of the API where the profile names none.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::App => 8080,
+            Self::Small => 3001,
+            Self::Medium => 3002,
+            Self::Large => 3003,
+        }
     }
 }
 

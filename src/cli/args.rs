@@ -95,6 +95,8 @@ pub enum Format {
 pub enum Provider {
     /// The best that this machine has
     Auto,
+    /// Containers of a Docker Engine
+    Docker,
     /// Private child processes on loopback
     Native,
     /// Your own; nothing is started

@@ -115,6 +115,7 @@ impl Context {
         if let Some(provider) = flags.provider {
             stack.provider = match provider {
                 Provider::Auto => ProviderChoice::Auto,
+                Provider::Docker => ProviderChoice::Docker,
                 Provider::Native => ProviderChoice::Native,
                 Provider::External => ProviderChoice::External,
             };

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::{
-    args::{DemoArgs, Provider},
+    args::DemoArgs,
     common::{Context, note, out},
     run,
     signals::Signals,
@@ -16,7 +16,7 @@ const PROFILE: &str = "coupon-quick";
 /// Up, seed, the quick coupon profile, verify, report, down.
 pub async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Exit> {
     let mut loaded = context.profile(PROFILE)?;
-    if context.global.provider.is_none_or(|provider| provider == Provider::Auto) {
+    if context.global.provider.is_none() {
         loaded.profile.stack.provider = crate::profile::model::ProviderChoice::Native;
     }
     note("ecomctl demo: a real MySQL-family server, a real Redis and a real Kafka on this machine's loopback;");

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     exit::Exit,
+    infra::stack::is_backend,
     run::{
         backend::{Backend, LaunchPlan},
         kept,
@@ -78,7 +79,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
     let loaded = context.profile(&args.profile)?;
     let state = context.state()?;
     let stack = state.require_stack()?;
-    if stack.components.keys().any(|name| kept::is_backend(name)) {
+    if stack.components.keys().any(|name| is_backend(name)) {
         return Err(UsageError("a backend is up already: see `ecomctl status`, or `ecomctl down`".into()).into());
     }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;

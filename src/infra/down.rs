@@ -14,7 +14,7 @@ use super::{
     state::StateDir,
     up::{self, Progress, UpReport, UpRequest},
 };
-use crate::profile::model::{ExternalSpec, KafkaLogin, ProviderChoice, StackSpec};
+use crate::profile::model::{ExternalSpec, KafkaLogin, StackSpec};
 
 /// What `down` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -166,7 +166,7 @@ fn again(state: &StateDir, stack: &Stack, env: Env) -> UpRequest {
     UpRequest {
         state: state.clone(),
         system: stack.system.clone(),
-        stack: StackSpec { provider: ProviderChoice::Auto, brokers: stack.brokers, external },
+        stack: StackSpec { brokers: stack.brokers, external, ..StackSpec::default() },
         topics: Vec::new(),
         env,
         yes: false,

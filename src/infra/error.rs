@@ -167,6 +167,12 @@ pub enum InfraError {
         /// The answer.
         why: String,
     },
+    /// The image of this program could not be made.
+    #[error("cannot make the backend's image: {why}")]
+    BackendImage {
+        /// Why, and what to do.
+        why: String,
+    },
     /// There is no stack.
     #[error("no stack is up in {}; start one with `ecomctl up`", state.display())]
     NotUp {

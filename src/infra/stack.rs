@@ -29,12 +29,28 @@ pub struct Stack {
     pub components: BTreeMap<String, Component>,
     /// When it was brought up, UTC (RFC 3339).
     pub started_at: String,
+    /// Containers of it, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker: Option<DockerRef>,
+}
+
+/// The part of a stack that runs in Docker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockerRef {
+    /// Name of the compose project, by whose label everything of it is found.
+    pub project: String,
+    /// What was asked for beside the servers: brought back by `restart`.
+    #[serde(default)]
+    pub monitoring: bool,
+    /// The teams' own stack.
+    #[serde(default)]
+    pub original: bool,
 }
 
 /// One component of a stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Component {
-    /// `native` or `external`.
+    /// `docker`, `native` or `external`.
     pub provider: String,
     /// Version as the server itself gives it.
     pub version: String,
@@ -46,9 +62,26 @@ pub struct Component {
     /// Its log, where ecomctl started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
+    /// Its container, where it runs in Docker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerRef>,
     /// How often it was restarted since `up`.
     #[serde(default)]
     pub restarts: u32,
+}
+
+/// A container that ecomctl started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerRef {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Whether `name` belongs to the backend, and not to the servers.
+pub fn is_backend(name: &str) -> bool {
+    ["api-", "consumer-", "reconciler-"].iter().any(|role| name.starts_with(role))
 }
 
 /// A process that ecomctl started. A pid alone may have been given to another program since; with the start time it

@@ -223,7 +223,7 @@ fn choose(request: &UpRequest, external: &External, progress: Progress<'_>) -> R
             (false, ProviderChoice::External) => {
                 return Err(InfraError::NoAddress { component, key, flag, variable });
             }
-            (false, ProviderChoice::Native) => "the profile asks for it",
+            (false, ProviderChoice::Native | ProviderChoice::Docker) => "the profile asks for it",
             (false, ProviderChoice::Auto) => "no address was given, so a private server of this machine is taken",
         };
         let provider = if is_external { "external" } else { "native" };
@@ -276,6 +276,7 @@ fn new_stack(
         api_url: external.api_url.clone(),
         started_at: was_up.map_or_else(|| jiff::Timestamp::now().to_string(), |stack| stack.started_at.clone()),
         components: before.map(|stack| stack.components).unwrap_or_default(),
+        docker: None,
     })
 }
 
@@ -376,6 +377,7 @@ impl Up<'_> {
             address: address.clone(),
             process: None,
             log: None,
+            container: None,
             restarts: 0,
         };
         self.stack().components.insert(name.to_owned(), component);

@@ -62,13 +62,44 @@ pub struct StackSpec {
     pub provider: ProviderChoice,
     /// Kafka brokers: 1 or 3.
     pub brokers: u8,
+    /// Ports on 127.0.0.1 of servers in Docker.
+    pub ports: PortSpec,
+    /// Prometheus, Grafana and exporters beside the servers; in Docker only.
+    pub monitoring: bool,
+    /// The teams' own stack: MySQL 8.0, Kafka with ZooKeeper, Redis with allkeys-lru; in Docker only.
+    pub original: bool,
     /// URLs of servers that are there already; each makes its component external.
     pub external: ExternalSpec,
 }
 
 impl Default for StackSpec {
     fn default() -> Self {
-        Self { provider: ProviderChoice::Auto, brokers: 1, external: ExternalSpec::default() }
+        Self {
+            provider: ProviderChoice::Auto,
+            brokers: 1,
+            ports: PortSpec::default(),
+            monitoring: false,
+            original: false,
+            external: ExternalSpec::default(),
+        }
+    }
+}
+
+/// Ports on 127.0.0.1 of servers in Docker; 0 takes a free one, which is kept as long as the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PortSpec {
+    /// MySQL.
+    pub mysql: u16,
+    /// Redis.
+    pub redis: u16,
+    /// The first broker; the others take the next ones.
+    pub kafka: u16,
+}
+
+impl Default for PortSpec {
+    fn default() -> Self {
+        Self { mysql: 3306, redis: 6379, kafka: 9092 }
     }
 }
 
@@ -78,6 +109,8 @@ impl Default for StackSpec {
 pub enum ProviderChoice {
     /// The best that this machine has; says which and why.
     Auto,
+    /// Containers of a Docker Engine.
+    Docker,
     /// Private child processes on loopback.
     Native,
     /// The user's own; nothing is started.

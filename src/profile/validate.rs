@@ -21,6 +21,8 @@ pub(crate) use scenarios::MOST_VUS;
 /// The rules, in the order of the sections.
 const RULES: &[fn(&mut Context<'_>)] = &[
     stack::validate_brokers,
+    stack::validate_ports,
+    stack::validate_docker_only,
     stack::validate_urls,
     stack::validate_files_beside_values,
     stack::validate_kafka_login,
@@ -29,6 +31,7 @@ const RULES: &[fn(&mut Context<'_>)] = &[
     backend::validate_pool_order,
     backend::validate_poll_interval,
     backend::validate_failpoints,
+    backend::validate_size,
     backend::warn_of_idle_consumers,
     backend::warn_of_early_reconciler,
     seed::validate_fixture,

@@ -265,7 +265,7 @@ fn processes(roles: &[Role], consumers: u16) -> Vec<(String, Role)> {
 fn api_address(plan: &LaunchPlan, taken: &mut BTreeSet<u16>) -> Result<SocketAddr, LaunchError> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let free = ports::is_free;
-    match (plan.settings.port, plan.last_port) {
+    match (plan.settings.port.unwrap_or(0), plan.last_port) {
         (0, Some(port)) if free(port) => Ok(address(port)),
         (0, _) => free_address(taken).map_err(|source| LaunchError::Spawn { name: "api-1".into(), source }),
         (port, _) if free(port) => Ok(address(port)),

@@ -11,17 +11,12 @@ use backend::{
 use super::backend::{CONF, Running};
 use crate::infra::{
     process,
-    stack::{Component, Stack},
+    stack::{Component, Stack, is_backend},
     state::StateDir,
 };
 
 /// How long a kept process may take to drain when it is replaced.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
-
-/// Does `name` belong to the backend (and not to the servers)?
-pub fn is_backend(name: &str) -> bool {
-    ["api-", "consumer-", "reconciler-"].iter().any(|role| name.starts_with(role))
-}
 
 /// Where the API of a kept backend listens, if all of it is alive and has these settings. A kept backend that differs
 /// is stopped and forgotten.
@@ -83,6 +78,7 @@ pub fn record(state: &StateDir, running: &[Running]) -> Result<()> {
             address: process.address.to_string(),
             process: process.process,
             log: Some(process.log.clone()),
+            container: None,
             restarts: 0,
         };
         stack.components.insert(process.name.clone(), component);

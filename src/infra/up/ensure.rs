@@ -96,6 +96,7 @@ impl Up<'_> {
             address: server.address(),
             process: Some(child.process),
             log: Some(server.spawn.log.clone()),
+            container: None,
             restarts,
         };
         let stack = {

@@ -1,6 +1,7 @@
 //! Rules of `backend:`.
 
 use super::Context;
+use crate::profile::model::ProviderChoice;
 
 /// Places in the backend where a failure can be planted.
 const FAILPOINTS: [&str; 3] = ["api.after_gate", "consumer.before_commit", "consumer.after_commit"];
@@ -26,7 +27,7 @@ pub(super) fn validate_numbers(c: &mut Context<'_>) {
         ("producer.retries", b.producer.retries.into(), 0, int),
         ("consumer.batch", b.consumer.batch as u64, 1, 10_000),
         ("db_pool.min_idle", b.db_pool.min_idle.into(), 0, 1_000),
-        ("port", b.port.into(), 0, 65_535),
+        ("port", b.port.unwrap_or(0).into(), 0, 65_535),
     ];
     for (key, value, least, most) in ranges {
         if !(least..=most).contains(&value) {
@@ -92,6 +93,13 @@ pub(super) fn validate_failpoints(c: &mut Context<'_>) {
         if !action.strip_prefix("kill@").is_some_and(|n| n.parse::<u64>().is_ok_and(|n| n > 0)) {
             c.problem(&path, format!("`{action}` is not known; allowed: kill@N, at the N-th pass (N at least 1)"));
         }
+    }
+}
+
+pub(super) fn validate_size(c: &mut Context<'_>) {
+    if c.profile.backend.size.is_some() && c.profile.stack.provider == ProviderChoice::Native {
+        let why = "native servers listen on this machine's loopback, where a container cannot reach them";
+        c.problem("backend.size", format!("{why}; write stack.provider: docker, or leave the size away"));
     }
 }
 

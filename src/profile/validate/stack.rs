@@ -4,7 +4,7 @@ use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
 use url::Url;
 
 use super::Context;
-use crate::profile::suggest::did_you_mean;
+use crate::profile::{model::ProviderChoice, suggest::did_you_mean};
 
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
@@ -12,6 +12,40 @@ pub(super) fn validate_brokers(c: &mut Context<'_>) {
     let brokers = c.profile.stack.brokers;
     if ![1, 3].contains(&brokers) {
         c.problem("stack.brokers", format!("{brokers} brokers are not offered; allowed: 1 or 3"));
+    }
+}
+
+pub(super) fn validate_ports(c: &mut Context<'_>) {
+    let (ports, brokers) = (c.profile.stack.ports, u16::from(c.profile.stack.brokers));
+    if ports.kafka.checked_add(brokers.saturating_sub(1)).is_none() {
+        let message = format!("{brokers} brokers take {} and the next ports, which there are not", ports.kafka);
+        c.problem("stack.ports.kafka", message);
+        return;
+    }
+    let mut taken = vec![("mysql", ports.mysql)];
+    let brokers = (0..brokers.max(1)).map(|n| ("kafka", if ports.kafka == 0 { 0 } else { ports.kafka + n }));
+    for (name, port) in std::iter::once(("redis", ports.redis)).chain(brokers) {
+        if let Some((other, _)) = taken.iter().find(|(other, taken)| port != 0 && *other != name && *taken == port) {
+            c.problem(format!("stack.ports.{name}"), format!("{port} is the port of `{other}` already"));
+        }
+        taken.push((name, port));
+    }
+}
+
+pub(super) fn validate_docker_only(c: &mut Context<'_>) {
+    let stack = &c.profile.stack;
+    let provider = match stack.provider {
+        ProviderChoice::Native => "native",
+        ProviderChoice::External => "external",
+        ProviderChoice::Auto | ProviderChoice::Docker => "",
+    };
+    let asked = [("monitoring", stack.monitoring), ("original", stack.original)];
+    for (key, _) in asked.into_iter().filter(|(_, asked)| *asked && !provider.is_empty()) {
+        let path = format!("stack.{key}");
+        c.problem(path, format!("it runs in Docker only, and the provider is `{provider}`; write provider: docker"));
+    }
+    if c.profile.stack.original && c.profile.stack.brokers != 1 {
+        c.problem("stack.brokers", "the teams' own stack (`original`) has one broker; write 1");
     }
 }
 
