@@ -20,5 +20,6 @@ pub mod report;
 pub mod run;
 pub mod seed;
 pub mod table;
+pub mod tui;
 pub mod verify;
 pub mod watch;

@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use backend::endpoint::KafkaEndpoint;
 use serde::Serialize;
 
-use super::args::{Cli, Format, Global, Provider};
+use super::{
+    args::{Cli, Format, Global, Provider},
+    held,
+};
 use crate::{
     infra::{self, InfraError, UpRequest, stack::Stack, state::StateDir},
     profile::{self, Loaded, Overrides, model::ProviderChoice},
@@ -36,7 +39,7 @@ impl Context {
             .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
         tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(std::io::stderr)
+            .with_writer(|| held::Stderr)
             .with_ansi(!global.ci && std::io::stderr().is_terminal())
             .init();
         let draw = !global.ci && std::io::stderr().is_terminal();
@@ -156,6 +159,9 @@ fn replace(target: &mut Option<String>, value: Option<String>) {
 
 /// Prints a line of the result. A closed pipe (`| head`) is no error.
 pub fn out(text: &str) -> anyhow::Result<()> {
+    if held::keep(text) {
+        return Ok(());
+    }
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", text.trim_end_matches('\n')) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -165,7 +171,9 @@ pub fn out(text: &str) -> anyhow::Result<()> {
 
 /// Says something to the person, on standard error.
 pub fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    if !held::keep(text) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
 }
 
 /// Says what went wrong, on standard error.

@@ -168,11 +168,7 @@ mod tests {
                 Runner::External,
                 "an address was given",
             ),
-            (
-                Facts { running: Some(Runner::Native), ..auto(&answers, &none) },
-                Runner::Native,
-                "it runs there already",
-            ),
+            (Facts { running: Some(Runner::Native), ..auto(&answers, &none) }, Runner::Native, "it runs there already"),
             (Facts { running: Some(Runner::Docker), ..auto(&answers, &one) }, Runner::Docker, "it runs there already"),
             // Who was external, and has no address any more, is chosen anew.
             (Facts { running: Some(Runner::External), ..auto(&not, &none) }, Runner::Native, "no Engine answers"),

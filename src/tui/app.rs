@@ -21,7 +21,7 @@ use super::{
     logs::{Logs, MOST_LINES},
     model::{Board, LogLine, Tone},
     source::Source,
-    terminal::Screen,
+    terminal::{self, Screen},
     theme::Look,
     view::{Effect, Origin, Slider, View},
 };
@@ -289,6 +289,9 @@ pub fn run(setup: Setup) -> io::Result<()> {
     let mut changed = true;
     app.tick(Instant::now())?;
     while !app.closed() {
+        if !terminal::entered() {
+            return Err(io::Error::other("the terminal was given back because a thread panicked"));
+        }
         if changed {
             screen.terminal().draw(|frame| app.draw(frame.buffer_mut()))?;
             changed = false;
@@ -312,4 +315,3 @@ pub fn run(setup: Setup) -> io::Result<()> {
     }
     Ok(())
 }
-

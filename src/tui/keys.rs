@@ -1,5 +1,7 @@
 //! Which key does what, by mode: one table, from which look-up, help and `docs/dashboard.md` are made.
 
+use std::fmt::Write as _;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// What the keys are for at the moment.
@@ -25,16 +27,8 @@ pub enum Mode {
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Look,
-        Self::Replay,
-        Self::Search,
-        Self::Number,
-        Self::Confirm,
-        Self::Detail,
-        Self::Help,
-        Self::Launch,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Look, Self::Replay, Self::Search, Self::Number, Self::Confirm, Self::Detail, Self::Help, Self::Launch];
 
     /// Heading in the help.
     pub fn title(self) -> &'static str {
@@ -349,7 +343,7 @@ pub fn markdown() -> String {
     for mode in Mode::ALL {
         for binding in of(mode) {
             let keys = binding.keys.iter().map(|key| format!("`{}`", key.name())).collect::<Vec<_>>().join(" ");
-            text.push_str(&format!("| {} | {keys} | {} |\n", mode.title(), binding.words));
+            let _ = writeln!(text, "| {} | {keys} | {} |", mode.title(), binding.words);
         }
     }
     text
@@ -377,6 +371,12 @@ mod tests {
     }
 
     #[test]
+    fn the_document_has_this_table() {
+        let document = include_str!("../../docs/dashboard.md");
+        assert!(document.contains(&markdown()), "docs/dashboard.md should hold:\n{}", markdown());
+    }
+
+    #[test]
     fn every_line_is_reachable_by_each_of_its_keys() {
         for binding in TABLE {
             for key in binding.keys {
@@ -390,7 +390,10 @@ mod tests {
     #[test]
     fn whoever_uses_arrows_and_whoever_uses_letters_gets_everywhere() {
         let mut plain: HashMap<(Mode, Action), (bool, bool)> = HashMap::new();
-        for b in TABLE.iter().filter(|b| matches!(b.action, Action::Up | Action::Down | Action::NextTab | Action::PreviousTab)) {
+        for b in TABLE
+            .iter()
+            .filter(|b| matches!(b.action, Action::Up | Action::Down | Action::NextTab | Action::PreviousTab))
+        {
             let entry = plain.entry((b.mode, b.action)).or_default();
             entry.0 |= b.keys.iter().any(|key| matches!(key.code, KeyCode::Char(_)));
             entry.1 |= b.keys.iter().any(|key| !matches!(key.code, KeyCode::Char(_)));

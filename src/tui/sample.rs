@@ -41,11 +41,7 @@ pub fn busy() -> Board {
             pending: Some(3),
         },
         coupons: coupons(),
-        verdict: Verdict {
-            tone: Tone::Warn,
-            text: "checks not run yet, 1 goal missed".into(),
-            exit_code: None,
-        },
+        verdict: Verdict { tone: Tone::Warn, text: "checks not run yet, 1 goal missed".into(), exit_code: None },
         attention: Vec::new(),
         kafka: Source { newest: Some(Arc::new(kafka())), away: None },
         redis: Source { newest: Some(Arc::new(redis())), away: None },
@@ -113,7 +109,9 @@ fn load() -> Load {
 
 /// Something that swings, without chance in it.
 fn wave(n: usize, base: f64, swing: f64) -> Vec<Option<f64>> {
-    (0..n).map(|i| Some((base + swing * ((i as f64) / 7.0).sin() + swing * ((i as f64) / 3.1).cos() / 3.0).max(0.0))).collect()
+    (0..n)
+        .map(|i| Some((base + swing * ((i as f64) / 7.0).sin() + swing * ((i as f64) / 3.1).cos() / 3.0).max(0.0)))
+        .collect()
 }
 
 fn series() -> Series {
@@ -240,7 +238,8 @@ fn redis() -> RedisSample {
 }
 
 fn mysql() -> MysqlSample {
-    let pool = |process: &str, in_use, idle, waiting| PoolSample { process: process.into(), in_use, idle, waiting, max: 20 };
+    let pool =
+        |process: &str, in_use, idle, waiting| PoolSample { process: process.into(), in_use, idle, waiting, max: 20 };
     let digest = |text: &str, count, total_ms, rows_examined, rows_sent| Digest {
         text: text.into(),
         count,

@@ -111,7 +111,11 @@ pub fn wrap(text: &str, most: usize) -> Vec<String> {
 /// `00:25`, `1:02:03`
 pub fn clock(ms: u64) -> String {
     let s = ms / 1_000;
-    if s < 3_600 { format!("{:02}:{:02}", s / 60, s % 60) } else { format!("{}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60) }
+    if s < 3_600 {
+        format!("{:02}:{:02}", s / 60, s % 60)
+    } else {
+        format!("{}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60)
+    }
 }
 
 /// `256 MiB`, `1.5 GiB`
@@ -183,7 +187,9 @@ mod tests {
 
     #[test]
     fn a_wide_character_is_never_cut_in_half() {
-        for (most, text) in [(0, ""), (1, "…"), (2, "…"), (3, "선…"), (4, "선…"), (5, "선착…"), (6, "선착순"), (7, "선착순")] {
+        for (most, text) in
+            [(0, ""), (1, "…"), (2, "…"), (3, "선…"), (4, "선…"), (5, "선착…"), (6, "선착순"), (7, "선착순")]
+        {
             assert_eq!(fit("선착순", most, "…"), text, "{most}");
         }
     }
@@ -206,11 +212,20 @@ mod tests {
     #[test]
     fn figures_read_well() {
         assert_eq!((clock(25_000), clock(3_723_000)), ("00:25".into(), "1:02:03".into()));
-        assert_eq!((bytes(0), bytes(256 << 20), bytes(1_610_612_736)), ("0 B".into(), "256 MiB".into(), "1.5 GiB".into()));
-        assert_eq!((rate(Some(2_310.4)), rate(Some(0.42)), rate(Some(-1_200.0))), ("2,310/s".into(), "0.4/s".into(), "-1,200/s".into()));
+        assert_eq!(
+            (bytes(0), bytes(256 << 20), bytes(1_610_612_736)),
+            ("0 B".into(), "256 MiB".into(), "1.5 GiB".into())
+        );
+        assert_eq!(
+            (rate(Some(2_310.4)), rate(Some(0.42)), rate(Some(-1_200.0))),
+            ("2,310/s".into(), "0.4/s".into(), "-1,200/s".into())
+        );
         assert_eq!((rate(Some(f64::NAN)), ms(None), share(Some(0.972))), ("-".into(), "-".into(), "97.2 %".into()));
         assert_eq!((age(Some(340.0)), age(Some(2_890.0))), ("340 ms".into(), "2.9 s".into()));
-        assert_eq!((seconds(Some(45.2)), seconds(Some(720.0)), seconds(Some(f64::INFINITY))), ("45 s".into(), "12 min".into(), "-".into()));
+        assert_eq!(
+            (seconds(Some(45.2)), seconds(Some(720.0)), seconds(Some(f64::INFINITY))),
+            ("45 s".into(), "12 min".into(), "-".into())
+        );
     }
 
     proptest! {

@@ -230,7 +230,8 @@ impl Look {
     /// What the terminal's environment asks for; `get` reads a variable.
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| get(name).is_some_and(|v| !v.is_empty());
-        let theme = if set("NO_COLOR") || get("TERM").as_deref() == Some("dumb") { Theme::None } else { Theme::Default };
+        let theme =
+            if set("NO_COLOR") || get("TERM").as_deref() == Some("dumb") { Theme::None } else { Theme::Default };
         // The first one that is set decides, as in the C library.
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| get(name).filter(|v| !v.is_empty()));
         let utf8 = locale.is_some_and(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"));
@@ -261,7 +262,9 @@ mod tests {
     #[test]
     fn no_colour_means_none() {
         use Role::*;
-        for role in [Text, Dim, Title, Good, Warn, Bad, Accent, First, Second, Third, Selected, Found, Frame, FrameFocused] {
+        for role in
+            [Text, Dim, Title, Good, Warn, Bad, Accent, First, Second, Third, Selected, Found, Frame, FrameFocused]
+        {
             let style = Theme::None.style(role);
             assert_eq!((style.fg, style.bg), (None, None), "{role:?}");
         }

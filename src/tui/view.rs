@@ -197,7 +197,14 @@ impl View {
     fn over(&mut self, overlay: Overlay, action: Action, data: &Data<'_>) -> Effect {
         let page = self.page.max(2) / 2;
         match (overlay, action) {
-            (Overlay::Help(_) | Overlay::Detail(..) | Overlay::Confirm(_) | Overlay::Number { .. } | Overlay::Search(_), Action::Cancel) => {}
+            (
+                Overlay::Help(_)
+                | Overlay::Detail(..)
+                | Overlay::Confirm(_)
+                | Overlay::Number { .. }
+                | Overlay::Search(_),
+                Action::Cancel,
+            ) => {}
             (Overlay::Help(at), action) => self.overlay = Some(Overlay::Help(scrolled(at, action, page))),
             (Overlay::Detail(detail, at), action) => {
                 self.overlay = Some(Overlay::Detail(detail, scrolled(at, action, page)));
@@ -406,7 +413,11 @@ impl View {
     /// Row under the cursor of table `at`.
     pub fn row_of(&self, at: usize, section: &Section, data: &Data<'_>) -> usize {
         let last = (section.len)(data).saturating_sub(1);
-        if self.follow && self.tab == STACK && at == draw::LOG_SECTION { last } else { self.cursor[self.tab][at].min(last) }
+        if self.follow && self.tab == STACK && at == draw::LOG_SECTION {
+            last
+        } else {
+            self.cursor[self.tab][at].min(last)
+        }
     }
 
     fn step(&mut self, action: Action, data: &Data<'_>) {

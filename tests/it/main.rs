@@ -20,5 +20,7 @@ mod schemas;
 mod seed;
 mod stage;
 mod support;
+mod terminal;
+mod tui;
 mod verify;
 mod violations;

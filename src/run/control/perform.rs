@@ -19,7 +19,6 @@ use crate::{
     load::LoadControl,
     run::{
         backend::{Backend, Running},
-        kept,
         recorder::Emitter,
         state::RunState,
     },
@@ -68,6 +67,7 @@ impl Live {
                 process: one.process,
                 log: Some(one.log.clone()),
                 restarts: 0,
+                container: None,
             };
             stack.components.insert(one.name.clone(), component);
         }
@@ -207,7 +207,7 @@ impl Performer {
     }
 
     async fn restart(&self, component: &str) -> ActResult {
-        if kept::is_backend(component) {
+        if infra::stack::is_backend(component) {
             return self.restart_process(component);
         }
         let silent = |_: infra::UpEvent| {};

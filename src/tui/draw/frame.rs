@@ -107,7 +107,8 @@ pub fn footer(pen: &mut Pen<'_>, area: Rect, view: &View) -> u16 {
     let glyphs = pen.glyphs();
     let row = Rect { y: area.bottom().saturating_sub(2), height: 1, ..area };
     let sign = if slider.playing { glyphs.play } else { glyphs.pause };
-    let x = pen.put(row.left(), row.top(), row.right(), &format!("{sign} {} ", text::clock(slider.at_ms)), Role::Accent);
+    let x =
+        pen.put(row.left(), row.top(), row.right(), &format!("{sign} {} ", text::clock(slider.at_ms)), Role::Accent);
     let end = format!(" {} x{}", text::clock(slider.total_ms), slider.speed);
     let width = row.right().saturating_sub(x + text::width(&end) as u16);
     let share = if slider.total_ms == 0 { 1.0 } else { slider.at_ms as f64 / slider.total_ms as f64 };

@@ -96,8 +96,17 @@ const PARTITIONS: Section = Section {
         Some(Detail {
             title: headline(&format!("{} {}", p.topic, p.partition)),
             lines: vec![
-                format!("status {}{}", status_name(p.status), if p.hot { ", hot: far more than its share" } else { "" }),
-                format!("lag {}, trend {}, consumed in {}", text::count(p.lag), trend(p.slope), text::seconds(p.drain_s)),
+                format!(
+                    "status {}{}",
+                    status_name(p.status),
+                    if p.hot { ", hot: far more than its share" } else { "" }
+                ),
+                format!(
+                    "lag {}, trend {}, consumed in {}",
+                    text::count(p.lag),
+                    trend(p.slope),
+                    text::seconds(p.drain_s)
+                ),
                 format!("oldest unconsumed record {}", text::age(p.time_lag_ms)),
                 format!("in {}, out {}", text::rate(p.produced_per_s), text::rate(p.consumed_per_s)),
                 format!("start {}, committed {}, end {}", p.start, offset(p.committed), p.end),
@@ -231,6 +240,10 @@ fn figures(k: &KafkaSample) -> Vec<Figure<'_>> {
     ];
     let brokers: Vec<_> = k.brokers.iter().map(|b| format!("{}={}", b.id, b.address)).collect();
     let none = brokers.is_empty();
-    all.push(figure("brokers", if none { "none".into() } else { brokers.join(" ") }, if none { Role::Bad } else { Role::Dim }));
+    all.push(figure(
+        "brokers",
+        if none { "none".into() } else { brokers.join(" ") },
+        if none { Role::Bad } else { Role::Dim },
+    ));
     all
 }

@@ -79,7 +79,11 @@ const LOCKS: Section = Section {
             piece(text::seconds(Some(wait.waited_s)), role),
             piece(wait.blocking.to_string(), Role::Accent),
             piece(wait.table.as_str(), Role::Text),
-            if idle { piece("none: it holds the lock and does nothing", Role::Warn) } else { piece(wait.blocking_sql.as_str(), Role::Text) },
+            if idle {
+                piece("none: it holds the lock and does nothing", Role::Warn)
+            } else {
+                piece(wait.blocking_sql.as_str(), Role::Text)
+            },
         ]
     },
     detail: |data, at| {
@@ -90,7 +94,10 @@ const LOCKS: Section = Section {
                 format!("table {}, for {}", wait.table, text::seconds(Some(wait.waited_s))),
                 format!("waiting: {}", wait.waiting_sql),
                 format!("blocker's transaction is {} old", text::seconds(Some(wait.blocking_age_s))),
-                format!("blocker: {}", if wait.blocking_sql.is_empty() { "(no statement)" } else { &wait.blocking_sql }),
+                format!(
+                    "blocker: {}",
+                    if wait.blocking_sql.is_empty() { "(no statement)" } else { &wait.blocking_sql }
+                ),
             ],
         })
     },
@@ -128,8 +135,13 @@ const DIGESTS: Section = Section {
     },
     detail: |data, at| {
         let d = sample(data)?.digests.as_ref()?.get(at)?;
-        let rows = format!("{} rows examined, {} sent", crate::report::count(d.rows_examined), crate::report::count(d.rows_sent));
-        let times = format!("{} times, {} in all", crate::report::count(d.count), text::seconds(Some(d.total_ms / 1_000.0)));
+        let rows = format!(
+            "{} rows examined, {} sent",
+            crate::report::count(d.rows_examined),
+            crate::report::count(d.rows_sent)
+        );
+        let times =
+            format!("{} times, {} in all", crate::report::count(d.count), text::seconds(Some(d.total_ms / 1_000.0)));
         Some(Detail { title: headline(&d.text), lines: vec![times, rows, d.text.clone()] })
     },
     empty: |data| match sample(data) {
@@ -155,9 +167,13 @@ const SLOW: Section = Section {
     },
     detail: |data, at| {
         let slow = sample(data)?.slow.as_ref()?.get(at)?;
-        let times = format!("{}, of them {} waiting for locks", text::ms(Some(slow.query_ms)), text::ms(Some(slow.lock_ms)));
+        let times =
+            format!("{}, of them {} waiting for locks", text::ms(Some(slow.query_ms)), text::ms(Some(slow.lock_ms)));
         let rows = format!("{} rows examined", crate::report::count(slow.rows_examined));
-        Some(Detail { title: headline(&slow.sql), lines: vec![format!("at {}", slow.at), times, rows, slow.sql.clone()] })
+        Some(Detail {
+            title: headline(&slow.sql),
+            lines: vec![format!("at {}", slow.at), times, rows, slow.sql.clone()],
+        })
     },
     empty: |data| match sample(data) {
         None => "not read yet",

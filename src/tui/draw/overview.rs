@@ -101,12 +101,18 @@ const HAPPENINGS: Section = Section {
     row: |data, at| {
         let happenings = &data.board.happenings;
         let word = &happenings[happenings.len() - 1 - at]; // newest first
-        vec![piece(word.at_ms.map_or_else(String::new, text::clock), Role::Dim), piece(word.text.as_str(), role_of(word.tone))]
+        vec![
+            piece(word.at_ms.map_or_else(String::new, text::clock), Role::Dim),
+            piece(word.text.as_str(), role_of(word.tone)),
+        ]
     },
     detail: |data, at| {
         let happenings = &data.board.happenings;
         let word = happenings.get(happenings.len().checked_sub(at + 1)?)?;
-        Some(Detail { title: word.at_ms.map_or_else(|| "What happened".into(), text::clock), lines: vec![word.text.clone()] })
+        Some(Detail {
+            title: word.at_ms.map_or_else(|| "What happened".into(), text::clock),
+            lines: vec![word.text.clone()],
+        })
     },
     empty: |_| "nothing yet",
 };

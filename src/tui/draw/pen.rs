@@ -76,7 +76,8 @@ impl<'a> Pen<'a> {
     }
 
     fn style(&self, role: Role) -> Style {
-        let role = if self.dim && !matches!(role, Role::Title | Role::Frame | Role::FrameFocused) { Role::Dim } else { role };
+        let role =
+            if self.dim && !matches!(role, Role::Title | Role::Frame | Role::FrameFocused) { Role::Dim } else { role };
         self.look.theme.style(role)
     }
 

@@ -19,7 +19,9 @@ pub const PANEL: Panel = Panel {
     summary,
     rows: 2,
     away: |board| board.stack.away.as_ref(),
-    tone: |board| board.stack.newest.as_ref().map_or(Tone::Plain, |s| s.components.iter().map(tone).max().unwrap_or(Tone::Plain)),
+    tone: |board| {
+        board.stack.newest.as_ref().map_or(Tone::Plain, |s| s.components.iter().map(tone).max().unwrap_or(Tone::Plain))
+    },
 };
 
 /// The section of logs.
@@ -114,7 +116,9 @@ const COMPONENTS: Section = Section {
     detail: |data, at| {
         let c = sample(data)?.components.get(at)?;
         let bytes = |n: Option<u64>| n.map_or_else(|| "-".into(), text::bytes);
-        let pair = |p: Option<(u64, u64)>| p.map_or_else(|| "-".into(), |(a, b)| format!("{} / {}", text::bytes(a), text::bytes(b)));
+        let pair = |p: Option<(u64, u64)>| {
+            p.map_or_else(|| "-".into(), |(a, b)| format!("{} / {}", text::bytes(a), text::bytes(b)))
+        };
         let limit = c.cpu_limit.map_or_else(|| "no limit".into(), |n| format!("{n} CPU"));
         Some(Detail {
             title: c.name.clone(),

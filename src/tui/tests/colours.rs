@@ -33,7 +33,12 @@ fn dump(theme: Theme, tab: usize, board: &Board, needles: &[&str]) -> String {
 fn states_have_their_colours_in_every_theme() {
     let mut all = String::new();
     for theme in Theme::ALL {
-        all += &dump(theme, 0, &sample::busy(), &["+ http_req", "x consumer_lag", "? http_reqs", "16 (0.04 %)", "87.6 ms"]);
+        all += &dump(
+            theme,
+            0,
+            &sample::busy(),
+            &["+ http_req", "x consumer_lag", "? http_reqs", "16 (0.04 %)", "87.6 ms"],
+        );
         all += &dump(theme, 1, &sample::busy(), &["WARN  ", "CATCHING_UP", "NO_COMMIT", "OK  ", "HOT"]);
         all += &dump(theme, 4, &sample::busy(), &["97.2 %", "11.4 %", "restarting (137)", "healthy"]);
         all += &dump(theme, 5, &sample::trouble(), &["violated  ", "unknown  ", "holds  "]);

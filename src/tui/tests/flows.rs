@@ -163,7 +163,9 @@ fn a_replay_moves_both_ways_within_its_bounds() {
     let board = sample::busy();
     let slider = Slider { at_ms: 5_000, total_ms: 30_000, playing: false, speed: 1 };
     let mut view = View { slider: Some(slider), origin: Origin::Replay, ..view() };
-    for (key, to) in [(".", 6_000), (",", 4_000), ("[", 0), ("]", 15_000), ("}", 30_000), ("{", 0), ("0", 0), ("$", 30_000)] {
+    for (key, to) in
+        [(".", 6_000), (",", 4_000), ("[", 0), ("]", 15_000), ("}", 30_000), ("{", 0), ("0", 0), ("$", 30_000)]
+    {
         assert_eq!(press(&mut view, &board, key), Effect::Seek(to), "{key}");
     }
     press(&mut view, &board, " >>><");

@@ -11,8 +11,8 @@ use crate::{
 /// The made-up moment with figures and texts of all kinds in it.
 fn boards() -> impl Strategy<Value = Board> {
     let number = prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(-1.0), Just(0.0), any::<f64>()];
-    (any::<bool>(), number, "\\PC{0,80}", any::<u64>(), proptest::collection::vec(any::<Option<u64>>(), 0..40)).prop_map(
-        |(trouble, number, words, count, lags)| {
+    (any::<bool>(), number, "\\PC{0,80}", any::<u64>(), proptest::collection::vec(any::<Option<u64>>(), 0..40))
+        .prop_map(|(trouble, number, words, count, lags)| {
             let mut board = if trouble { sample::trouble() } else { sample::busy() };
             board.at_ms = count;
             board.progress = Some(number);
@@ -38,8 +38,7 @@ fn boards() -> impl Strategy<Value = Board> {
             let partitions = lags.iter().map(partition).collect();
             board.kafka.newest = Some(std::sync::Arc::new(KafkaSample { partitions, ..KafkaSample::default() }));
             board
-        },
-    )
+        })
 }
 
 proptest! {

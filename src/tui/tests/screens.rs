@@ -1,6 +1,7 @@
 //! Snapshots of each panel and of whole screens, at the sizes that count.
 
 use super::*;
+use crate::run::control::Act;
 use crate::tui::{
     acts::question,
     draw::table::Detail,
@@ -8,7 +9,6 @@ use crate::tui::{
     theme::Theme,
     view::{Overlay, Slider},
 };
-use crate::run::control::Act;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
@@ -43,7 +43,8 @@ fn before_anything_was_read() {
 
 #[test]
 fn what_lies_over_the_panels() {
-    let detail = Detail { title: "Dead letter".into(), lines: vec!["reason: 알 수 없는 쿠폰".into(), "x ".repeat(90)] };
+    let detail =
+        Detail { title: "Dead letter".into(), lines: vec!["reason: 알 수 없는 쿠폰".into(), "x ".repeat(90)] };
     for (name, overlay) in [
         ("help", Overlay::Help(0)),
         ("detail", Overlay::Detail(detail, 0)),
