@@ -3,7 +3,8 @@
 //!
 //! Data take one way: [`profile`] → [`infra`] (stack) → [`seed`] → backend processes → [`load`] (phases, ledger) with
 //! [`probe`] beside it → drain → [`verify`] → [`report`]. [`run`] walks it and owns the run's state; every stage emits
-//! events on one bounded channel, one recorder writes them down. [`cli`] parses and prints, and does nothing else.
+//! events on one bounded channel, one recorder writes them down; [`tui`] draws what it recorded. [`cli`] parses and prints,
+//! and does nothing else.
 
 pub mod cli;
 pub mod compose;

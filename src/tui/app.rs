@@ -234,9 +234,9 @@ impl App {
             Wish::Exported(path) => format!("written to {path}"),
         };
         match self.setup.wishes.try_send(wish) {
-            Ok(()) => self.view.say(Tone::Plain, words),
+            // A screen that was written is written, whoever hears of it.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(Wish::Exported(_))) => self.view.say(Tone::Plain, words),
             Err(mpsc::error::TrySendError::Full(_)) => self.view.say(Tone::Warn, "too much waits already"),
-            Err(mpsc::error::TrySendError::Closed(Wish::Exported(_))) => self.view.say(Tone::Plain, words),
             Err(mpsc::error::TrySendError::Closed(_)) => self.view.say(Tone::Warn, "nobody is there to do it any more"),
         }
     }

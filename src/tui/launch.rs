@@ -127,6 +127,7 @@ impl Form {
     }
 
     /// The same with the profile called `name` chosen, if there is one.
+    #[must_use]
     pub fn with_profile(mut self, name: &str) -> Self {
         if let Some(wanted) = self.choices.profiles.iter().find(|p| p.name == name).cloned() {
             self.system = self.systems.iter().position(|s| *s == wanted.system).unwrap_or(0);

@@ -213,7 +213,6 @@ fn kafka() -> KafkaSample {
         dead_letters: Some(2),
         dead_reasons: BTreeMap::from([("not JSON".into(), 1), ("unknown coupon 99".into(), 1)]),
         newest_dead: vec![dead(1, "unknown coupon 99", "4711"), dead(0, "not JSON", "4712")],
-        ..KafkaSample::default()
     }
 }
 

@@ -69,6 +69,7 @@ impl Theme {
     }
 
     /// The one after it.
+    #[must_use]
     pub fn next(self) -> Self {
         let at = Self::ALL.iter().position(|t| *t == self).unwrap_or(0);
         Self::ALL[(at + 1) % Self::ALL.len()]

@@ -246,14 +246,12 @@ impl View {
         } else {
             text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0).map(Act::SetRate)
         };
-        match act {
-            Some(act) => Effect::Wish(Wish::Act(act)),
-            None => {
-                self.say(Tone::Warn, "a number is needed");
-                self.overlay = Some(Overlay::Number { vus, text });
-                Effect::Draw
-            }
+        if let Some(act) = act {
+            return Effect::Wish(Wish::Act(act));
         }
+        self.say(Tone::Warn, "a number is needed");
+        self.overlay = Some(Overlay::Number { vus, text });
+        Effect::Draw
     }
 
     fn launch(&mut self, action: Action) -> Effect {

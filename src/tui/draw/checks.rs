@@ -19,10 +19,7 @@ pub const PANEL: Panel = Panel {
     summary,
     rows: 2,
     away: |_| None,
-    tone: |board| match board.checks.iter().map(|check| tone(check)).max() {
-        Some(tone) => tone,
-        None => Tone::Plain,
-    },
+    tone: |board| board.checks.iter().map(tone).max().unwrap_or(Tone::Plain),
 };
 
 fn tone(check: &Check) -> Tone {

@@ -66,13 +66,13 @@ fn heights(wishes: &[u16], mine: usize, room: u16) -> Vec<u16> {
     if mine < wishes.len() {
         give(&mut heights, mine, wishes[mine].min(6));
     }
-    for at in 0..wishes.len() {
-        give(&mut heights, at, wishes[at].min(3));
+    for (at, wish) in wishes.iter().enumerate() {
+        give(&mut heights, at, (*wish).min(3));
     }
     loop {
         let mut any = false;
-        for at in 0..wishes.len() {
-            if heights[at] < wishes[at] {
+        for (at, wish) in wishes.iter().enumerate() {
+            if heights[at] < *wish {
                 let next = heights[at] + 1;
                 any |= give(&mut heights, at, next);
             }

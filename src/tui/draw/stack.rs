@@ -54,7 +54,7 @@ fn health(component: &ComponentSample) -> String {
         words.push_str(", memory used up");
     }
     if !component.health.is_empty() && component.state == "running" {
-        words = component.health.clone();
+        words.clone_from(&component.health);
     }
     words
 }

@@ -39,6 +39,7 @@ pub const fn num(title: &'static str, width: u16) -> Column {
 
 impl Column {
     /// The same, left out where the table is narrower than `width`.
+    #[must_use]
     pub const fn from(self, width: u16) -> Self {
         Self { from: width, ..self }
     }

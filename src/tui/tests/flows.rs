@@ -90,7 +90,7 @@ fn nothing_is_changed_in_a_recording_or_after_the_end() {
     let board = sample::busy();
     for origin in [Origin::Ended, Origin::Replay] {
         let slider = (origin == Origin::Replay).then_some(Slider { at_ms: 0, total_ms: 9, playing: false, speed: 1 });
-        let mut view = View { origin, slider, ..view() };
+        let mut view = View { slider, origin, ..view() };
         for keys in ["S", "v", "r", "+", "-", "V", "L"] {
             press(&mut view, &board, keys);
             assert!(view.overlay.is_none(), "{origin:?} {keys}");
