@@ -1,5 +1,6 @@
 //! Events of a run: one line each in `events.jsonl`, and the only thing from which progress and reports are drawn.
 
+mod numbered;
 pub mod plan;
 pub mod watch;
 
@@ -150,6 +151,7 @@ pub struct LoadSample {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ProbeSample {
     /// Coupon id → its figures.
+    #[serde(deserialize_with = "numbered::read")]
     pub coupons: BTreeMap<u64, CouponSample>,
     /// Partitions of the coupon topic.
     pub partitions: Vec<PartitionSample>,

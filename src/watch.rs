@@ -2,6 +2,7 @@
 //!
 //! | watcher | reads | event |
 //! |---|---|---|
+//! | [`crate::lag`] | the consumer group, on a thread of its own | `Event::Kafka` |
 //! | `redis` | PING, INFO, SLOWLOG, gates by name | `Event::Redis` |
 //! | `mysql` | status, variables, lock waits, digests, slow log; `/metrics` of backend processes for their pools | `Event::Mysql` |
 //! | `stack` | processes | `Event::Stack` |
@@ -14,13 +15,21 @@ mod pools;
 mod redis;
 mod stack;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use backend::endpoint::Endpoints;
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{event::Event, infra::stack::Stack};
+use crate::{
+    event::Event,
+    infra::stack::Stack,
+    lag::{self, LagPlan},
+};
 
 /// Longest time that one look may take.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -48,6 +57,7 @@ pub struct WatchPlan {
 pub struct Watchers {
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
+    kafka: Option<lag::Handle>,
 }
 
 impl Watchers {
@@ -58,12 +68,13 @@ impl Watchers {
         let redis = redis::Redis::new(plan.endpoints.redis.clone());
         let mysql = mysql::Mysql::new(plan.endpoints.mysql.clone(), plan.stack.clone());
         let stack = stack::Processes::new(plan.stack.clone());
+        let kafka = Some(kafka(&plan, emit.clone(), stop.clone()));
         let tasks = vec![
             tokio::spawn(watch(redis, (interval, LIMIT), emit.clone(), stop.clone())),
             tokio::spawn(watch(mysql, (interval, LIMIT), emit.clone(), stop.clone())),
             tokio::spawn(watch(stack, (interval, LIMIT), emit, stop.clone())),
         ];
-        Self { stop, tasks }
+        Self { stop, tasks, kafka }
     }
 
     /// Ends the watchers; looks that are under way are given up.
@@ -73,6 +84,9 @@ impl Watchers {
             // It only ends early by a panic of its own, and then there is nothing left to wait for.
             let _ = task.await;
         }
+        // The thread is waited for a moment, which must not hold up other tasks.
+        let kafka = self.kafka.take();
+        let _ = tokio::task::spawn_blocking(move || drop(kafka)).await;
     }
 }
 
@@ -80,6 +94,33 @@ impl Drop for Watchers {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// The watcher of the consumer group.
+fn kafka(plan: &WatchPlan, emit: impl Fn(Event) + Send + 'static, stop: CancellationToken) -> lag::Handle {
+    let lag_plan = LagPlan {
+        endpoint: plan.endpoints.kafka.clone(),
+        group: plan.group.clone(),
+        topics: vec![plan.topic.clone()],
+        search: true,
+        interval: plan.interval,
+        rules: lag::Rules::default(),
+    };
+    // A call that hangs may outlive the watchers; whatever `emit` holds must not.
+    let emit = Arc::new(Mutex::new(Some(emit)));
+    let held = emit.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        held.lock().unwrap_or_else(PoisonError::into_inner).take();
+    });
+    lag::Sampler::start(lag_plan, move |looked| {
+        if let Some(emit) = emit.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            emit(match looked {
+                Ok(sample) => Event::Kafka(sample),
+                Err(why) => Event::Unreachable { source: "kafka".into(), why },
+            });
+        }
+    })
 }
 
 /// Something that can be looked at.

@@ -179,7 +179,7 @@ pub struct RedisSample {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub persistence: String,
     /// Coupon → its gate; at most 20, found by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "super::numbered::read", skip_serializing_if = "BTreeMap::is_empty")]
     pub gates: BTreeMap<u64, GateSample>,
     /// Commands that this user may not run, `INFO`, `SLOWLOG` …: their figures are missing, not 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -198,6 +198,26 @@ fn samples(i: u64) -> Vec<Event> {
 }
 
 #[test]
+fn every_event_survives_its_line() {
+    let goal = GoalResult { metric: "m".into(), expression: "avg<1".into(), state: State::Missed, actual: Some(1.5) };
+    let more = [
+        started(),
+        stage("load"),
+        Event::Phase { scenario: "event".into(), index: 1, target: 2.5 },
+        Event::Goals { results: vec![goal], last: true },
+        Event::Redis(RedisSample { gates: [(7, GateSample::default())].into(), ..RedisSample::default() }),
+        Event::Unreachable { source: "redis".into(), why: "gone".into() },
+        Event::Check { id: "CP1".into(), verdict: "holds".into(), evidence: String::new(), rows: vec!["a".into()] },
+        Event::Finished { verdict: "consistent".into(), exit_code: 0 },
+    ];
+    for event in samples(12).into_iter().chain(more) {
+        let line = serde_json::to_string(&at(3, event.clone())).unwrap();
+        let read: Stamped = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert_eq!(read, at(3, event));
+    }
+}
+
+#[test]
 fn eight_hours_of_samples_stay_small_and_cheap_to_apply() {
     const SECONDS: u64 = 8 * 3_600;
     let mut state = after([(0, started()), (0, stage("load"))]);
