@@ -236,3 +236,52 @@ fn happenings(state: &RunState) -> Vec<Word> {
     all.extend(state.warnings.iter().map(|text| Word { at_ms: None, tone: Tone::Warn, text: text.clone() }));
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{CouponSample, Event, ProbeSample, Stamped, watch::RedisSample};
+
+    fn state(events: Vec<Event>) -> RunState {
+        let mut state = RunState::default();
+        for (i, event) in events.into_iter().enumerate() {
+            state.apply(&Stamped { t_ms: i as u64 * 1_000, event });
+        }
+        state
+    }
+
+    fn check(id: &str, verdict: &str) -> Event {
+        Event::Check { id: id.into(), verdict: verdict.into(), evidence: "x".into(), rows: vec!["user 1".into()] }
+    }
+
+    #[test]
+    fn a_source_that_is_away_keeps_its_last_figures_and_asks_for_attention() {
+        let away = Event::Unreachable { source: "redis".into(), why: "refused".into() };
+        let mut state = state(vec![Event::Redis(RedisSample { clients: 7, ..RedisSample::default() }), away]);
+        let seen = board(&state);
+        assert_eq!(seen.redis.newest.as_ref().map(|r| r.clients), Some(7));
+        assert_eq!(seen.redis.away, Some(Away { since_ms: 1_000, why: "refused".into() }));
+        assert_eq!(seen.attention[0].text, "redis away since 00:01: refused");
+        state.apply(&Stamped { t_ms: 9_000, event: Event::Redis(RedisSample::default()) });
+        assert!(board(&state).redis.away.is_none() && board(&state).attention.is_empty());
+    }
+
+    #[test]
+    fn violated_checks_come_first_and_make_the_verdict() {
+        let begun = Event::RunStarted { schema_version: 1, profile: "x".into(), at: String::new(), plan: None };
+        let state = state(vec![begun, check("CP10", "holds"), check("CP2", "holds"), check("SY1", "violated")]);
+        let seen = board(&state);
+        assert_eq!(seen.checks.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["SY1", "CP2", "CP10"]);
+        assert_eq!((seen.verdict.tone, seen.verdict.text.as_str()), (Tone::Bad, "1 check VIOLATED"));
+        assert_eq!(seen.checks[0].rows, ["user 1"]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_zero() {
+        let coupon = CouponSample { grants: Some(5), ..CouponSample::default() };
+        let sample = ProbeSample { coupons: [(1, coupon)].into(), ..ProbeSample::default() };
+        let seen = board(&state(vec![Event::Probe(sample)]));
+        assert_eq!((seen.coupons[0].grants, seen.coupons[0].rows), (Some(5), None));
+        assert_eq!((seen.funnel.rows, seen.funnel.in_flight()), (None, None));
+    }
+}

@@ -1,5 +1,6 @@
 //! What is seen: panels and whole screens, colours of key cells, and what keys do to them.
 
+mod app;
 mod colours;
 mod flows;
 mod robust;

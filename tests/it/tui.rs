@@ -49,7 +49,7 @@ fn newest(folder: &Path) -> std::path::PathBuf {
 fn a_run_is_driven_through_the_dashboard_and_replayed() {
     let stack = shared();
     let terminal = Terminal::open("run", stack.scratch(), (120, 40));
-    start(&terminal, &stack, "run coupon-quick --duration 40s --set goals={} --tui");
+    start(&terminal, &stack, "run coupon-quick --duration 60s --set goals={} --set 'checks={require: []}' --tui");
     terminal.wait_for("the load", Duration::from_secs(60), |screen| {
         screen.contains("· load ·") && screen.contains("running") && screen.contains("VUs")
     });
@@ -66,7 +66,7 @@ fn a_run_is_driven_through_the_dashboard_and_replayed() {
     terminal.wait_for("a consumer", SOON, |screen| screen.contains("4 consumers"));
 
     press_all(&terminal, Mode::Look, &[]);
-    terminal.press(&["1", "?"]);
+    terminal.press(&["u", "1", "?"]);
     press_all(&terminal, Mode::Help, &["?"]);
     terminal.press(&["Esc", "2", "Enter"]);
     terminal.wait_for("a partition in full", SOON, |screen| screen.contains("committed") && screen.contains("leader"));
@@ -203,7 +203,7 @@ fn on_a_terminal_panic_while_the_screen_is_ours() {
         return;
     }
     let mut screen = ecomctl::tui::terminal::Screen::enter().unwrap();
-    screen.terminal().draw(|frame| drop(frame.area())).unwrap();
+    screen.terminal().draw(|_| {}).unwrap();
     assert!(ecomctl::tui::terminal::entered());
     panic!("this is meant to panic");
 }
