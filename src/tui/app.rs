@@ -23,12 +23,15 @@ use super::{
     source::Source,
     terminal::{self, Screen},
     theme::Look,
-    view::{Effect, Origin, Slider, View},
+    view::{Effect, Notice, Origin, Slider, View},
 };
 use crate::run::state::RunState;
 
 /// Time between looks at the source: ten frames a second at most.
 const FRAME: Duration = Duration::from_millis(100);
+
+/// Time that a word stays in the bottom line, where no key takes it back before.
+const SAID_FOR: Duration = Duration::from_secs(10);
 
 /// Log lines that are taken in at a time.
 const LINES_AT_A_TIME: usize = 2_000;
@@ -79,6 +82,10 @@ pub struct App {
     held: Vec<LogLine>,
     setup: Setup,
     played: Instant,
+    /// Time of the newest snapshot, and when it came: in between the clock goes on.
+    newest: (u64, Instant),
+    /// The word in the bottom line, and since when it stands there.
+    said: (Option<Notice>, Instant),
     ended: bool,
     closed: bool,
 }
@@ -107,6 +114,8 @@ impl App {
             held: Vec::new(),
             setup,
             played: Instant::now(),
+            newest: (0, Instant::now()),
+            said: (None, Instant::now()),
             ended: false,
             closed: false,
         })
@@ -124,6 +133,7 @@ impl App {
             let polled = self.setup.source.poll()?;
             if let Some(state) = polled.state {
                 self.board = board::board(&state);
+                self.newest = (self.board.at_ms, now);
                 changed = true;
             }
             if polled.ended {
@@ -133,7 +143,31 @@ impl App {
                 changed = true;
             }
         }
-        Ok(changed)
+        Ok(changed | self.clock(now) | self.forget(now))
+    }
+
+    /// Lets the clock go on between snapshots; gives whether it shows another second.
+    fn clock(&mut self, now: Instant) -> bool {
+        let live = matches!(self.view.origin, Origin::Run | Origin::Attached | Origin::Watching);
+        let (at_ms, came) = self.newest;
+        let shown = at_ms + now.saturating_duration_since(came).as_millis() as u64;
+        if !live || self.ended || self.view.frozen || shown / 1_000 <= self.board.at_ms / 1_000 {
+            return false;
+        }
+        self.board.at_ms = shown;
+        true
+    }
+
+    /// Takes a word back that has stood there long enough; gives whether it did.
+    fn forget(&mut self, now: Instant) -> bool {
+        if self.said.0 != self.view.notice {
+            self.said = (self.view.notice.clone(), now);
+        }
+        let old = self.said.0.is_some() && now.saturating_duration_since(self.said.1) > SAID_FOR;
+        if old {
+            self.view.notice = None;
+        }
+        old
     }
 
     fn news(&mut self) -> bool {
@@ -151,6 +185,7 @@ impl App {
                 News::Source(source, origin) => {
                     self.setup.source = source;
                     self.ended = false;
+                    self.newest = (0, Instant::now());
                     self.view.origin = origin;
                     self.view.launching = false;
                     self.view.frozen = false;

@@ -97,6 +97,19 @@ fn it_draws_only_what_is_new_and_nothing_while_it_is_frozen() {
 }
 
 #[test]
+fn between_snapshots_the_clock_goes_on_and_words_do_not_stay_for_ever() {
+    let mut world = world();
+    world.load(61_000, 1);
+    let now = Instant::now();
+    world.news.try_send(News::Say(Tone::Plain, "a word".into())).unwrap();
+    assert!(world.app.tick(now).unwrap());
+    assert!(world.screen().contains("01:01") && world.screen().contains("a word"));
+    assert!(!world.app.tick(now + Duration::from_millis(300)).unwrap());
+    assert!(world.app.tick(now + Duration::from_secs(11)).unwrap());
+    assert!(world.screen().contains("01:12") && !world.screen().contains("a word"));
+}
+
+#[test]
 fn what_is_asked_for_goes_out_and_what_came_of_it_is_told() {
     let mut world = world();
     world.press("V\n");
