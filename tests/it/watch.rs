@@ -15,7 +15,7 @@ use ecomctl::{
         Event,
         watch::{MysqlSample, RedisSample},
     },
-    infra::{StateDir, env::Env, ports},
+    infra::{env::Env, ports},
     watch::{WatchPlan, Watchers},
 };
 use mysql_async::{Conn, prelude::Queryable};
@@ -27,10 +27,8 @@ const WITHIN: Duration = Duration::from_secs(20);
 /// Watchers of `endpoints`, and what they tell.
 fn watch(endpoints: &Endpoints) -> (Watchers, Receiver<Event>) {
     let (sender, events) = channel();
-    // Nothing of it runs in containers.
-    let folder = tempfile::tempdir().unwrap();
     let plan = WatchPlan {
-        state: StateDir::create(folder.path()).unwrap(),
+        state: None,
         endpoints: endpoints.clone(),
         stack: Arc::new(|| None),
         topic: names::COUPON_TOPIC.to_owned(),
@@ -294,6 +292,7 @@ async fn what_all_watchers_cost_together() {
     let endpoints = support::servers();
     let (sender, events) = channel();
     let plan = WatchPlan {
+        state: None,
         endpoints,
         stack: Arc::new(|| None),
         topic: names::COUPON_TOPIC.to_owned(),

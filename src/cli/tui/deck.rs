@@ -1,0 +1,148 @@
+//! The dashboard on its thread, and the channels to it.
+
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::lines;
+use crate::{
+    cli::{args::LookArgs, exit::UsageError, held},
+    infra::state::StateDir,
+    tui::{
+        acts::Wish,
+        app::{self, News, Setup},
+        launch::Form,
+        model::{LogLine, Tone},
+        source::Source,
+        theme::{Look, Theme},
+        view::Origin,
+    },
+};
+
+/// Words and wishes that may wait.
+const QUEUE: usize = 64;
+/// Log lines that may wait; a reader of logs waits when it is full.
+const LINES: usize = 4_096;
+/// How often it is looked for words that were held.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The dashboard, open. Dropping it closes it.
+#[derive(Debug)]
+pub struct Deck {
+    news: mpsc::Sender<News>,
+    wishes: mpsc::Receiver<Wish>,
+    lines: mpsc::Sender<LogLine>,
+    close: CancellationToken,
+    ended: oneshot::Receiver<io::Result<()>>,
+    over: bool,
+}
+
+/// What comes from the dashboard.
+#[derive(Debug)]
+pub enum Heard {
+    /// Somebody has left it, or it failed. The terminal is given back.
+    Closed(io::Result<()>),
+    /// Somebody wants something done.
+    Wish(Wish),
+    /// A moment has passed.
+    Tick,
+}
+
+impl Deck {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When there is no terminal to draw on.
+    pub fn open(look: &LookArgs, source: Source, origin: Origin, form: Option<Form>) -> anyhow::Result<Self> {
+        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+            let words = "the dashboard needs a terminal: standard input and output are not one";
+            return Err(UsageError(words.into()).into());
+        }
+        let (news, news_receiver) = mpsc::channel(QUEUE);
+        let (wish_sender, wishes) = mpsc::channel(QUEUE);
+        let (lines, line_receiver) = mpsc::channel(LINES);
+        let (end, ended) = oneshot::channel();
+        let close = CancellationToken::new();
+        let setup = Setup {
+            source,
+            origin,
+            look: look_of(look),
+            folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            form,
+            logs: line_receiver,
+            news: news_receiver,
+            wishes: wish_sender,
+            stop: close.clone(),
+        };
+        std::thread::Builder::new().name("dashboard".into()).spawn(move || {
+            let outcome = app::run(setup);
+            held::release();
+            // Whoever waited has gone if this fails.
+            let _ = end.send(outcome);
+        })?;
+        Ok(Self { news, wishes, lines, close, ended, over: false })
+    }
+
+    /// Where news go.
+    pub fn news(&self) -> mpsc::Sender<News> {
+        self.news.clone()
+    }
+
+    /// Tells the dashboard something.
+    pub async fn tell(&self, news: News) {
+        let _ = self.news.send(news).await;
+    }
+
+    /// Reads the logs of the stack, and those in `folder`, into it.
+    pub fn logs(&self, state: Option<StateDir>, folder: Option<PathBuf>) {
+        lines::feed(state, folder, self.lines.clone(), self.close.clone());
+    }
+
+    /// Where log lines go, and when that ends.
+    pub fn line_feed(&self) -> (mpsc::Sender<LogLine>, CancellationToken) {
+        (self.lines.clone(), self.close.clone())
+    }
+
+    /// Waits for what comes next. After [`Heard::Closed`] only ticks come.
+    pub async fn next(&mut self) -> Heard {
+        tokio::select! {
+            ended = &mut self.ended, if !self.over => {
+                self.over = true;
+                self.close.cancel();
+                Heard::Closed(ended.unwrap_or_else(|_| Err(io::Error::other("the dashboard's thread panicked"))))
+            }
+            Some(wish) = self.wishes.recv(), if !self.over => Heard::Wish(wish),
+            () = tokio::time::sleep(TICK) => {
+                if let Some(line) = held::fresh() {
+                    let _ = self.news.try_send(News::Say(Tone::Plain, line));
+                }
+                Heard::Tick
+            }
+        }
+    }
+
+    /// Asks it to close.
+    pub fn close(&self) {
+        self.close.cancel();
+    }
+}
+
+impl Drop for Deck {
+    fn drop(&mut self) {
+        self.close.cancel();
+    }
+}
+
+fn look_of(args: &LookArgs) -> Look {
+    let mut look = Look::from_env(|name| std::env::var(name).ok());
+    look.theme = args
+        .theme
+        .map_or(look.theme, |theme| Theme::ALL.into_iter().find(|t| t.name() == theme.name()).unwrap_or_default());
+    look.ascii |= args.ascii;
+    look
+}
