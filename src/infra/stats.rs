@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
-pub(super) use self::containers::{STATE_LABEL, connect};
+pub(super) use self::containers::connect;
 use self::{
     containers::{Container, Watched},
     native::{Processes, Usage},

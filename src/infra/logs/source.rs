@@ -8,11 +8,11 @@ use std::{
 use bollard::Docker;
 
 use crate::infra::{
-    docker::stats::look,
+    docker::{labels, stats::look},
     error::InfraError,
     stack::Stack,
     state::StateDir,
-    stats::{self, STATE_LABEL},
+    stats,
 };
 
 /// The log of one component.
@@ -71,8 +71,8 @@ impl Sources {
             // Whoever asks for files alone gets them without the Engine.
             let only_files = !names.is_empty() && names.iter().all(|name| all.contains_key(name));
             if !only_files {
-                let connected = stats::connect().await.map_err(engine)?;
-                let containers = look(&connected, STATE_LABEL, &state.root().to_string_lossy()).await;
+                let connected = stats::connect().await?;
+                let containers = look(&connected, labels::STATE, &state.root().to_string_lossy()).await;
                 for container in containers.map_err(|e| engine(e.to_string()))? {
                     // A file of that name is of an earlier stack, which ran as processes.
                     all.insert(container.component.unwrap_or(container.name), Place::Container(container.id));

@@ -8,10 +8,14 @@ use std::{
 
 use bollard::Docker;
 
-use crate::infra::docker::stats::{self, Figures, Oom, Sampler, Seen};
+use crate::infra::{
+    docker::{
+        Engine, labels,
+        stats::{self, Figures, Oom, Sampler, Seen},
+    },
+    error::InfraError,
+};
 
-/// Label with the state folder that a container belongs to.
-pub(in crate::infra) const STATE_LABEL: &str = "dev.ecomctl.state";
 /// While the Engine does not answer it is asked again this often.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -25,7 +29,7 @@ pub(super) struct Container {
 
 /// Looks once. The error is for people.
 pub(super) async fn once(state: &Path) -> Result<Vec<Container>, String> {
-    let docker = connect().await?;
+    let docker = connect().await.map_err(|e| e.to_string())?;
     let seen = look(&docker, state).await?;
     let ids = running(&seen);
     let (figures, events) = tokio::join!(stats::take(&docker, &ids), stats::oom_events(&docker, &seen));
@@ -58,7 +62,7 @@ impl Watched {
         let (docker, sampler) = if let Some(open) = &mut self.sampler {
             open
         } else {
-            let docker = connect().await?;
+            let docker = connect().await.map_err(|e| e.to_string())?;
             self.sampler.insert((docker.clone(), Sampler::new(docker)))
         };
         let seen = look(docker, state).await?;
@@ -69,7 +73,7 @@ impl Watched {
 }
 
 async fn look(docker: &Docker, state: &Path) -> Result<Vec<Seen>, String> {
-    stats::look(docker, STATE_LABEL, &state.to_string_lossy()).await.map_err(|e| format!("the Docker Engine: {e}"))
+    stats::look(docker, labels::STATE, &state.to_string_lossy()).await.map_err(|e| format!("the Docker Engine: {e}"))
 }
 
 fn running(seen: &[Seen]) -> Vec<String> {
@@ -81,13 +85,7 @@ fn join(seen: Seen, figures: impl Fn(&str) -> Option<Figures>, events: &BTreeMap
     Container { figures: figures(&seen.id).unwrap_or_default(), oom, seen }
 }
 
-/// The Engine that `DOCKER_HOST` names, else this machine's.
-pub(in crate::infra) async fn connect() -> Result<Docker, String> {
-    let host = || std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into());
-    let refused = |e: bollard::errors::Error| format!("the Docker Engine at {} does not answer: {e}", host());
-    let docker = Docker::connect_with_defaults().map_err(refused)?;
-    match tokio::time::timeout(stats::LIMIT, docker.negotiate_version()).await {
-        Ok(negotiated) => negotiated.map_err(refused),
-        Err(_) => Err(format!("the Docker Engine at {} did not answer in time", host())),
-    }
+/// The Engine's client.
+pub(in crate::infra) async fn connect() -> Result<Docker, InfraError> {
+    Ok(Engine::connect().await?.docker)
 }
