@@ -138,7 +138,7 @@ pub struct Backend {
 #[derive(Debug)]
 enum Member {
     Child(Box<Child>),
-    Contained(Contained),
+    Contained(Box<Contained>),
 }
 
 impl Member {
@@ -223,7 +223,7 @@ impl Backend {
             Some(containers) => {
                 let contained = contain::start(plan, containers, emitter, cancel).await?;
                 let api = contained.iter().find(|c| c.role() == Role::Api).map(|c| c.running().address);
-                (contained.into_iter().map(Member::Contained).collect(), api)
+                (contained.into_iter().map(|one| Member::Contained(Box::new(one))).collect(), api)
             }
         };
         let backend = Self { members, api };

@@ -169,10 +169,7 @@ async fn build(docker: &Docker, pack: &Arc<Pack>, base: &str, image: &str) -> Re
 }
 
 /// The Engine's own words count more than that it stopped listening.
-async fn written(
-    writing: JoinHandle<std::io::Result<()>>,
-    result: Result<(), InfraError>,
-) -> Result<(), InfraError> {
+async fn written(writing: JoinHandle<std::io::Result<()>>, result: Result<(), InfraError>) -> Result<(), InfraError> {
     let written = writing.await.map_err(failed)?;
     result?;
     written.map_err(failed)

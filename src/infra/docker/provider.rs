@@ -224,7 +224,7 @@ fn load(name: &str, files: &[&str], variables: &BTreeMap<String, String>) -> Res
 
 /// Why a server that a client cannot use is not up: how its container ended, or what the client was told (`late`).
 pub async fn failure(engine: &Engine, container: &Container, late: Option<&str>, waited: Duration) -> InfraError {
-    let wrong = if late.is_some() { Wrong::Unhealthy(waited) } else { Wrong::Ended };
+    let wrong = if late.is_some() { Wrong::NotHealthy(waited) } else { Wrong::Ended };
     let told = late.map(|why| format!("a client was told: {why}"));
     collect(engine, container, &wrong, told.into_iter().collect()).await
 }
