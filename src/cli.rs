@@ -6,6 +6,7 @@ mod demo;
 mod exit;
 mod held;
 mod lag;
+mod logs;
 mod profiles;
 mod progress;
 mod run;
@@ -14,6 +15,8 @@ mod seed;
 mod serve;
 mod signals;
 mod stack;
+mod stats;
+mod status;
 mod topics;
 mod tui;
 mod verify;
@@ -61,9 +64,10 @@ async fn dispatch(cli: Cli) -> Exit {
     let result = match cli.command {
         Command::Up(args) => stack::up(&context, &args).await,
         Command::Down(args) => stack::down(&context, &args).await,
-        Command::Status => stack::status(&context).await,
+        Command::Status => status::run(&context).await,
         Command::Env => stack::env(&context),
-        Command::Logs(args) => stack::logs(&context, &args).await,
+        Command::Logs(args) => logs::run(&context, &args).await,
+        Command::Stats(args) => stats::run(&context, &args).await,
         Command::Restart(args) => stack::restart(&context, &args).await,
         Command::Stop(args) => runs::stop(&context, &args).await,
         Command::Topics(args) => topics::run(&context, &args).await,

@@ -19,6 +19,7 @@ pub mod process;
 pub mod ready;
 pub mod stack;
 pub mod state;
+pub mod stats;
 pub mod status;
 pub mod topics;
 pub mod up;

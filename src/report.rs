@@ -30,6 +30,23 @@ pub fn millis(ms: Option<f64>) -> String {
     }
 }
 
+/// Bytes in a few places: `512M`, `1.2G`, `9.5K`, `0`.
+pub fn bytes(n: u64) -> String {
+    let mut value = n as f64;
+    for unit in ["", "K", "M", "G", "T"] {
+        // What would be rounded up to the next unit belongs to it.
+        if value < 999.5 || unit == "T" {
+            return if value < 9.95 && !unit.is_empty() {
+                format!("{value:.1}{unit}")
+            } else {
+                format!("{value:.0}{unit}")
+            };
+        }
+        value /= 1024.0;
+    }
+    String::new()
+}
+
 /// A share of a whole in percent; `-` of nothing.
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "-".into() } else { format!("{:.2} %", part as f64 * 100.0 / whole as f64) }
@@ -59,6 +76,23 @@ mod tests {
         for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (15_234, "15,234"), (1_234_567, "1,234,567")] {
             assert_eq!(count(n), text);
         }
+    }
+
+    #[test]
+    fn bytes_take_four_places_at_most() {
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1.0K"),
+            (1_536, "1.5K"),
+            (512 << 20, "512M"),
+            (5 << 30, "5.0G"),
+            (1023 << 20, "1.0G"),
+        ];
+        for (n, text) in cases {
+            assert_eq!(bytes(n), text, "{n}");
+        }
+        assert_eq!(bytes(u64::MAX), "16777216T");
     }
 
     #[test]

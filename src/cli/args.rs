@@ -114,8 +114,10 @@ pub enum Command {
     Status,
     /// Print the addresses of the stack for other tools: eval "$(ecomctl env)"
     Env,
-    /// Show the logs of the servers
+    /// Show the logs of servers and backend, merged by time
     Logs(LogsArgs),
+    /// Show what each component uses: CPU, memory, network, disks
+    Stats(StatsArgs),
     /// Restart one server, or all
     Restart(RestartArgs),
     /// End a run from another shell
@@ -173,14 +175,30 @@ pub struct DownArgs {
 /// `logs`
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// Components; none means all
+    /// Components, or kinds of them as in `kafka`; none means all
     pub components: Vec<String>,
     /// Go on as the logs grow
     #[arg(short, long)]
     pub follow: bool,
-    /// Lines of each, from the end
-    #[arg(short = 'n', long, default_value_t = 100)]
-    pub lines: usize,
+    /// Lines of each, from the end [default: 100, or all with --since]
+    #[arg(short = 'n', long)]
+    pub lines: Option<usize>,
+    /// None older than this: 5m, or a time as in 2026-11-21T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Put the time before each line, UTC
+    #[arg(short, long)]
+    pub timestamps: bool,
+}
+
+/// `stats`
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// Components, or kinds of them as in `kafka`; none means all
+    pub components: Vec<String>,
+    /// Show it anew each second, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// `restart`

@@ -159,13 +159,18 @@ fn replace(target: &mut Option<String>, value: Option<String>) {
 
 /// Prints a line of the result. A closed pipe (`| head`) is no error.
 pub fn out(text: &str) -> anyhow::Result<()> {
+    out_if_read(text).map(drop)
+}
+
+/// As [`out`]; false when nobody reads any more (`… | head`): whoever prints without end stops then.
+pub fn out_if_read(text: &str) -> anyhow::Result<bool> {
     if held::keep(text) {
-        return Ok(());
+        return Ok(true);
     }
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", text.trim_end_matches('\n')) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("cannot write the result"),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true).context("cannot write the result"),
     }
 }
 

@@ -46,7 +46,8 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let (summaries, failed) = if args.tui {
-        let deck = tui::Deck::open(&args.look, Source::Idle, Origin::Run, None)?;
+        let deck =
+            tui::Deck::open(args.look, (Source::Idle, Origin::Run), None, Some(context.global.state_dir.clone()))?;
         let show = tui::RunShow::new(&deck, context);
         let work = all(context, &loaded, (args.keep, settle.0), &signals, &show);
         let ((summaries, mut failed), drawn) = tui::beside(deck, &show, &signals, work).await;

@@ -1,4 +1,4 @@
-//! `up`, `down`, `status`, `env`, `logs`, `restart`, `doctor`: the servers.
+//! `up`, `down`, `env`, `restart`, `doctor`: the servers.
 
 use std::fmt::Write as _;
 
@@ -7,15 +7,14 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::{DoctorArgs, DownArgs, LogsArgs, RestartArgs, UpArgs},
+    args::{DoctorArgs, DownArgs, RestartArgs, UpArgs},
     common::{Context, note, out},
     signals::Signals,
 };
 use crate::{
     cli::args::Format,
     exit::Exit,
-    infra::{self, Status, UpEvent, UpReport, UpRequest, env::Env, logs, preflight},
-    report::figure,
+    infra::{self, UpEvent, UpReport, UpRequest, env::Env, preflight},
     table,
 };
 
@@ -86,66 +85,6 @@ pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `status`
-pub async fn status(context: &Context) -> anyhow::Result<Exit> {
-    let status = infra::status(&context.require_state()?).await?;
-    context.print(&status_text(&status), &status)?;
-    Ok(if status.is_healthy() { Exit::Done } else { Exit::Failed })
-}
-
-fn status_text(status: &Status) -> String {
-    let header = ["component", "provider", "state", "health", "version", "address", "pid", "cpu %", "MiB", "restarts"];
-    let mut components = table::new(&header, &[6, 7, 8, 9]);
-    for c in &status.components {
-        components.add_row(vec![
-            c.name.clone(),
-            c.provider.clone(),
-            c.state.clone(),
-            c.health.clone(),
-            c.version.clone(),
-            c.address.clone(),
-            figure(c.pid),
-            figure(c.cpu.map(|cpu| format!("{cpu:.1}"))),
-            figure(c.mem.map(|bytes| bytes >> 20)),
-            c.restarts.to_string(),
-        ]);
-    }
-    let mut topics = table::new(&["topic", "partitions", "replication"], &[1, 2]);
-    for t in &status.topics {
-        topics.add_row([t.name.clone(), figure(t.partitions), figure(t.replication)]);
-    }
-    let mut lag = table::new(&["topic", "partition", "committed", "end", "lag"], &[1, 2, 3, 4]);
-    for row in &status.lag {
-        lag.add_row(vec![
-            row.topic.clone(),
-            row.partition.to_string(),
-            figure(row.committed),
-            row.end.to_string(),
-            row.lag.map_or_else(|| "unknown: nothing committed".into(), |lag| lag.to_string()),
-        ]);
-    }
-    let mut text = format!("{components}\n{topics}\n{lag}\n");
-    if let Some(redis) = &status.redis {
-        let _ = writeln!(
-            text,
-            "redis: {} KiB used, {}, {} clients, {}/s, stock {:?}",
-            redis.used_memory >> 10,
-            redis.maxmemory_policy,
-            redis.clients,
-            redis.ops_per_second,
-            redis.stock
-        );
-    }
-    if let Some(mysql) = &status.mysql {
-        let _ = writeln!(
-            text,
-            "mysql: {} of {} connections, {} running, {} slow queries",
-            mysql.threads_connected, mysql.max_connections, mysql.threads_running, mysql.slow_queries
-        );
-    }
-    text
-}
-
 /// `env`
 pub fn env(context: &Context) -> anyhow::Result<Exit> {
     let stack = context.require_state()?.require_stack()?;
@@ -166,33 +105,6 @@ pub fn env(context: &Context) -> anyhow::Result<Exit> {
                 out(&format!("export {name}='{}'", value.replace('\'', r"'\''")))?;
             }
         }
-    }
-    Ok(Exit::Done)
-}
-
-/// `logs [COMPONENT…]`
-pub async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<Exit> {
-    let state = context.require_state()?;
-    let mut files = std::collections::BTreeMap::new();
-    if args.components.is_empty() {
-        files = logs::files(&state, None)?;
-    }
-    for name in &args.components {
-        files.extend(logs::files(&state, Some(name))?);
-    }
-    for (name, path) in &files {
-        let lines = logs::tail(path, args.lines).with_context(|| format!("cannot read {}", path.display()))?;
-        for line in lines {
-            out(&format!("{name} | {line}"))?;
-        }
-    }
-    if args.follow {
-        let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
-        let follow = files.iter().map(|(name, path)| {
-            let stop = signals.stop.clone();
-            async move { logs::follow(path, &stop, |line| drop(out(&format!("{name} | {line}")))).await }
-        });
-        futures_util::future::try_join_all(follow).await.context("cannot follow the logs")?;
     }
     Ok(Exit::Done)
 }

@@ -329,9 +329,10 @@ pub struct ComponentSample {
     pub name: String,
     /// `docker`, `native` or `external`.
     pub provider: String,
-    /// `running`, `restarting`, `paused`, `exited`, `external`.
+    /// `running`, `restarting`, `paused`, `exited`, `external`; `gone` for a container that was removed, `unknown` while
+    /// the Engine does not answer.
     pub state: String,
-    /// `healthy`, `starting`, or what is wrong.
+    /// `healthy`, `starting`, `done` (a job that ended well), or what is wrong; empty where nobody asked.
     pub health: String,
     /// Exit code of one that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -339,6 +340,9 @@ pub struct ComponentSample {
     /// The kernel ended it, or a process in it, because its memory was used up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub oom_killed: bool,
+    /// How that is known: the kernel's own count, the Engine's flag, or its events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom_evidence: Option<String>,
     /// Restarts since `up`.
     pub restarts: u32,
     /// CPU use in percent of one core.

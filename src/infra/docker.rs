@@ -1,3 +1,34 @@
-//! Docker.
+//! Docker: a compose project made real through the Engine's API, without the docker CLI.
+//!
+//! [`apply`] brings the services of a [`compose::model::Project`](crate::compose::model::Project) to what its files say and leaves
+//! alone what is so already; [`remove`] takes a project down, by its labels and never by today's files. Containers,
+//! networks and volumes carry compose's own labels, so that `docker compose -p NAME ps` and `down` see them too.
 
+mod apply;
+mod around;
+mod call;
+mod engine;
+mod failure;
+mod files;
+mod hash;
 pub mod image;
+mod images;
+pub mod labels;
+mod list;
+pub mod logs;
+mod make;
+mod plan;
+mod ports;
+mod remove;
+mod spec;
+mod stage;
+pub mod stats;
+mod undo;
+mod wait;
+
+pub use apply::{ApplyRequest, ExtraFile, Order, apply};
+pub use engine::{CgroupVersion, Engine, EngineFacts};
+pub use failure::ContainerFailure;
+pub use images::missing as images_missing;
+pub use list::{Container, ContainerState, PublishedPort, list};
+pub use remove::{Remove, Removed, remove};

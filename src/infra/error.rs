@@ -83,6 +83,41 @@ pub enum InfraError {
         /// Flag that makes the component external.
         external: &'static str,
     },
+    /// The Docker Engine cannot be used.
+    #[error("no Docker Engine answers on {host}: {why}; {remedy}")]
+    Engine {
+        /// Where it was looked for.
+        host: String,
+        /// Why.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The Docker Engine refused.
+    #[error("Docker cannot {action}: {why}; {remedy}")]
+    Docker {
+        /// What was tried.
+        action: String,
+        /// The Engine's words.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A port that a container is to publish is taken.
+    #[error(
+        "port {port} of {component} is taken by {owner}; end that, or give {component} another port (stack.ports, or ECOMCTL_PORT_…)"
+    )]
+    PublishedPort {
+        /// Component.
+        component: String,
+        /// The port.
+        port: u16,
+        /// Who has it.
+        owner: String,
+    },
+    /// A container did not become what it should.
+    #[error("{0}")]
+    Container(Box<super::docker::ContainerFailure>),
     /// A server did not come up.
     #[error("{0}")]
     Start(Box<StartFailure>),

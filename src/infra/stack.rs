@@ -71,7 +71,7 @@ pub struct Component {
 }
 
 /// A container that ecomctl started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ContainerRef {
     /// Its id.
     pub id: String,

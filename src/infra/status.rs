@@ -2,10 +2,7 @@
 
 mod servers;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use backend::names::{COUPON_GROUP, COUPON_TOPIC};
 use serde::Serialize;
@@ -16,16 +13,15 @@ use super::{
     clients,
     error::InfraError,
     logs,
-    process::{self, ProcessRef, Stat},
-    stack::{Component, Stack},
+    stack::{Component, ContainerRef, Stack},
     state::StateDir,
+    stats::{self, Row},
     topics::{self, TopicState},
 };
+use crate::event::watch::ComponentSample;
 
 /// Time limit of each question.
 const LIMIT: Duration = Duration::from_secs(3);
-/// CPU use is measured over this time.
-const CPU_WINDOW: Duration = Duration::from_millis(200);
 
 /// Everything that `status` shows.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
@@ -43,23 +39,18 @@ pub struct Status {
 }
 
 impl Status {
-    /// Whether every component runs and answers.
+    /// Whether every component runs and answers, and every job ended well.
     pub fn is_healthy(&self) -> bool {
-        self.components.iter().all(|component| component.health == "healthy")
+        self.components.iter().all(|component| matches!(component.sample.health.as_str(), "healthy" | "done"))
     }
 }
 
-/// One component.
+/// One component: what it uses, and what it is.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ComponentStatus {
-    /// `mysql`, `redis`, `kafka-1`, `api-1` …
-    pub name: String,
-    /// `native` or `external`.
-    pub provider: String,
-    /// `running` or `exited`; `external` for a server that ecomctl did not start.
-    pub state: String,
-    /// `healthy`, or what is wrong.
-    pub health: String,
+    /// Name, provider, state, health and figures.
+    #[serde(flatten)]
+    pub sample: ComponentSample,
     /// Version.
     pub version: String,
     /// `host:port`
@@ -67,13 +58,10 @@ pub struct ComponentStatus {
     /// Process id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
-    /// CPU use in percent of one core.
-    pub cpu: Option<f64>,
-    /// Resident memory in bytes.
-    pub mem: Option<u64>,
-    /// Restarts since `up`.
-    pub restarts: u32,
-    /// Last line of the log of one that exited.
+    /// Container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerRef>,
+    /// Last line of the log of one that ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_line: Option<String>,
 }
@@ -85,13 +73,14 @@ pub struct ComponentStatus {
 pub async fn status(state: &StateDir) -> Result<Status, InfraError> {
     let stack = state.require_stack()?;
     let plan: Vec<topics::TopicPlan> = Vec::new();
-    let (usage, mysql, redis, cluster) = tokio::join!(
-        usage(&stack),
+    let (rows, mysql, redis, cluster) = tokio::join!(
+        stats::rows(state, &stack),
         servers::mysql(&stack.endpoints.mysql, LIMIT),
         servers::redis(&stack.endpoints.redis, LIMIT),
         clients::kafka_cluster(&stack.endpoints.kafka, LIMIT),
     );
     let brokers = cluster.as_ref().map(|cluster| cluster.brokers.iter().map(|b| b.1.clone()).collect::<Vec<_>>());
+    // What a client finds counts for more than what the provider says.
     let health = |name: &str, component: &Component| match name {
         "mysql" => verdict(mysql.as_ref().err()),
         "redis" => verdict(redis.as_ref().err()),
@@ -102,11 +91,11 @@ pub async fn status(state: &StateDir) -> Result<Status, InfraError> {
         },
         _ => verdict(None),
     };
-    let components = stack.components.iter().map(|(name, component)| {
-        let usage = component.process.and_then(|process| usage.get(&process.pid).copied());
-        row(name, component, usage, health(name, component))
-    });
-    let components = components.collect();
+    let mut components = Vec::new();
+    for row in rows {
+        let asked = stack.components.get(&row.sample.name).map(|c| health(&row.sample.name, c));
+        components.push(component(state, &stack, row, asked).await);
+    }
     let has_coupons = |cluster: &clients::Cluster| cluster.topics.iter().any(|topic| topic.name == COUPON_TOPIC);
     let lag = match &cluster {
         Ok(cluster) if has_coupons(cluster) => {
@@ -122,60 +111,33 @@ fn verdict(error: Option<&InfraError>) -> String {
     error.map_or_else(|| "healthy".into(), ToString::to_string)
 }
 
-/// CPU and memory of a process.
-#[derive(Debug, Clone, Copy)]
-struct Usage {
-    cpu: f64,
-    memory: u64,
-}
-
-fn row(name: &str, component: &Component, usage: Option<Usage>, health: String) -> ComponentStatus {
-    let alive = component.process.map(process::is_alive);
-    let (state, health) = match alive {
-        None => ("external", health),
-        Some(true) => ("running", health),
-        Some(false) => ("exited", "exited".into()),
-    };
-    let last_line = component.log.as_ref().filter(|_| alive == Some(false));
-    let last_line = last_line.and_then(|log| logs::tail(log, 1).ok()?.pop());
+/// `asked` is what a client found, of a component that `stack.json` names.
+async fn component(state: &StateDir, stack: &Stack, row: Row, asked: Option<String>) -> ComponentStatus {
+    let Row { mut sample, pid, container } = row;
+    let known = stack.components.get(&sample.name);
+    let lives = matches!(sample.state.as_str(), "running" | "external");
+    if lives {
+        sample.health = match (asked, sample.health.as_str()) {
+            (Some(why), "" | "healthy") => why,
+            (Some(why), _) if why != "healthy" => why,
+            // Without a health check of its own, to run is all that can be asked of it.
+            (None, "") => "healthy".into(),
+            (_, own) => own.to_owned(),
+        };
+    }
+    let ended = matches!(sample.state.as_str(), "exited" | "restarting" | "dead");
+    let last_line = if ended { last_line(state, &sample.name).await } else { None };
     ComponentStatus {
-        name: name.to_owned(),
-        provider: component.provider.clone(),
-        state: state.into(),
-        health,
-        version: component.version.clone(),
-        address: component.address.clone(),
-        pid: component.process.filter(|_| alive == Some(true)).map(|process| process.pid),
-        cpu: usage.map(|usage| (usage.cpu * 10.0).round() / 10.0),
-        mem: usage.map(|usage| usage.memory),
-        restarts: component.restarts,
+        version: known.map_or_else(String::new, |component| component.version.clone()),
+        address: known.map_or_else(String::new, |component| component.address.clone()),
+        pid,
+        container,
         last_line,
+        sample,
     }
 }
 
-/// Pid → usage, of the processes that run.
-async fn usage(stack: &Stack) -> BTreeMap<i32, Usage> {
-    let processes: Vec<ProcessRef> = stack.components.values().filter_map(|component| component.process).collect();
-    let read = |process: &ProcessRef| {
-        let stat = Stat::read(process.pid).filter(|stat| stat.start_time == process.start_time)?;
-        process::is_alive(*process).then_some((process.pid, stat))
-    };
-    let begun = Instant::now();
-    let before: BTreeMap<_, _> = processes.iter().filter_map(read).collect();
-    tokio::time::sleep(CPU_WINDOW).await;
-    let after = processes.iter().filter_map(read);
-    let ticks_per_second = sysconf(nix::unistd::SysconfVar::CLK_TCK, 100);
-    let page = sysconf(nix::unistd::SysconfVar::PAGE_SIZE, 4096);
-    let seconds = begun.elapsed().as_secs_f64();
-    after
-        .filter_map(|(pid, stat)| {
-            let ticks = stat.cpu_ticks.saturating_sub(before.get(&pid)?.cpu_ticks);
-            let cpu = ticks as f64 / ticks_per_second as f64 / seconds * 100.0;
-            Some((pid, Usage { cpu, memory: stat.resident_pages * page }))
-        })
-        .collect()
-}
-
-fn sysconf(variable: nix::unistd::SysconfVar, default: u64) -> u64 {
-    nix::unistd::sysconf(variable).ok().flatten().and_then(|value| u64::try_from(value).ok()).unwrap_or(default)
+async fn last_line(state: &StateDir, name: &str) -> Option<String> {
+    let range = logs::Range { lines: Some(1), since: None };
+    Some(logs::tail_merged(state, &[name.to_owned()], range).await.ok()?.pop()?.text)
 }

@@ -87,6 +87,15 @@ pub enum UpEvent {
         /// Its pid.
         pid: i32,
     },
+    /// An image is being fetched.
+    Pulling {
+        /// Image.
+        image: String,
+        /// Bytes that are here, of the layers that are known so far.
+        done: u64,
+        /// Bytes of those layers; 0 at the beginning.
+        total: u64,
+    },
     /// A server is being started.
     Starting {
         /// Component.
@@ -108,6 +117,10 @@ impl fmt::Display for UpEvent {
         match self {
             Self::Chosen { component, provider, why } => write!(f, "{component}: {provider}, because {why}"),
             Self::Reaped { name, pid } => write!(f, "{name}: ended a leftover of an earlier run (pid {pid})"),
+            Self::Pulling { image, total: 0, .. } => write!(f, "fetching {image}"),
+            Self::Pulling { image, done, total } => {
+                write!(f, "fetching {image}: {} of {} MiB", done >> 20, total >> 20)
+            }
             Self::Starting { name } => write!(f, "{name}: starting"),
             Self::Ready(c) if c.reused => write!(f, "{}: up already, {} on {}", c.name, c.version, c.address),
             Self::Ready(c) => write!(f, "{}: ready in {} ms, {} on {}", c.name, c.took_ms, c.version, c.address),

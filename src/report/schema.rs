@@ -4,7 +4,11 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::{
-    event::watch::KafkaSample, infra::Status, profile::ProfileInfo, run::summary::Summary, verify::VerifyReport,
+    event::watch::KafkaSample,
+    infra::{Status, logs::LogLine, stats::Stats},
+    profile::ProfileInfo,
+    run::summary::Summary,
+    verify::VerifyReport,
 };
 
 /// Name of the file → schema.
@@ -14,6 +18,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("verify.json", of::<VerifyReport>()),
         ("status.json", of::<Status>()),
         ("lag.json", of::<KafkaSample>()),
+        ("stats.json", of::<Stats>()),
+        ("logs.json", of::<LogLine>()),
         ("profiles.json", of::<Vec<ProfileInfo>>()),
     ]
 }

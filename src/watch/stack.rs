@@ -104,6 +104,7 @@ mod tests {
             process,
             log: None,
             restarts: 2,
+            container: None,
         }
     }
 

@@ -104,6 +104,46 @@ fn env_prints_what_other_tools_need_and_status_shows_no_password() {
 }
 
 #[test]
+fn stats_show_what_each_process_uses_once_or_each_second() {
+    let stack = shared();
+    let (code, stats) = stack.json(&["stats", "mysql", "kafka"]);
+    let rows = stats["components"].as_array().unwrap();
+    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!((code, names), (0, vec!["kafka-1", "mysql"]));
+    for row in rows {
+        assert!(row["cpu"].is_f64() && row["mem"].as_u64() > Some(10 << 20), "{row:#}");
+        assert!(row["open_files"].as_u64() > Some(5) && row["state"] == "running", "{row:#}");
+    }
+    let unknown = stack.run(&["stats", "nginx"]);
+    assert!(both(&unknown).contains("there are: "), "{}", both(&unknown));
+
+    let mut watch = stack.command(&["stats", "--watch", "--format", "json"]);
+    let child = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(3_500));
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let output = wait(child, Duration::from_secs(5));
+    let lines: Vec<serde_json::Value> =
+        output.stdout.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    assert!((2..=4).contains(&lines.len()), "{}", both(&output));
+    assert!(lines[0]["components"][0]["cpu"].is_f64(), "the first one shown has a pace already: {}", lines[0]);
+}
+
+#[test]
+fn logs_of_all_components_come_in_the_order_of_their_times() {
+    let stack = shared();
+    let output = stack.ok(&["logs", "-t", "-n", "50"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let times: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(times.len() > 50 && times.is_sorted(), "{text}");
+    for component in ["mysql", "redis", "kafka-1"] {
+        assert!(text.lines().any(|line| line.split_whitespace().nth(1) == Some(component)), "{component}: {text}");
+    }
+    assert!(stack.ok(&["logs", "--since", "2999-01-01T00:00:00Z"]).stdout.is_empty());
+    let wrong = stack.run(&["logs", "--since", "yesterday"]);
+    assert!(wrong.status.code() == Some(2) && both(&wrong).contains("5m, 1h30m"), "{}", both(&wrong));
+}
+
+#[test]
 fn help_and_manual_come_from_one_place_and_need_no_state() {
     let stack = Stack::empty();
     let help = stack.ok(&["-h"]);

@@ -105,9 +105,9 @@ async fn from_nothing_to_a_stack_and_back() {
 
     let status = infra::status(&place.state).await.unwrap();
     assert!(status.is_healthy(), "{status:#?}");
-    let kafka = status.components.iter().find(|c| c.name == "kafka-1").unwrap();
-    eprintln!("kafka: {} MiB", kafka.mem.unwrap() >> 20);
-    assert!(kafka.mem.unwrap() < 200 << 20, "Kafka takes {} MiB", kafka.mem.unwrap() >> 20);
+    let kafka = status.components.iter().find(|c| c.sample.name == "kafka-1").unwrap();
+    eprintln!("kafka: {} MiB", kafka.sample.mem.unwrap() >> 20);
+    assert!(kafka.sample.mem.unwrap() < 200 << 20, "Kafka takes {} MiB", kafka.sample.mem.unwrap() >> 20);
     assert_eq!(status.lag.len(), 3);
     assert!(status.lag.iter().all(|row| row.lag.is_none()), "nobody committed, so the lag is unknown");
     assert_eq!(status.redis.as_ref().unwrap().maxmemory_policy, "noeviction");
@@ -171,8 +171,8 @@ async fn a_stack_heals_and_topics_follow_the_plan() {
         process::signal_group(place.process(name), Signal::SIGKILL);
         tokio::time::sleep(Duration::from_millis(100)).await;
         let status = infra::status(&place.state).await.unwrap();
-        let row = status.components.iter().find(|c| c.name == name).unwrap();
-        assert_eq!((row.state.as_str(), row.pid), ("exited", None));
+        let row = status.components.iter().find(|c| c.sample.name == name).unwrap();
+        assert_eq!((row.sample.state.as_str(), row.pid), ("exited", None));
         assert!(row.last_line.is_some() && !status.is_healthy());
         let healed = place.up(&request).await.unwrap();
         assert_eq!(healed.stack.endpoints, first.stack.endpoints);
@@ -200,9 +200,12 @@ async fn a_stack_heals_and_topics_follow_the_plan() {
     assert_eq!((reaped, place.processes()), (3, servers()));
 
     // The log of a service, and of one that does not exist.
-    let files = logs::files(&place.state, Some("kafka-1")).unwrap();
-    assert_eq!(logs::tail(&files["kafka-1"], 3).unwrap().len(), 3);
-    assert!(logs::files(&place.state, Some("x")).is_err());
+    let range = logs::Range { lines: Some(3), since: None };
+    let lines = logs::tail_merged(&place.state, &["kafka".into()], range).await.unwrap();
+    assert!(lines.len() == 3 && lines.iter().all(|line| line.component == "kafka-1"), "{lines:?}");
+    let merged = logs::tail_merged(&place.state, &[], range).await.unwrap();
+    assert!(merged.len() >= 7 && merged.is_sorted_by_key(|line| line.at), "{merged:?}");
+    assert!(logs::tail_merged(&place.state, &["x".into()], range).await.is_err());
 
     // Another plan: the servers stay up, and the mending command works.
     let kafka = &found.stack.endpoints.kafka;

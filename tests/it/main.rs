@@ -10,6 +10,8 @@ mod backend_reconciler;
 mod backend_world;
 mod commands;
 mod control;
+mod docker;
+mod docker_stats;
 mod event;
 mod infra;
 mod lag;

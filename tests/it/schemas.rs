@@ -20,6 +20,11 @@ fn outputs_follow_their_published_schemas() {
     assert_valid("verify.json", &stack.json(&["verify"]).1);
     assert_valid("status.json", &stack.json(&["status"]).1);
     assert_valid("lag.json", &stack.json(&["lag"]).1);
+    assert_valid("stats.json", &stack.json(&["stats"]).1);
+    let lines = stack.ok(&["logs", "-n", "2", "--format", "json"]);
+    for line in String::from_utf8_lossy(&lines.stdout).lines() {
+        assert_valid("logs.json", &serde_json::from_str(line).unwrap());
+    }
     assert_valid("profiles.json", &Stack::empty().json(&["profiles", "list"]).1);
     let (_, checked) = stack.json(&["profiles", "check", "coupon-event"]);
     assert_valid("profile.json", &checked["profile"]);

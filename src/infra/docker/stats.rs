@@ -22,8 +22,8 @@ pub use seen::{Seen, look};
 
 /// Time limit of each question.
 pub(crate) const LIMIT: Duration = Duration::from_secs(3);
-/// CPU use of a single look is measured over this time: ten of the scheduler's periods.
-const WINDOW: Duration = Duration::from_secs(1);
+/// CPU use of a single look is measured over this time, five of the scheduler's periods, or until the Engine's next tick.
+const WINDOW: Duration = Duration::from_millis(500);
 
 /// What a container uses.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -101,10 +101,10 @@ fn disk(now: &ContainerStatsResponse) -> Option<(u64, u64)> {
     Some((sum("read"), sum("write")))
 }
 
-/// Looks once at the containers `ids`, all at the same time: id → figures. Takes a second, and one that cannot be read
-/// is left out.
+/// Looks once at the containers `ids`, all at the same time: id → figures. One that cannot be read is left out.
 ///
-/// Two readings of the Engine's one-shot kind: its stream would give the first frame only with its own next tick.
+/// Two readings of the one-shot kind. Engines that answer it at once need half a second for both; older ones read when
+/// their clock ticks, each second, and need one, or two while somebody else watches the same container.
 pub async fn take(docker: &Docker, ids: &[String]) -> BTreeMap<String, Figures> {
     let begun = tokio::time::Instant::now();
     let before = join_all(ids.iter().map(|id| read(docker, id))).await;

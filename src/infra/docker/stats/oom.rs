@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn each_version_has_its_file() {
         let root = Path::new("/sys/fs/cgroup");
-        let v1 = format!("9:name=systemd:/docker/{ID}\n4:memory:/docker/{ID}\n1:cpu,cpuacct:/docker/{ID}\n0::/docker/{ID}\n");
+        let v1 = format!(
+            "9:name=systemd:/docker/{ID}\n4:memory:/docker/{ID}\n1:cpu,cpuacct:/docker/{ID}\n0::/docker/{ID}\n"
+        );
         let expected = format!("/sys/fs/cgroup/memory/docker/{ID}/memory.oom_control");
         assert_eq!(memory_file(&v1, root, ID), Some(expected.into()));
         let v2 = format!("0::/system.slice/docker-{ID}.scope\n");

@@ -10,6 +10,7 @@ use bollard::{
 use futures_util::future::join_all;
 
 use super::LIMIT;
+use crate::infra::docker::labels;
 
 /// A container as the Engine describes it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -78,7 +79,7 @@ impl From<ContainerInspectResponse> for Seen {
         Self {
             id: of.id.unwrap_or_default(),
             name: of.name.unwrap_or_default().trim_start_matches('/').to_owned(),
-            component: config.labels.and_then(|labels| labels.get(COMPONENT).cloned()),
+            component: config.labels.and_then(|all| all.get(labels::COMPONENT).cloned()),
             image: config.image.unwrap_or_default(),
             health: state.health.and_then(|health| health.status).filter(known).map(|health| health.to_string()),
             exit_code: state.exit_code.filter(|_| ended),
@@ -93,9 +94,6 @@ impl From<ContainerInspectResponse> for Seen {
         }
     }
 }
-
-/// Label that names the component of a container.
-const COMPONENT: &str = "dev.ecomctl.component";
 
 /// Published ones, in the order of their numbers.
 fn ports(all: bollard::models::PortMap) -> Vec<String> {

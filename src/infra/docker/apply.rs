@@ -1,0 +1,369 @@
+//! `up` of a project: images, networks and volumes, then its containers in the order of their dependencies.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+    sync::Mutex,
+    time::Duration,
+};
+
+use futures_util::future::try_join_all;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Engine, around,
+    call::{QUICK, within},
+    hash, images,
+    labels::{self, Owner},
+    list::{self, Container},
+    make::{self, GRACE, Recipe},
+    plan::{self, Action, There, Wanted},
+    ports,
+    stage::{Stage, Stages},
+    undo::Doing,
+    wait::{self, Until},
+};
+use crate::{
+    compose::model::{Condition, Project, Service},
+    infra::{
+        error::InfraError,
+        up::{Progress, UpEvent},
+    },
+};
+
+/// A file that is put into a container besides the configs and secrets of its service.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExtraFile {
+    /// Absolute path in the container.
+    pub path: String,
+    /// What it holds; it may be a secret.
+    pub bytes: Vec<u8>,
+    /// Its mode.
+    pub mode: u32,
+    /// User that owns it.
+    pub uid: u32,
+    /// Group that owns it.
+    pub gid: u32,
+}
+
+impl std::fmt::Debug for ExtraFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ExtraFile({}, {} bytes)", self.path, self.bytes.len())
+    }
+}
+
+/// A service that is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Order {
+    /// Its name.
+    pub service: String,
+    /// How many containers; 0 takes what its file says.
+    pub replicas: u16,
+    /// Files of container 1, 2 …; may be shorter.
+    pub files: Vec<Vec<ExtraFile>>,
+}
+
+/// What is to be brought up.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct ApplyRequest<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// Services of it; those that they depend on are brought up too.
+    pub services: &'a [Order],
+    /// State folder, for the labels.
+    pub state: &'a Path,
+    /// Images that are not here may be fetched.
+    pub pull: bool,
+    /// Make every container anew.
+    pub recreate: bool,
+    /// Remove containers of services that the project does not have any more.
+    pub orphans: bool,
+    /// On failure leave what was made.
+    pub keep_failed: bool,
+    /// How long one container may take until it is what others wait for.
+    pub ready_within: Duration,
+    /// Wait until every container is healthy (without a health check: runs), and not only until it was started.
+    pub wait: bool,
+}
+
+/// Brings the services up. Containers with the same settings are left as they are.
+///
+/// # Errors
+/// With the cause, the container's last words and a remedy. What this call made is removed again, and what it started
+/// is stopped, unless `keep_failed`; the same at `cancel`.
+pub async fn apply(
+    engine: &Engine,
+    request: &ApplyRequest<'_>,
+    progress: Progress<'_>,
+    cancel: &CancellationToken,
+) -> Result<Vec<Container>, InfraError> {
+    let apply = uuid::Uuid::new_v4().simple().to_string();
+    let doing = Doing {
+        engine,
+        project: &request.project.name,
+        apply: &apply,
+        started: Mutex::default(),
+        calls: TaskTracker::default(),
+    };
+    let run = Run { engine, request, progress, doing: &doing };
+    let result = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(InfraError::Cancelled { stage: "bringing containers up".into() }),
+        result = Box::pin(run.all()) => result,
+    };
+    if result.is_err() && !request.keep_failed {
+        for message in doing.undo().await {
+            progress(UpEvent::Note { message: format!("could not clean up: {message}") });
+        }
+    }
+    result
+}
+
+/// One container of the order.
+struct Task<'a> {
+    name: &'a str,
+    service: &'a Service,
+    number: u16,
+    files: &'a [ExtraFile],
+    hash: String,
+    action: Action,
+}
+
+struct Run<'a> {
+    engine: &'a Engine,
+    request: &'a ApplyRequest<'a>,
+    progress: Progress<'a>,
+    doing: &'a Doing<'a>,
+}
+
+impl Run<'_> {
+    async fn all(&self) -> Result<Vec<Container>, InfraError> {
+        let project = self.request.project;
+        let names = self.names()?;
+        let (images, there) = tokio::try_join!(
+            images::ensure(self.engine, project, &names, self.request.pull, self.progress),
+            list::list(self.engine, &project.name),
+        )?;
+        self.ours(&there)?;
+        let (tasks, surplus) = self.plan(&names, &images, &there);
+        for task in &tasks {
+            ports::check(&labels::component(task.name, task.number), task.service, &task.action, &there)?;
+        }
+        around::ensure(self.doing, project, self.request.state, &names).await?;
+        let removals = there.iter().filter(|container| surplus.contains(&container.id));
+        try_join_all(removals.map(|container| self.end(container))).await?;
+
+        let stages = Stages::new(&names);
+        let services = names.iter().map(|name| {
+            let own: Vec<&Task<'_>> = tasks.iter().filter(|task| task.name == name).collect();
+            self.service(own, &images, &there, &stages, &tasks)
+        });
+        let mut done: Vec<Container> = try_join_all(services).await?.into_iter().flatten().collect();
+        done.sort_by(|a, b| (&a.service, a.number).cmp(&(&b.service, b.number)));
+        Ok(done)
+    }
+
+    /// The services that were ordered, and those that they depend on.
+    fn names(&self) -> Result<Vec<String>, InfraError> {
+        let mut names = BTreeSet::new();
+        let mut open: Vec<String> = self.request.services.iter().map(|order| order.service.clone()).collect();
+        while let Some(name) = open.pop() {
+            let Some(service) = self.request.project.services.get(&name) else {
+                let known: Vec<_> = self.request.project.services.keys().cloned().collect();
+                return Err(InfraError::UnknownService { name, known: known.join(", ") });
+            };
+            if names.insert(name) {
+                open.extend(service.depends_on.keys().cloned());
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    /// A project of this name that belongs to another folder is not touched.
+    fn ours(&self, there: &[Container]) -> Result<(), InfraError> {
+        let state = self.request.state.display().to_string();
+        match there.iter().find(|container| !container.state_folder.is_empty() && container.state_folder != state) {
+            None => Ok(()),
+            Some(container) => Err(InfraError::Docker {
+                action: format!("use the project {}", self.request.project.name),
+                why: format!("its container {} belongs to the state folder {}", container.name, container.state_folder),
+                remedy: "use that --state-dir, or take it down there".into(),
+            }),
+        }
+    }
+
+    fn plan(
+        &self,
+        names: &[String],
+        images: &BTreeMap<String, String>,
+        there: &[Container],
+    ) -> (Vec<Task<'_>>, Vec<String>) {
+        let project = self.request.project;
+        let mut tasks = Vec::new();
+        for (name, service) in project.services.iter().filter(|(name, _)| names.contains(name)) {
+            let order = self.request.services.iter().find(|order| order.service == *name);
+            let replicas = order.map(|order| order.replicas).filter(|n| *n > 0).unwrap_or(service.replicas.max(1));
+            for number in 1..=replicas {
+                let files = order.and_then(|order| order.files.get(usize::from(number) - 1));
+                let files = files.map_or(&[][..], Vec::as_slice);
+                let image = images.get(&service.image).map_or("", String::as_str);
+                let hash = hash::of(project, service, image, files);
+                tasks.push(Task { name, service, number, files, hash, action: Action::Create(Vec::new()) });
+            }
+        }
+        let wanted: Vec<Wanted> = tasks.iter().map(|task| self.wanted(task)).collect();
+        let found: Vec<There> = there.iter().map(found).collect();
+        let knows = |service: &str| project.services.contains_key(service);
+        let plan = plan::plan(&wanted, &found, &knows, self.request.recreate, self.request.orphans);
+        for (task, action) in tasks.iter_mut().zip(plan.actions) {
+            task.action = action;
+        }
+        (tasks, plan.remove)
+    }
+
+    fn wanted(&self, task: &Task<'_>) -> Wanted {
+        let one_shot = self.awaited(task.name, Condition::ServiceCompletedSuccessfully);
+        Wanted { service: task.name.to_owned(), number: task.number, hash: task.hash.clone(), one_shot }
+    }
+
+    /// Whether another service waits for `condition` of `name`.
+    fn awaited(&self, name: &str, condition: Condition) -> bool {
+        self.request.project.services.values().any(|service| service.depends_on.get(name) == Some(&condition))
+    }
+
+    /// All containers of one service: when what it depends on is ready, and side by side.
+    async fn service(
+        &self,
+        tasks: Vec<&Task<'_>>,
+        images: &BTreeMap<String, String>,
+        there: &[Container],
+        stages: &Stages,
+        all: &[Task<'_>],
+    ) -> Result<Vec<Container>, InfraError> {
+        let Some(first) = tasks.first() else { return Ok(Vec::new()) };
+        let (name, service) = (first.name, first.service);
+        // Containers are made while others still come up; only their start has to wait.
+        let made = try_join_all(tasks.iter().map(|task| self.make(task, images, there))).await?;
+        let waits = service.depends_on.iter().map(|(other, condition)| stages.wait(other, *condition));
+        futures_util::future::join_all(waits).await;
+        let started = try_join_all(tasks.iter().zip(&made).map(|(task, id)| self.start(task, id, there))).await?;
+        stages.set(name, Stage::Started);
+        let until = if self.awaited(name, Condition::ServiceCompletedSuccessfully) {
+            Until::Done
+        } else if self.request.wait || self.awaited(name, Condition::ServiceHealthy) {
+            Until::Healthy
+        } else {
+            Until::Runs
+        };
+        let waiting = edges(name, all);
+        let within = self.request.ready_within;
+        let reached = started.iter().map(|container| wait::until(self.engine, container, until, within, &waiting));
+        let reached = try_join_all(reached).await?;
+        stages.set(name, reached.into_iter().min().unwrap_or(Stage::Started));
+        let looks = started.iter().map(|container| async move {
+            let now = list::inspect(self.engine, &container.id).await?;
+            Ok::<_, InfraError>(now.map(|now| Container { reused: container.reused, ..now }))
+        });
+        Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+    }
+
+    /// Makes the container of a task where it has to be made; gives its id.
+    async fn make(
+        &self,
+        task: &Task<'_>,
+        images: &BTreeMap<String, String>,
+        there: &[Container],
+    ) -> Result<String, InfraError> {
+        let old = match &task.action {
+            Action::Keep(id) | Action::Start(id) | Action::Unpause(id) => return Ok(id.clone()),
+            Action::Create(old) => old,
+        };
+        for container in there.iter().filter(|container| old.contains(&container.id)) {
+            self.end(container).await?;
+        }
+        let (engine, project, service) = (self.engine.clone(), self.request.project.clone(), task.service.clone());
+        let (name, number, hash) = (task.name.to_owned(), task.number, task.hash.clone());
+        let (files, state) = (task.files.to_vec(), self.request.state.to_owned());
+        let image = images.get(&task.service.image).cloned().unwrap_or_default();
+        let apply = self.doing.apply.to_owned();
+        let making = async move {
+            let owner = Owner { project: &project.name, state: &state, apply: &apply };
+            let recipe = Recipe {
+                project: &project,
+                name: &name,
+                service: &service,
+                number,
+                hash: &hash,
+                image_id: &image,
+                files: &files,
+                owner,
+            };
+            make::create(&engine, &recipe).await
+        };
+        self.doing.to_its_end(making).await
+    }
+
+    async fn start(&self, task: &Task<'_>, id: &str, there: &[Container]) -> Result<Container, InfraError> {
+        let component = labels::component(task.name, task.number);
+        let reused = matches!(task.action, Action::Keep(_));
+        if !reused {
+            (self.progress)(UpEvent::Starting { name: component.clone() });
+        }
+        match &task.action {
+            Action::Keep(_) => {}
+            Action::Unpause(id) => {
+                within(&format!("let {component} go on"), QUICK, self.engine.docker.unpause_container(id)).await?;
+            }
+            Action::Start(_) | Action::Create(_) => {
+                if matches!(task.action, Action::Start(_)) {
+                    self.doing.note_started(&component, id);
+                }
+                make::start(self.engine, &component, id, there).await?;
+            }
+        }
+        let gone = || InfraError::Docker {
+            action: format!("look at {component}"),
+            why: "its container is gone".into(),
+            remedy: "try again".into(),
+        };
+        let now = list::inspect(self.engine, id).await?.ok_or_else(gone)?;
+        Ok(Container { reused, ..now })
+    }
+
+    /// Ends and removes a container that is replaced or not wanted any more. Its named volumes stay.
+    async fn end(&self, container: &Container) -> Result<(), InfraError> {
+        let service = self.request.project.services.get(&container.service);
+        let grace = service.and_then(|service| service.stop_grace_period).unwrap_or(GRACE);
+        make::stop(self.engine, &container.name, &container.id, grace).await?;
+        make::delete(self.engine, &container.name, &container.id).await
+    }
+}
+
+fn found(container: &Container) -> There {
+    There {
+        id: container.id.clone(),
+        service: container.service.clone(),
+        number: container.number,
+        hash: container.hash.clone(),
+        state: container.state,
+        exit_code: container.exit_code,
+    }
+}
+
+/// Who waits for `name`, in words.
+fn edges(name: &str, all: &[Task<'_>]) -> Vec<String> {
+    let mut edges: HashMap<&str, String> = HashMap::new();
+    for task in all {
+        if let Some(condition) = task.service.depends_on.get(name) {
+            let what = match condition {
+                Condition::ServiceStarted => "started",
+                Condition::ServiceHealthy => "healthy",
+                Condition::ServiceCompletedSuccessfully => "done",
+            };
+            edges.insert(task.name, format!("{} waits for {name} to be {what}", task.name));
+        }
+    }
+    let mut edges: Vec<String> = edges.into_values().collect();
+    edges.sort();
+    edges
+}

@@ -1,0 +1,167 @@
+//! The way to the Engine: which one, whether it answers, and what it is.
+
+use std::{io::ErrorKind, path::Path, time::Duration};
+
+use bollard::{Docker, models::SystemInfo};
+
+use super::call::within;
+use crate::infra::error::InfraError;
+
+/// How long the Engine may take to answer the first question.
+const FIRST: Duration = Duration::from_secs(5);
+/// Longest time until the Engine begins to answer any call.
+const CALL: Duration = Duration::from_secs(120);
+const SYSTEM_SOCKET: &str = "/var/run/docker.sock";
+
+/// A Docker Engine that answers.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// The client.
+    pub docker: Docker,
+    /// What it is.
+    pub facts: EngineFacts,
+}
+
+/// What the Engine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// Where it was found.
+    pub host: String,
+    /// Its version, as in `20.10.24`.
+    pub version: String,
+    /// Version of its API that is spoken: the older one of its and ours.
+    pub api: (usize, usize),
+    /// Which control groups limit and count.
+    pub cgroup: CgroupVersion,
+    /// Processors of its machine.
+    pub cpus: u64,
+    /// Bytes of memory of its machine.
+    pub memory: u64,
+    /// `linux` or `windows`.
+    pub os: String,
+    /// `x86_64`, `aarch64` …
+    pub architecture: String,
+}
+
+/// Control groups of the Engine's machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupVersion {
+    /// One tree a controller.
+    V1,
+    /// One tree.
+    V2,
+}
+
+impl Engine {
+    /// Finds the Engine (`DOCKER_HOST`, else the usual sockets) and agrees with it on a version of the API.
+    ///
+    /// # Errors
+    /// [`InfraError::Engine`] where none answers or this user may not talk to it, with the cause and what to do.
+    pub async fn connect() -> Result<Self, InfraError> {
+        let host = host();
+        reachable(&host).await?;
+        let fail = |why: String| InfraError::Engine { host: host.clone(), why, remedy: remedy(&host) };
+        let docker = Docker::connect_with_host(&host).map_err(|e| fail(e.to_string()))?.with_timeout(CALL);
+        let asking = async {
+            let docker = docker.negotiate_version().await?;
+            let info = docker.info().await?;
+            Ok::<_, bollard::errors::Error>((docker, info))
+        };
+        let answer = tokio::time::timeout(FIRST, asking).await;
+        let (docker, info) = answer
+            .map_err(|_| fail(format!("it did not answer within {} s", FIRST.as_secs())))?
+            .map_err(|e| fail(e.to_string()))?;
+        let version = docker.client_version();
+        let facts = facts(host, (version.major_version, version.minor_version), info);
+        Ok(Self { docker, facts })
+    }
+
+    /// Whether the API that is spoken is at least `major.minor`.
+    pub fn speaks(&self, major: usize, minor: usize) -> bool {
+        self.facts.api >= (major, minor)
+    }
+
+    /// Runs one call within `limit`, and says which one when it fails.
+    pub(super) async fn call<T>(
+        &self,
+        action: &str,
+        limit: Duration,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, InfraError> {
+        within(action, limit, call).await
+    }
+}
+
+fn facts(host: String, api: (usize, usize), info: SystemInfo) -> EngineFacts {
+    use bollard::models::SystemInfoCgroupVersionEnum::_2;
+    EngineFacts {
+        host,
+        version: info.server_version.unwrap_or_default(),
+        api,
+        cgroup: if info.cgroup_version == Some(_2) { CgroupVersion::V2 } else { CgroupVersion::V1 },
+        cpus: info.ncpu.and_then(|n| u64::try_from(n).ok()).unwrap_or(1),
+        memory: info.mem_total.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+        os: info.os_type.unwrap_or_else(|| "linux".into()),
+        architecture: info.architecture.unwrap_or_default(),
+    }
+}
+
+/// `DOCKER_HOST`, else the first of the usual sockets that is there.
+fn host() -> String {
+    if let Some(host) = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()) {
+        return host;
+    }
+    let rootless = std::env::var("XDG_RUNTIME_DIR").ok().map(|folder| format!("{folder}/docker.sock"));
+    let desktop = std::env::var("HOME").ok().map(|home| format!("{home}/.docker/run/docker.sock"));
+    let sockets = [Some(SYSTEM_SOCKET.to_owned()), rootless, desktop];
+    let found = sockets.into_iter().flatten().find(|socket| Path::new(socket).exists());
+    format!("unix://{}", found.as_deref().unwrap_or(SYSTEM_SOCKET))
+}
+
+/// Tells apart why a socket cannot be used: the client's own error does not.
+async fn reachable(host: &str) -> Result<(), InfraError> {
+    let Some(socket) = host.strip_prefix("unix://") else { return Ok(()) };
+    let connecting = tokio::time::timeout(FIRST, tokio::net::UnixStream::connect(socket)).await;
+    let (why, remedy) = match connecting {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(e)) if e.kind() == ErrorKind::PermissionDenied => (
+            "permission denied".to_owned(),
+            "add your user to the group `docker` and log in again, or use sudo".to_owned(),
+        ),
+        Ok(Err(e)) if e.kind() == ErrorKind::NotFound => ("there is no such socket".to_owned(), remedy(host)),
+        Ok(Err(e)) if e.kind() == ErrorKind::ConnectionRefused => ("nobody listens there".to_owned(), remedy(host)),
+        Ok(Err(e)) => (e.to_string(), remedy(host)),
+        Err(_) => (format!("it did not answer within {} s", FIRST.as_secs()), remedy(host)),
+    };
+    Err(InfraError::Engine { host: host.to_owned(), why, remedy })
+}
+
+fn remedy(host: &str) -> String {
+    if host.starts_with("unix://") {
+        "start Docker (`systemctl start docker`, or Docker Desktop), set DOCKER_HOST, or use --provider native"
+            .to_owned()
+    } else {
+        "check DOCKER_HOST (unix:///path, or tcp://host:port), or use --provider native".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_is_not_there_is_told_with_what_to_do() {
+        let error = reachable("unix:///nowhere/docker.sock").await.unwrap_err().to_string();
+        assert!(error.contains("/nowhere/docker.sock") && error.contains("no such socket"), "{error}");
+        assert!(error.contains("--provider native"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_socket_without_a_listener_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let error = reachable(&format!("unix://{}", path.display())).await.unwrap_err().to_string();
+        assert!(error.contains("nobody listens"), "{error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! One container: made, filled with its files, started, removed.
+
+use std::time::Duration;
+
+use bollard::{
+    errors::Error,
+    models::NetworkConnectRequest,
+    query_parameters::{
+        CreateContainerOptions, RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
+        UploadToContainerOptions,
+    },
+};
+
+use super::{
+    Engine,
+    apply::ExtraFile,
+    call::{QUICK, SLOW, failed, is_done_already, within},
+    files, labels,
+    list::{self, Container},
+    ports, spec,
+};
+use crate::{
+    compose::model::{Project, Service},
+    infra::error::InfraError,
+};
+
+/// How long a container may take to end where its service does not say.
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+/// Everything that one container is made from.
+pub(super) struct Recipe<'a> {
+    pub project: &'a Project,
+    pub name: &'a str,
+    pub service: &'a Service,
+    pub number: u16,
+    pub hash: &'a str,
+    pub image_id: &'a str,
+    pub files: &'a [ExtraFile],
+    pub owner: labels::Owner<'a>,
+}
+
+impl Recipe<'_> {
+    fn container_name(&self) -> String {
+        let made = || format!("{}-{}-{}", self.project.name, self.name, self.number);
+        self.service.container_name.clone().unwrap_or_else(made)
+    }
+}
+
+/// Makes a container and puts its files into it; it is not started yet.
+pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>) -> Result<String, InfraError> {
+    let name = recipe.container_name();
+    let action = format!("make the container {name}");
+    let mut body = spec::create_body(engine, recipe.project, recipe.name, recipe.service);
+    body.labels =
+        Some(recipe.owner.container(recipe.name, recipe.number, recipe.service, recipe.hash, recipe.image_id));
+    let options = CreateContainerOptions {
+        name: Some(name.clone()),
+        platform: recipe.service.platform.clone().unwrap_or_default(),
+    };
+    let made = match tokio::time::timeout(SLOW, engine.docker.create_container(Some(options), body)).await {
+        Ok(Ok(made)) => made,
+        Ok(Err(Error::DockerResponseServerError { status_code: 409, .. })) => {
+            return Err(InfraError::Docker {
+                action,
+                why: "a container of that name is there, and it is not of this project".into(),
+                remedy: format!("look at it with `docker ps -a --filter name={name}`, and remove it if it is yours"),
+            });
+        }
+        Ok(Err(error)) => return Err(failed(&action, &error)),
+        Err(_) => return Err(super::call::silent(&action, SLOW)),
+    };
+    let files = files::of(recipe.project, recipe.service, recipe.files);
+    if !files.is_empty() {
+        let bytes = files::archive(&files).map_err(InfraError::io("pack the files of", &name))?;
+        let options = UploadToContainerOptions { path: "/".into(), ..Default::default() };
+        let upload = engine.docker.upload_to_container(&made.id, Some(options), bollard::body_full(bytes.into()));
+        within(&format!("put its files into {name}"), SLOW, upload).await?;
+    }
+    for (network, endpoint) in spec::others(recipe.project, recipe.name, recipe.service) {
+        let request = NetworkConnectRequest { container: made.id.clone(), endpoint_config: Some(endpoint) };
+        let join = engine.docker.connect_network(&network, request);
+        within(&format!("join {name} to the network {network}"), QUICK, join).await?;
+    }
+    Ok(made.id)
+}
+
+/// Starts a container that is there.
+pub(super) async fn start(engine: &Engine, component: &str, id: &str, there: &[Container]) -> Result<(), InfraError> {
+    let action = format!("start {component}");
+    match tokio::time::timeout(SLOW, engine.docker.start_container(id, None::<StartContainerOptions>)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if is_done_already(&error) => Ok(()),
+        Ok(Err(error)) => Err(match &error {
+            Error::DockerResponseServerError { message, .. } => match ports::in_words(message) {
+                Some(port) => ports::taken(component, port, there),
+                None => failed(&action, &error),
+            },
+            _ => failed(&action, &error),
+        }),
+        Err(_) => Err(super::call::silent(&action, SLOW)),
+    }
+}
+
+/// Asks a container to end, waits for `grace`, and lets the Engine kill it then.
+pub(super) async fn stop(engine: &Engine, name: &str, id: &str, grace: Duration) -> Result<(), InfraError> {
+    let options = StopContainerOptions { t: Some(grace.as_secs() as i32), ..Default::default() };
+    let action = format!("stop {name}");
+    match tokio::time::timeout(grace + QUICK, engine.docker.stop_container(id, Some(options))).await {
+        Ok(Err(error)) if !is_done_already(&error) => Err(failed(&action, &error)),
+        Ok(_) => Ok(()),
+        Err(_) => Err(super::call::silent(&action, grace + QUICK)),
+    }
+}
+
+/// Removes a container, and the volumes without a name that its image declared.
+pub(super) async fn delete(engine: &Engine, name: &str, id: &str) -> Result<(), InfraError> {
+    let options = RemoveContainerOptions { v: true, force: true, link: false };
+    let action = format!("remove {name}");
+    match tokio::time::timeout(SLOW, engine.docker.remove_container(id, Some(options))).await {
+        Ok(Err(error)) if !is_done_already(&error) => return Err(failed(&action, &error)),
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(_)) => {}
+        Err(_) => return Err(super::call::silent(&action, SLOW)),
+    }
+    // Somebody else is removing it: its name is free when it is gone.
+    for _ in 0..100 {
+        if list::inspect(engine, id).await?.is_none() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(InfraError::Docker {
+        action,
+        why: "its removal does not come to an end".into(),
+        remedy: "see the Engine's own log".into(),
+    })
+}

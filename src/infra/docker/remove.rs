@@ -1,0 +1,113 @@
+//! Taking a project down, by its labels.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bollard::query_parameters::{ListNetworksOptions, ListVolumesOptions, RemoveVolumeOptions};
+use futures_util::future::try_join_all;
+
+use super::{
+    Engine,
+    call::{QUICK, SLOW, failed, is_done_already, silent},
+    labels,
+    list::{Container, list},
+    make,
+};
+use crate::infra::error::InfraError;
+
+/// What goes.
+#[derive(Debug, Clone)]
+pub struct Remove {
+    /// Only the containers of these services; the network stays then, and so do the volumes.
+    pub services: Option<Vec<String>>,
+    /// The volumes too: data are lost.
+    pub volumes: bool,
+    /// How long a container may take to end by itself.
+    pub grace: Duration,
+}
+
+/// What went, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Removed {
+    /// Containers.
+    pub containers: Vec<String>,
+    /// Networks.
+    pub networks: Vec<String>,
+    /// Volumes.
+    pub volumes: Vec<String>,
+    /// Volumes that were left.
+    pub kept: Vec<String>,
+}
+
+/// Removes the containers of `project`, those first on which nobody depends, then its networks, and its volumes where
+/// that is asked for. What is gone already is no error.
+///
+/// # Errors
+/// Where the Engine does not answer, or refuses.
+pub async fn remove(engine: &Engine, project: &str, what: Remove) -> Result<Removed, InfraError> {
+    let mut there = list(engine, project).await?;
+    if let Some(services) = &what.services {
+        there.retain(|container| services.contains(&container.service));
+    }
+    let mut removed = Removed::default();
+    for wave in waves(there) {
+        let ends = wave.iter().map(|container| async move {
+            make::stop(engine, &container.name, &container.id, what.grace).await?;
+            make::delete(engine, &container.name, &container.id).await
+        });
+        try_join_all(ends).await?;
+        removed.containers.extend(wave.into_iter().map(|container| container.name));
+    }
+    if what.services.is_none() {
+        removed.networks = networks(engine, project).await?;
+        (removed.volumes, removed.kept) = volumes(engine, project, what.volumes).await?;
+    }
+    Ok(removed)
+}
+
+/// Dependents before those they depend on. Labels that go round in a circle end in one last wave.
+fn waves(mut left: Vec<Container>) -> Vec<Vec<Container>> {
+    let mut waves = Vec::new();
+    while !left.is_empty() {
+        let needed: BTreeSet<String> = left.iter().flat_map(|container| container.depends_on.clone()).collect();
+        let (mut stay, mut go): (Vec<_>, Vec<_>) = left.into_iter().partition(|c| needed.contains(&c.service));
+        if go.is_empty() {
+            std::mem::swap(&mut stay, &mut go);
+        }
+        waves.push(go);
+        left = stay;
+    }
+    waves
+}
+
+async fn networks(engine: &Engine, project: &str) -> Result<Vec<String>, InfraError> {
+    let options = ListNetworksOptions { filters: Some(labels::of_project(project)) };
+    let found = engine.call("list networks", QUICK, engine.docker.list_networks(Some(options))).await?;
+    let removals = found.into_iter().filter_map(|network| network.name).map(|name| async move {
+        let action = format!("remove the network {name}");
+        match tokio::time::timeout(SLOW, engine.docker.remove_network(&name)).await {
+            Ok(Err(error)) if !is_done_already(&error) => Err(failed(&action, &error)),
+            Ok(_) => Ok(name),
+            Err(_) => Err(silent(&action, SLOW)),
+        }
+    });
+    try_join_all(removals).await
+}
+
+/// Names of the volumes that went, and of those that were left.
+async fn volumes(engine: &Engine, project: &str, delete: bool) -> Result<(Vec<String>, Vec<String>), InfraError> {
+    let options = ListVolumesOptions { filters: Some(labels::of_project(project)) };
+    let found = engine.call("list volumes", QUICK, engine.docker.list_volumes(Some(options))).await?;
+    let names: Vec<String> = found.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect();
+    if !delete {
+        return Ok((Vec::new(), names));
+    }
+    let removals = names.into_iter().map(|name| async move {
+        let action = format!("remove the volume {name}");
+        match tokio::time::timeout(SLOW, engine.docker.remove_volume(&name, None::<RemoveVolumeOptions>)).await {
+            Ok(Err(error)) if !is_done_already(&error) => Err(failed(&action, &error)),
+            Ok(_) => Ok(name),
+            Err(_) => Err(silent(&action, SLOW)),
+        }
+    });
+    Ok((try_join_all(removals).await?, Vec::new()))
+}
