@@ -116,7 +116,7 @@ async fn serve(
                 Heard::Wish(Wish::Launch(order)) => {
                     busy = Some(Box::pin(launch(context, order, &signals, &show)));
                 }
-                Heard::Wish(Wish::Interrupt) => signals.interrupt(),
+                Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
                 Heard::Wish(Wish::Act(act)) => show.act(act),
                 Heard::Tick if signals.exit().is_some() && busy.is_none() => deck.close(),
                 Heard::Wish(Wish::Exported(_)) | Heard::Tick => {}

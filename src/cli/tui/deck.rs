@@ -74,7 +74,7 @@ impl Deck {
         let setup = Setup {
             source,
             origin,
-            look: look_of(&look),
+            look: look_of(look),
             folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             form,
             logs: line_receiver,
@@ -134,7 +134,7 @@ impl Drop for Deck {
     }
 }
 
-fn look_of(args: &LookArgs) -> Look {
+fn look_of(args: LookArgs) -> Look {
     let mut look = Look::from_env(|name| std::env::var(name).ok());
     look.theme = args
         .theme

@@ -127,10 +127,9 @@ pub async fn beside<T>(
                     show.take_over();
                 }
                 Heard::Wish(Wish::Act(act)) => show.act(act),
-                Heard::Wish(Wish::Interrupt) => signals.interrupt(),
-                Heard::Wish(Wish::Launch(_) | Wish::Exported(_)) => {}
+                Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
                 Heard::Tick if done.is_some() && signals.exit().is_some() => deck.close(),
-                Heard::Tick => {}
+                Heard::Wish(Wish::Launch(_) | Wish::Exported(_)) | Heard::Tick => {}
             },
         }
     }
