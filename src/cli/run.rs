@@ -51,17 +51,19 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
     }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let (summaries, failed) = if args.tui {
-        let deck = tui::Deck::open(&args.look, Source::Idle, Origin::Run, None)?;
+        let deck =
+            tui::Deck::open(args.look, (Source::Idle, Origin::Run), None, Some(context.global.state_dir.clone()))?;
         let show = tui::RunShow::new(&deck, context);
-        let work = all(context, &loaded, (args.keep, settle.0), &signals, &show);
-        let ((summaries, mut failed), drawn) = tui::beside(deck, &show, &signals, work).await;
+        let work = Box::pin(all(context, &loaded, (args.keep, settle.0), &signals, &show));
+        let ((summaries, mut failed), drawn) = Box::pin(tui::beside(deck, &show, &signals, work)).await;
         if let Err(error) = drawn {
             super::common::complain(&format!("the dashboard failed: {error}"));
             failed.push(Exit::Failed);
         }
         (summaries, failed)
     } else {
-        all(context, &loaded, (args.keep, settle.0), &signals, &Progress::new(context.draw)).await
+        let progress = Progress::new(context.draw);
+        Box::pin(all(context, &loaded, (args.keep, settle.0), &signals, &progress)).await
     };
     let exits = summaries.iter().map(|s| s.exit(signals.exit())).chain(failed).chain(signals.exit());
     let exit = Exit::worst(exits.collect::<Vec<_>>());

@@ -51,8 +51,8 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Does what Ctrl-C does; in raw mode the terminal sends no signal for it.
-    pub fn interrupt(&self) {
+    /// Does what Ctrl-C does, to whoever listens; in raw mode the terminal sends no signal for it.
+    pub fn interrupt() {
         // It cannot fail: the signal exists, and the process does.
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGINT);
     }

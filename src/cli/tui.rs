@@ -45,25 +45,24 @@ pub async fn run(context: &Context, args: &TuiArgs) -> anyhow::Result<Exit> {
     if let Some(name) = &args.replay {
         let found = runs::find(context, Some(name))?;
         let replay = Replay::open(&found.events()).with_context(|| format!("cannot replay {}", found.name()))?;
-        let deck = Deck::open(&args.look, Source::Replay(Box::new(replay)), Origin::Replay, None)?;
+        let deck = Deck::open(args.look, (Source::Replay(Box::new(replay)), Origin::Replay), None, None)?;
         return serve(context, deck, Hands::Nobody, None).await;
     }
+    let logs = Some(context.global.state_dir.clone());
     if let Some((found, tail)) = attachable(context, args.run.as_deref())? {
         let control = found.read()?.control;
-        let deck = Deck::open(&args.look, Source::Tail(Box::new(tail)), Origin::Attached, None)?;
-        deck.logs(context.existing_state()?, Some(found.logs()));
+        let deck = Deck::open(args.look, (Source::Tail(Box::new(tail)), Origin::Attached), None, logs)?;
         return serve(context, deck, control.map_or(Hands::Nobody, Hands::Other), None).await;
     }
     match context.stack().await {
         Ok(stack) => {
             let watching = Watching::start(context.existing_state()?, stack);
             let source = Source::Live(watching.state.clone());
-            let deck = Deck::open(&args.look, source, Origin::Watching, Some(form()))?;
-            deck.logs(context.existing_state()?, None);
+            let deck = Deck::open(args.look, (source, Origin::Watching), Some(form()), logs)?;
             serve(context, deck, Hands::Stack(context.state()?), Some(watching)).await
         }
         Err(error) if matches!(error.downcast_ref(), Some(InfraError::NotUp { .. })) => {
-            let deck = Deck::open(&args.look, Source::Idle, Origin::Idle, Some(form()))?;
+            let deck = Deck::open(args.look, (Source::Idle, Origin::Idle), Some(form()), logs)?;
             serve(context, deck, Hands::Nobody, None).await
         }
         Err(error) => Err(error),
@@ -117,7 +116,7 @@ async fn serve(
                 Heard::Wish(Wish::Launch(order)) => {
                     busy = Some(Box::pin(launch(context, order, &signals, &show)));
                 }
-                Heard::Wish(Wish::Interrupt) => signals.interrupt(),
+                Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
                 Heard::Wish(Wish::Act(act)) => show.act(act),
                 Heard::Tick if signals.exit().is_some() && busy.is_none() => deck.close(),
                 Heard::Wish(Wish::Exported(_)) | Heard::Tick => {}
@@ -154,7 +153,6 @@ async fn watch(context: &Context, deck: &Deck, show: &RunShow) -> Option<Watchin
     let (stack, state) = (context.stack().await.ok()?, context.state().ok()?);
     let watching = Watching::start(Some(state.clone()), stack);
     deck.tell(News::Source(Source::Live(watching.state.clone()), Origin::Watching)).await;
-    deck.logs(Some(state.clone()), None);
     show.set_hands(Hands::Stack(state));
     Some(watching)
 }

@@ -12,12 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::lines;
 use crate::{
     cli::{args::LookArgs, exit::UsageError, held},
-    infra::state::StateDir,
     tui::{
         acts::Wish,
         app::{self, News, Setup},
         launch::Form,
-        model::{LogLine, Tone},
+        model::Tone,
         source::Source,
         theme::{Look, Theme},
         view::Origin,
@@ -36,7 +35,6 @@ const TICK: Duration = Duration::from_millis(200);
 pub struct Deck {
     news: mpsc::Sender<News>,
     wishes: mpsc::Receiver<Wish>,
-    lines: mpsc::Sender<LogLine>,
     close: CancellationToken,
     ended: oneshot::Receiver<io::Result<()>>,
     over: bool,
@@ -54,18 +52,23 @@ pub enum Heard {
 }
 
 impl Deck {
-    /// Opens it.
+    /// Opens it; `logs` is the state folder of the stack whose logs are shown.
     ///
     /// # Errors
     /// When there is no terminal to draw on.
-    pub fn open(look: &LookArgs, source: Source, origin: Origin, form: Option<Form>) -> anyhow::Result<Self> {
+    pub fn open(
+        look: LookArgs,
+        (source, origin): (Source, Origin),
+        form: Option<Form>,
+        logs: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
             let words = "the dashboard needs a terminal: standard input and output are not one";
             return Err(UsageError(words.into()).into());
         }
         let (news, news_receiver) = mpsc::channel(QUEUE);
         let (wish_sender, wishes) = mpsc::channel(QUEUE);
-        let (lines, line_receiver) = mpsc::channel(LINES);
+        let (line_sender, line_receiver) = mpsc::channel(LINES);
         let (end, ended) = oneshot::channel();
         let close = CancellationToken::new();
         let setup = Setup {
@@ -85,7 +88,10 @@ impl Deck {
             // Whoever waited has gone if this fails.
             let _ = end.send(outcome);
         })?;
-        Ok(Self { news, wishes, lines, close, ended, over: false })
+        if let Some(state_dir) = logs {
+            lines::feed(state_dir, line_sender, close.clone());
+        }
+        Ok(Self { news, wishes, close, ended, over: false })
     }
 
     /// Where news go.
@@ -96,16 +102,6 @@ impl Deck {
     /// Tells the dashboard something.
     pub async fn tell(&self, news: News) {
         let _ = self.news.send(news).await;
-    }
-
-    /// Reads the logs of the stack, and those in `folder`, into it.
-    pub fn logs(&self, state: Option<StateDir>, folder: Option<PathBuf>) {
-        lines::feed(state, folder, self.lines.clone(), self.close.clone());
-    }
-
-    /// Where log lines go, and when that ends.
-    pub fn line_feed(&self) -> (mpsc::Sender<LogLine>, CancellationToken) {
-        (self.lines.clone(), self.close.clone())
     }
 
     /// Waits for what comes next. After [`Heard::Closed`] only ticks come.
@@ -138,7 +134,7 @@ impl Drop for Deck {
     }
 }
 
-fn look_of(args: &LookArgs) -> Look {
+fn look_of(args: LookArgs) -> Look {
     let mut look = Look::from_env(|name| std::env::var(name).ok());
     look.theme = args
         .theme

@@ -2,36 +2,31 @@
 
 use std::{
     io,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
-use super::{Deck, Hands, Heard, lines};
+use super::{Deck, Hands, Heard};
 use crate::{
     cli::{
         common::{Context, note},
         progress::Progress,
         signals::Signals,
     },
-    infra::state::StateDir,
     run::{
         control::{Act, Control},
         folder::RunFolder,
         state::RunState,
         walk::Show,
     },
-    tui::{acts::Wish, app::News, model::LogLine, source::Source, view::Origin},
+    tui::{acts::Wish, app::News, source::Source, view::Origin},
 };
 
 /// Shows runs on a dashboard.
 #[derive(Debug)]
 pub struct RunShow {
     news: mpsc::Sender<News>,
-    lines: (mpsc::Sender<LogLine>, CancellationToken),
-    state_dir: PathBuf,
     progress: Progress,
     now: Mutex<Now>,
 }
@@ -49,8 +44,6 @@ impl RunShow {
     pub fn new(deck: &Deck, context: &Context) -> Self {
         Self {
             news: deck.news(),
-            lines: deck.line_feed(),
-            state_dir: context.global.state_dir.clone(),
             progress: Progress::new(context.draw),
             now: Mutex::new(Now { hands: Hands::Nobody, run: None, left: false }),
         }
@@ -94,8 +87,6 @@ impl Show for RunShow {
         }
         note(&format!("run {}", run.path().display()));
         let _ = self.news.try_send(News::Source(Source::Live(state), Origin::Run));
-        let state_dir = StateDir::open(&self.state_dir).ok().flatten();
-        lines::feed(state_dir, Some(run.logs()), self.lines.0.clone(), self.lines.1.clone());
     }
 
     fn control(&self, control: Control) {
@@ -136,10 +127,9 @@ pub async fn beside<T>(
                     show.take_over();
                 }
                 Heard::Wish(Wish::Act(act)) => show.act(act),
-                Heard::Wish(Wish::Interrupt) => signals.interrupt(),
-                Heard::Wish(Wish::Launch(_) | Wish::Exported(_)) => {}
+                Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
                 Heard::Tick if done.is_some() && signals.exit().is_some() => deck.close(),
-                Heard::Tick => {}
+                Heard::Wish(Wish::Launch(_) | Wish::Exported(_)) | Heard::Tick => {}
             },
         }
     }
