@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-use super::apply::ExtraFile;
+use super::request::ExtraFile;
 use crate::compose::model::{Content, Project, Service};
 
 /// Digest of `service` as it is resolved. How many containers there are, what they wait for and which profiles name the

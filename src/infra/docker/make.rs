@@ -15,11 +15,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Engine,
-    apply::ExtraFile,
     call::{QUICK, SLOW, failed, is_done_already, silent, within},
     files, labels,
     list::{self, Container},
-    ports, spec,
+    ports,
+    request::ExtraFile,
+    spec,
 };
 use crate::{
     compose::model::{Project, Service},
