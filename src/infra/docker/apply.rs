@@ -17,6 +17,7 @@ use super::{
     make::{self, GRACE, Recipe},
     plan::{self, Action, There, Wanted},
     ports,
+    remove::waves,
     request::{ApplyRequest, ExtraFile},
     stage::{Stage, Stages},
     undo::Doing,
@@ -73,6 +74,12 @@ struct Task<'a> {
     action: Action,
 }
 
+impl Task<'_> {
+    fn component(&self) -> String {
+        labels::component(self.name, self.number)
+    }
+}
+
 struct Run<'a> {
     engine: &'a Engine,
     request: &'a ApplyRequest<'a>,
@@ -90,25 +97,22 @@ impl Run<'_> {
         )?;
         self.ours(&there)?;
         let networks = around::network_ids(self.engine).await?;
-        let (tasks, surplus) = self.plan(&names, &images, &there, &networks);
-        let going: BTreeSet<String> =
-            tasks.iter().flat_map(|task| task.action.replaced()).chain(&surplus).cloned().collect();
-        for task in &tasks {
-            ports::check(&labels::component(task.name, task.number), task.service, &task.action, &there, &going)?;
+        let (tasks, mut going) = self.plan(&names, &images, &there, &networks);
+        going.extend(tasks.iter().flat_map(|task| task.action.replaced()).cloned());
+        let going: Vec<Container> = there.into_iter().filter(|container| going.contains(&container.id)).collect();
+        for task in tasks.iter().filter(|task| task.action.starts()) {
+            ports::check(self.engine, &task.component(), task.service, &going).await?;
         }
         around::ensure(self.doing, project, self.request.state, &names).await?;
-        // One that is replaced goes with its successor, but first where another one wants its port.
-        let wanted = |port: u16, of: &Container| {
-            tasks.iter().any(|task| task.name != of.service && ports::fixed(task.service).any(|fixed| fixed == port))
-        };
-        let first = |c: &Container| going.contains(&c.id) && c.ports.iter().any(|port| wanted(port.host, c));
-        let removals = there.iter().filter(|container| surplus.contains(&container.id) || first(container));
-        try_join_all(removals.map(|container| self.end(container))).await?;
+        // All of them before anything is made: a port may go from one service to another. Those first that need others.
+        for wave in waves(going) {
+            try_join_all(wave.iter().map(|container| self.end(container))).await?;
+        }
 
         let stages = Stages::new(&names);
         let services = names.iter().map(|name| {
             let own: Vec<&Task<'_>> = tasks.iter().filter(|task| task.name == name).collect();
-            self.service(own, &images, &there, &stages, &tasks)
+            self.service(own, &images, &stages, &tasks)
         });
         let mut done: Vec<Container> = try_join_all(services).await?.into_iter().flatten().collect();
         done.sort_by(|a, b| (&a.service, a.number).cmp(&(&b.service, b.number)));
@@ -144,6 +148,7 @@ impl Run<'_> {
         }
     }
 
+    /// What is wanted, each with what has to be done for it; and the ids of those that are too many.
     fn plan(
         &self,
         names: &[String],
@@ -197,17 +202,16 @@ impl Run<'_> {
         &self,
         tasks: Vec<&Task<'_>>,
         images: &BTreeMap<String, String>,
-        there: &[Container],
         stages: &Stages,
         all: &[Task<'_>],
     ) -> Result<Vec<Container>, InfraError> {
         let Some(first) = tasks.first() else { return Ok(Vec::new()) };
         let (name, service) = (first.name, first.service);
         // Containers are made while others still come up; only their start has to wait.
-        let made = try_join_all(tasks.iter().map(|task| self.make(task, images, there))).await?;
+        let made = try_join_all(tasks.iter().map(|task| self.make(task, images))).await?;
         let waits = service.depends_on.iter().map(|(other, condition)| stages.wait(other, *condition));
         futures_util::future::join_all(waits).await;
-        let started = try_join_all(tasks.iter().zip(&made).map(|(task, id)| self.start(task, id, there))).await?;
+        let started = try_join_all(tasks.iter().zip(&made).map(|(task, id)| self.start(task, id))).await?;
         stages.set(name, Stage::Started);
         let until = if self.awaited(name, Condition::ServiceCompletedSuccessfully) {
             Until::Done
@@ -231,18 +235,9 @@ impl Run<'_> {
     }
 
     /// Makes the container of a task where it has to be made; gives its id.
-    async fn make(
-        &self,
-        task: &Task<'_>,
-        images: &BTreeMap<String, String>,
-        there: &[Container],
-    ) -> Result<String, InfraError> {
-        let old = match &task.action {
-            Action::Keep(id) | Action::Start(id) | Action::Unpause(id) => return Ok(id.clone()),
-            Action::Create(old) => old,
-        };
-        for container in there.iter().filter(|container| old.contains(&container.id)) {
-            self.end(container).await?;
+    async fn make(&self, task: &Task<'_>, images: &BTreeMap<String, String>) -> Result<String, InfraError> {
+        if let Action::Keep(id) | Action::Start(id) | Action::Unpause(id) = &task.action {
+            return Ok(id.clone());
         }
         let (engine, project, service) = (self.engine.clone(), self.request.project.clone(), task.service.clone());
         let (name, number, hash) = (task.name.to_owned(), task.number, task.hash.clone());
@@ -266,8 +261,8 @@ impl Run<'_> {
         self.doing.to_its_end(making).await
     }
 
-    async fn start(&self, task: &Task<'_>, id: &str, there: &[Container]) -> Result<Container, InfraError> {
-        let component = labels::component(task.name, task.number);
+    async fn start(&self, task: &Task<'_>, id: &str) -> Result<Container, InfraError> {
+        let component = task.component();
         let reused = matches!(task.action, Action::Keep(_));
         if !reused {
             (self.progress)(UpEvent::Starting { name: component.clone() });
@@ -281,7 +276,7 @@ impl Run<'_> {
                 if matches!(task.action, Action::Start(_)) {
                     self.doing.note_started(&component, id);
                 }
-                make::start(self.engine, &component, id, there).await?;
+                make::start(self.engine, &component, id).await?;
             }
         }
         let gone = || InfraError::Docker {

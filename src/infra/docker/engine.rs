@@ -88,6 +88,11 @@ impl Engine {
         self.facts.api >= (major, minor)
     }
 
+    /// Whether it publishes ports on this very machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.facts.host.starts_with("unix://")
+    }
+
     /// Runs one call within `limit`, and says which one when it fails.
     pub(super) async fn call<T>(
         &self,

@@ -16,9 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     Engine,
     call::{QUICK, SLOW, failed, is_done_already, silent, within},
-    files, labels,
-    list::{self, Container},
-    ports,
+    files, labels, list, ports,
     request::ExtraFile,
     spec,
 };
@@ -124,14 +122,14 @@ async fn named(
 }
 
 /// Starts a container that is there.
-pub(super) async fn start(engine: &Engine, component: &str, id: &str, there: &[Container]) -> Result<(), InfraError> {
+pub(super) async fn start(engine: &Engine, component: &str, id: &str) -> Result<(), InfraError> {
     let action = format!("start {component}");
     match timeout(SLOW, engine.docker.start_container(id, None::<StartContainerOptions>)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if is_done_already(&error) => Ok(()),
         Ok(Err(error)) => Err(match &error {
             Error::DockerResponseServerError { message, .. } => match ports::in_words(message) {
-                Some(port) => ports::taken(component, port, there),
+                Some(port) => ports::taken(engine, component, port).await,
                 None => failed(&action, &error),
             },
             _ => failed(&action, &error),

@@ -65,7 +65,7 @@ pub async fn remove(engine: &Engine, project: &str, what: Remove) -> Result<Remo
 }
 
 /// Dependents before those they depend on. Labels that go round in a circle end in one last wave.
-fn waves(mut left: Vec<Container>) -> Vec<Vec<Container>> {
+pub(super) fn waves(mut left: Vec<Container>) -> Vec<Vec<Container>> {
     let mut waves = Vec::new();
     while !left.is_empty() {
         let needed: BTreeSet<String> = left.iter().flat_map(|container| container.depends_on.clone()).collect();
