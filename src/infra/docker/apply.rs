@@ -276,7 +276,9 @@ impl Run<'_> {
                 if matches!(task.action, Action::Start(_)) {
                     self.doing.note_started(&component, id);
                 }
-                make::start(self.engine, &component, id).await?;
+                // A start that the Engine has begun comes to its end: what is undone after it stays undone.
+                let (engine, component, id) = (self.engine.clone(), component.clone(), id.to_owned());
+                self.doing.to_its_end(async move { make::start(&engine, &component, &id).await }).await?;
             }
         }
         let gone = || InfraError::Docker {

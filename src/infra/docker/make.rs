@@ -125,8 +125,8 @@ async fn named(
 pub(super) async fn start(engine: &Engine, component: &str, id: &str) -> Result<(), InfraError> {
     let action = format!("start {component}");
     match timeout(SLOW, engine.docker.start_container(id, None::<StartContainerOptions>)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) if is_done_already(&error) => Ok(()),
+        // 304: it runs already. Something that is not there (404) is an error here.
+        Ok(Ok(()) | Err(Error::DockerResponseServerError { status_code: 304, .. })) => Ok(()),
         Ok(Err(error)) => Err(match &error {
             Error::DockerResponseServerError { message, .. } => match ports::in_words(message) {
                 Some(port) => ports::taken(engine, component, port).await,
