@@ -91,11 +91,12 @@ impl Run<'_> {
     async fn all(&self) -> Result<Vec<Container>, InfraError> {
         let project = self.request.project;
         let names = self.names()?;
-        let (images, there) = tokio::try_join!(
+        let (images, mut there) = tokio::try_join!(
             images::ensure(self.engine, project, &names, self.request.pull, self.progress),
             list::list(self.engine, &project.name),
         )?;
         self.ours(&there)?;
+        there.retain(|container| !container.one_off);
         let networks = around::network_ids(self.engine).await?;
         let (tasks, mut going) = self.plan(&names, &images, &there, &networks);
         going.extend(tasks.iter().flat_map(|task| task.action.replaced()).cloned());

@@ -50,6 +50,8 @@ pub struct Container {
     pub hash: String,
     /// State folder it belongs to.
     pub state_folder: String,
+    /// Made by `docker compose run`: none of the service's own.
+    pub one_off: bool,
     /// Ids of the networks it is in.
     pub networks: Vec<String>,
     /// Services it depends on.
@@ -186,6 +188,7 @@ fn facts(found: ContainerInspectResponse) -> Container {
         started_at: state.started_at.filter(|at| !at.starts_with("0001-")),
         hash: label(labels::CONFIG_HASH),
         state_folder: label(labels::STATE),
+        one_off: label(labels::ONE_OFF).eq_ignore_ascii_case("true"),
         depends_on: names.map(str::to_owned).collect(),
         service,
         reused: false,

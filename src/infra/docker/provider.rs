@@ -310,7 +310,7 @@ pub async fn stop_one(engine: &Engine, id: &str) -> Result<(), InfraError> {
 /// Where the Engine does not answer.
 pub async fn running(engine: &Engine, project: &str) -> Result<BTreeMap<String, Container>, InfraError> {
     let all = super::list(engine, project).await?.into_iter();
-    let running = all.filter(|c| matches!(c.state, ContainerState::Running | ContainerState::Paused));
+    let running = all.filter(|c| !c.one_off && matches!(c.state, ContainerState::Running | ContainerState::Paused));
     Ok(running.map(|container| (container.component.clone(), container)).collect())
 }
 
