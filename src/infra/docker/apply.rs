@@ -1,8 +1,9 @@
 //! `up` of a project: images, networks and volumes, then its containers in the order of their dependencies.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Mutex,
+    time::Duration,
 };
 
 use futures_util::future::try_join_all;
@@ -21,7 +22,7 @@ use super::{
     request::{ApplyRequest, ExtraFile},
     stage::{Stage, Stages},
     undo::Doing,
-    wait::{self, Until},
+    wait::{self, Limits, Until},
 };
 use crate::{
     compose::model::{Condition, Service},
@@ -189,13 +190,10 @@ impl Run<'_> {
     }
 
     fn wanted(&self, task: &Task<'_>) -> Wanted {
-        let one_shot = self.awaited(task.name, Condition::ServiceCompletedSuccessfully);
+        // Its dependents need not be of this order: work that is done is not done twice.
+        let done = Some(&Condition::ServiceCompletedSuccessfully);
+        let one_shot = self.request.project.services.values().any(|other| other.depends_on.get(task.name) == done);
         Wanted { service: task.name.to_owned(), number: task.number, hash: task.hash.clone(), one_shot }
-    }
-
-    /// Whether another service waits for `condition` of `name`.
-    fn awaited(&self, name: &str, condition: Condition) -> bool {
-        self.request.project.services.values().any(|service| service.depends_on.get(name) == Some(&condition))
     }
 
     /// All containers of one service: when what it depends on is ready, and side by side.
@@ -214,25 +212,41 @@ impl Run<'_> {
         futures_util::future::join_all(waits).await;
         let started = try_join_all(tasks.iter().zip(&made).map(|(task, id)| self.start(task, id))).await?;
         stages.set(name, Stage::Started);
-        let until = if self.awaited(name, Condition::ServiceCompletedSuccessfully) {
-            Until::Done
-        } else if self.awaited(name, Condition::ServiceHealthy) {
-            Until::Healthy
-        } else if self.request.wait {
-            Until::Up
-        } else {
-            Until::Runs
-        };
         let waiting = edges(name, all);
-        let within = self.request.ready_within;
-        let reached = started.iter().map(|container| wait::until(self.engine, container, until, within, &waiting));
-        let reached = try_join_all(reached).await?;
-        stages.set(name, reached.into_iter().min().unwrap_or(Stage::Started));
+        let limits = self.limits(service);
+        for (until, stage) in self.goals(name, all) {
+            let reached = started.iter().map(|container| wait::until(self.engine, container, until, limits, &waiting));
+            try_join_all(reached).await?;
+            stages.set(name, stage);
+        }
         let looks = started.iter().map(|container| async move {
             let now = list::inspect(self.engine, &container.id).await?;
             Ok::<_, InfraError>(now.map(|now| Container { reused: container.reused, ..now }))
         });
         Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+    }
+
+    /// What a service has to reach, in this order. Whatever another one waits for is among it, so nobody waits for ever.
+    fn goals(&self, name: &str, all: &[Task<'_>]) -> Vec<(Until, Stage)> {
+        // Services that are not started now wait for nothing.
+        let awaited = |condition| all.iter().any(|task| task.service.depends_on.get(name) == Some(&condition));
+        let healthy = awaited(Condition::ServiceHealthy);
+        if awaited(Condition::ServiceCompletedSuccessfully) {
+            let first = healthy.then_some((Until::Up, Stage::Healthy));
+            return first.into_iter().chain([(Until::Done, Stage::Completed)]).collect();
+        }
+        vec![match (healthy, self.request.wait) {
+            (true, _) => (Until::Healthy, Stage::Healthy),
+            (false, true) => (Until::Up, Stage::Healthy),
+            (false, false) => (Until::Runs, Stage::Started),
+        }]
+    }
+
+    fn limits(&self, service: &Service) -> Limits {
+        // Docker's own time between two checks, where the image says how its health is asked.
+        let check = service.healthcheck.as_ref();
+        let stale = check.map_or(Duration::from_secs(30), |check| check.interval + check.timeout);
+        Limits { within: self.request.ready_within, stale }
     }
 
     /// Makes the container of a task where it has to be made; gives its id.
@@ -316,7 +330,7 @@ fn found(container: &Container, networks: &BTreeSet<String>) -> There {
 
 /// Who waits for `name`, in words.
 fn edges(name: &str, all: &[Task<'_>]) -> Vec<String> {
-    let mut edges: HashMap<&str, String> = HashMap::new();
+    let mut edges = BTreeSet::new();
     for task in all {
         if let Some(condition) = task.service.depends_on.get(name) {
             let what = match condition {
@@ -324,10 +338,8 @@ fn edges(name: &str, all: &[Task<'_>]) -> Vec<String> {
                 Condition::ServiceHealthy => "healthy",
                 Condition::ServiceCompletedSuccessfully => "done",
             };
-            edges.insert(task.name, format!("{} waits for {name} to be {what}", task.name));
+            edges.insert(format!("{} waits for {name} to be {what}", task.name));
         }
     }
-    let mut edges: Vec<String> = edges.into_values().collect();
-    edges.sort();
-    edges
+    edges.into_iter().collect()
 }

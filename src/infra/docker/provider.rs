@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Container, ContainerState, Engine, Order, Remove,
     failure::{Wrong, collect},
+    list,
     places::Kept,
 };
 use crate::{
@@ -234,7 +235,13 @@ fn load(name: &str, files: &[&str], variables: &BTreeMap<String, String>) -> Res
 
 /// Why a server that a client cannot use is not up: how its container ended, or what the client was told (`late`).
 pub async fn failure(engine: &Engine, container: &Container, late: Option<&str>, waited: Duration) -> InfraError {
-    let wrong = if late.is_some() { Wrong::NotHealthy(waited) } else { Wrong::Ended };
+    let wrong = match late {
+        Some(_) => Wrong::NotHealthy(waited),
+        None => match list::inspect(engine, &container.id).await {
+            Ok(None) => Wrong::Gone,
+            now => Wrong::ended(now.ok().flatten().as_ref().unwrap_or(container)),
+        },
+    };
     let told = late.map(|why| format!("a client was told: {why}"));
     collect(engine, container, &wrong, told.into_iter().collect()).await
 }
