@@ -52,6 +52,15 @@ impl Recipe<'_> {
             && is(labels::NUMBER, &self.number.to_string())
     }
 
+    /// Whose a container with these labels is, in words.
+    fn whose(&self, labels: &HashMap<String, String>) -> String {
+        match (labels.get(labels::PROJECT), labels.get(labels::SERVICE)) {
+            (None, _) => "of no compose project".to_owned(),
+            (Some(project), Some(service)) if *project == self.project.name => format!("of the service {service}"),
+            (Some(project), _) => format!("of the compose project {project}"),
+        }
+    }
+
     fn container_name(&self) -> String {
         let made = || format!("{}-{}-{}", self.project.name, self.name, self.number);
         self.service.container_name.clone().unwrap_or_else(made)
@@ -105,10 +114,8 @@ async fn named(
             Some(labels) if !recipe.is_in_place(&labels) => {
                 return Err(InfraError::Docker {
                     action,
-                    why: "a container of that name is there, and it is not of this service".into(),
-                    remedy: format!(
-                        "look at it with `docker ps -a --filter name={name}`, and remove it if it is yours"
-                    ),
+                    why: format!("a container of that name is there, and it is {}", recipe.whose(&labels)),
+                    remedy: format!("end that, or remove it with `docker rm -f {name}` if it is yours"),
                 });
             }
             Some(_) => delete(engine, name, name).await?,
