@@ -22,15 +22,17 @@ mod plan;
 mod ports;
 pub mod provider;
 mod remove;
+mod request;
 mod spec;
 mod stage;
 pub mod stats;
 mod undo;
 mod wait;
 
-pub use apply::{ApplyRequest, ExtraFile, Order, apply};
+pub use apply::apply;
 pub use engine::{CgroupVersion, Engine, EngineFacts};
 pub use failure::ContainerFailure;
 pub use images::missing as images_missing;
 pub use list::{Container, ContainerState, PublishedPort, list};
 pub use remove::{Remove, Removed, remove};
+pub use request::{ApplyRequest, ExtraFile, Order};

@@ -1,8 +1,7 @@
 //! `up` of a project: images, networks and volumes, then its containers in the order of their dependencies.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    path::Path,
+    collections::{BTreeMap, BTreeSet},
     sync::Mutex,
     time::Duration,
 };
@@ -19,74 +18,19 @@ use super::{
     make::{self, GRACE, Recipe},
     plan::{self, Action, There, Wanted},
     ports,
+    remove::waves,
+    request::{ApplyRequest, ExtraFile},
     stage::{Stage, Stages},
     undo::Doing,
-    wait::{self, Until},
+    wait::{self, Limits, Until},
 };
 use crate::{
-    compose::model::{Condition, Project, Service},
+    compose::model::{Condition, Service},
     infra::{
         error::InfraError,
         up::{Progress, UpEvent},
     },
 };
-
-/// A file that is put into a container besides the configs and secrets of its service.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ExtraFile {
-    /// Absolute path in the container.
-    pub path: String,
-    /// What it holds; it may be a secret.
-    pub bytes: Vec<u8>,
-    /// Its mode.
-    pub mode: u32,
-    /// User that owns it.
-    pub uid: u32,
-    /// Group that owns it.
-    pub gid: u32,
-}
-
-impl std::fmt::Debug for ExtraFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ExtraFile({}, {} bytes)", self.path, self.bytes.len())
-    }
-}
-
-/// A service that is wanted.
-#[derive(Debug, Clone, Default)]
-pub struct Order {
-    /// Its name.
-    pub service: String,
-    /// How many containers; 0 takes what its file says.
-    pub replicas: u16,
-    /// Containers that are there already and are not looked at: the order is for more of them.
-    pub beyond: u16,
-    /// Files of each container of the order; may be shorter.
-    pub files: Vec<Vec<ExtraFile>>,
-}
-
-/// What is to be brought up.
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub struct ApplyRequest<'a> {
-    /// The project.
-    pub project: &'a Project,
-    /// Services of it; those that they depend on are brought up too.
-    pub services: &'a [Order],
-    /// State folder, for the labels.
-    pub state: &'a Path,
-    /// Images that are not here may be fetched.
-    pub pull: bool,
-    /// Make every container anew.
-    pub recreate: bool,
-    /// Remove containers of services that the project does not have any more.
-    pub orphans: bool,
-    /// On failure leave what was made.
-    pub keep_failed: bool,
-    /// How long one container may take until it is what others wait for.
-    pub ready_within: Duration,
-    /// Wait until every container is healthy (without a health check: runs), and not only until it was started.
-    pub wait: bool,
-}
 
 /// Brings the services up. Containers with the same settings are left as they are.
 ///
@@ -131,6 +75,12 @@ struct Task<'a> {
     action: Action,
 }
 
+impl Task<'_> {
+    fn component(&self) -> String {
+        labels::component(self.name, self.number)
+    }
+}
+
 struct Run<'a> {
     engine: &'a Engine,
     request: &'a ApplyRequest<'a>,
@@ -142,31 +92,29 @@ impl Run<'_> {
     async fn all(&self) -> Result<Vec<Container>, InfraError> {
         let project = self.request.project;
         let names = self.names()?;
-        let (images, there) = tokio::try_join!(
+        let (images, mut there) = tokio::try_join!(
             images::ensure(self.engine, project, &names, self.request.pull, self.progress),
             list::list(self.engine, &project.name),
         )?;
         self.ours(&there)?;
+        there.retain(|container| !container.one_off);
         let networks = around::network_ids(self.engine).await?;
-        let (tasks, surplus) = self.plan(&names, &images, &there, &networks);
-        let going: BTreeSet<String> =
-            tasks.iter().flat_map(|task| task.action.replaced()).chain(&surplus).cloned().collect();
-        for task in &tasks {
-            ports::check(&labels::component(task.name, task.number), task.service, &task.action, &there, &going)?;
+        let (tasks, mut going) = self.plan(&names, &images, &there, &networks);
+        going.extend(tasks.iter().flat_map(|task| task.action.replaced()).cloned());
+        let going: Vec<Container> = there.into_iter().filter(|container| going.contains(&container.id)).collect();
+        for task in tasks.iter().filter(|task| task.action.starts()) {
+            ports::check(self.engine, &task.component(), task.service, &going).await?;
         }
         around::ensure(self.doing, project, self.request.state, &names).await?;
-        // One that is replaced goes with its successor, but first where another one wants its port.
-        let wanted = |port: u16, of: &Container| {
-            tasks.iter().any(|task| task.name != of.service && ports::fixed(task.service).any(|fixed| fixed == port))
-        };
-        let first = |c: &Container| going.contains(&c.id) && c.ports.iter().any(|port| wanted(port.host, c));
-        let removals = there.iter().filter(|container| surplus.contains(&container.id) || first(container));
-        try_join_all(removals.map(|container| self.end(container))).await?;
+        // All of them before anything is made: a port may go from one service to another. Those first that need others.
+        for wave in waves(going) {
+            try_join_all(wave.iter().map(|container| self.end(container))).await?;
+        }
 
         let stages = Stages::new(&names);
         let services = names.iter().map(|name| {
             let own: Vec<&Task<'_>> = tasks.iter().filter(|task| task.name == name).collect();
-            self.service(own, &images, &there, &stages, &tasks)
+            self.service(own, &images, &stages, &tasks)
         });
         let mut done: Vec<Container> = try_join_all(services).await?.into_iter().flatten().collect();
         done.sort_by(|a, b| (&a.service, a.number).cmp(&(&b.service, b.number)));
@@ -202,6 +150,7 @@ impl Run<'_> {
         }
     }
 
+    /// What is wanted, each with what has to be done for it; and the ids of those that are too many.
     fn plan(
         &self,
         names: &[String],
@@ -241,13 +190,10 @@ impl Run<'_> {
     }
 
     fn wanted(&self, task: &Task<'_>) -> Wanted {
-        let one_shot = self.awaited(task.name, Condition::ServiceCompletedSuccessfully);
+        // Its dependents need not be of this order: work that is done is not done twice.
+        let done = Some(&Condition::ServiceCompletedSuccessfully);
+        let one_shot = self.request.project.services.values().any(|other| other.depends_on.get(task.name) == done);
         Wanted { service: task.name.to_owned(), number: task.number, hash: task.hash.clone(), one_shot }
-    }
-
-    /// Whether another service waits for `condition` of `name`.
-    fn awaited(&self, name: &str, condition: Condition) -> bool {
-        self.request.project.services.values().any(|service| service.depends_on.get(name) == Some(&condition))
     }
 
     /// All containers of one service: when what it depends on is ready, and side by side.
@@ -255,32 +201,24 @@ impl Run<'_> {
         &self,
         tasks: Vec<&Task<'_>>,
         images: &BTreeMap<String, String>,
-        there: &[Container],
         stages: &Stages,
         all: &[Task<'_>],
     ) -> Result<Vec<Container>, InfraError> {
         let Some(first) = tasks.first() else { return Ok(Vec::new()) };
         let (name, service) = (first.name, first.service);
         // Containers are made while others still come up; only their start has to wait.
-        let made = try_join_all(tasks.iter().map(|task| self.make(task, images, there))).await?;
+        let made = try_join_all(tasks.iter().map(|task| self.make(task, images))).await?;
         let waits = service.depends_on.iter().map(|(other, condition)| stages.wait(other, *condition));
         futures_util::future::join_all(waits).await;
-        let started = try_join_all(tasks.iter().zip(&made).map(|(task, id)| self.start(task, id, there))).await?;
+        let started = try_join_all(tasks.iter().zip(&made).map(|(task, id)| self.start(task, id))).await?;
         stages.set(name, Stage::Started);
-        let until = if self.awaited(name, Condition::ServiceCompletedSuccessfully) {
-            Until::Done
-        } else if self.awaited(name, Condition::ServiceHealthy) {
-            Until::Healthy
-        } else if self.request.wait {
-            Until::Up
-        } else {
-            Until::Runs
-        };
         let waiting = edges(name, all);
-        let within = self.request.ready_within;
-        let reached = started.iter().map(|container| wait::until(self.engine, container, until, within, &waiting));
-        let reached = try_join_all(reached).await?;
-        stages.set(name, reached.into_iter().min().unwrap_or(Stage::Started));
+        let limits = self.limits(service);
+        for (until, stage) in self.goals(name, all) {
+            let reached = started.iter().map(|container| wait::until(self.engine, container, until, limits, &waiting));
+            try_join_all(reached).await?;
+            stages.set(name, stage);
+        }
         let looks = started.iter().map(|container| async move {
             let now = list::inspect(self.engine, &container.id).await?;
             Ok::<_, InfraError>(now.map(|now| Container { reused: container.reused, ..now }))
@@ -288,19 +226,33 @@ impl Run<'_> {
         Ok(try_join_all(looks).await?.into_iter().flatten().collect())
     }
 
+    /// What a service has to reach, in this order. Whatever another one waits for is among it, so nobody waits for ever.
+    fn goals(&self, name: &str, all: &[Task<'_>]) -> Vec<(Until, Stage)> {
+        // Services that are not started now wait for nothing.
+        let awaited = |condition| all.iter().any(|task| task.service.depends_on.get(name) == Some(&condition));
+        let healthy = awaited(Condition::ServiceHealthy);
+        if awaited(Condition::ServiceCompletedSuccessfully) {
+            let first = healthy.then_some((Until::Up, Stage::Healthy));
+            return first.into_iter().chain([(Until::Done, Stage::Completed)]).collect();
+        }
+        vec![match (healthy, self.request.wait) {
+            (true, _) => (Until::Healthy, Stage::Healthy),
+            (false, true) => (Until::Up, Stage::Healthy),
+            (false, false) => (Until::Runs, Stage::Started),
+        }]
+    }
+
+    fn limits(&self, service: &Service) -> Limits {
+        // Docker's own time between two checks, where the image says how its health is asked.
+        let check = service.healthcheck.as_ref();
+        let stale = check.map_or(Duration::from_secs(30), |check| check.interval + check.timeout);
+        Limits { within: self.request.ready_within, stale }
+    }
+
     /// Makes the container of a task where it has to be made; gives its id.
-    async fn make(
-        &self,
-        task: &Task<'_>,
-        images: &BTreeMap<String, String>,
-        there: &[Container],
-    ) -> Result<String, InfraError> {
-        let old = match &task.action {
-            Action::Keep(id) | Action::Start(id) | Action::Unpause(id) => return Ok(id.clone()),
-            Action::Create(old) => old,
-        };
-        for container in there.iter().filter(|container| old.contains(&container.id)) {
-            self.end(container).await?;
+    async fn make(&self, task: &Task<'_>, images: &BTreeMap<String, String>) -> Result<String, InfraError> {
+        if let Action::Keep(id) | Action::Start(id) | Action::Unpause(id) = &task.action {
+            return Ok(id.clone());
         }
         let (engine, project, service) = (self.engine.clone(), self.request.project.clone(), task.service.clone());
         let (name, number, hash) = (task.name.to_owned(), task.number, task.hash.clone());
@@ -324,8 +276,8 @@ impl Run<'_> {
         self.doing.to_its_end(making).await
     }
 
-    async fn start(&self, task: &Task<'_>, id: &str, there: &[Container]) -> Result<Container, InfraError> {
-        let component = labels::component(task.name, task.number);
+    async fn start(&self, task: &Task<'_>, id: &str) -> Result<Container, InfraError> {
+        let component = task.component();
         let reused = matches!(task.action, Action::Keep(_));
         if !reused {
             (self.progress)(UpEvent::Starting { name: component.clone() });
@@ -339,7 +291,9 @@ impl Run<'_> {
                 if matches!(task.action, Action::Start(_)) {
                     self.doing.note_started(&component, id);
                 }
-                make::start(self.engine, &component, id, there).await?;
+                // A start that the Engine has begun comes to its end: what is undone after it stays undone.
+                let (engine, component, id) = (self.engine.clone(), component.clone(), id.to_owned());
+                self.doing.to_its_end(async move { make::start(&engine, &component, &id).await }).await?;
             }
         }
         let gone = || InfraError::Docker {
@@ -376,7 +330,7 @@ fn found(container: &Container, networks: &BTreeSet<String>) -> There {
 
 /// Who waits for `name`, in words.
 fn edges(name: &str, all: &[Task<'_>]) -> Vec<String> {
-    let mut edges: HashMap<&str, String> = HashMap::new();
+    let mut edges = BTreeSet::new();
     for task in all {
         if let Some(condition) = task.service.depends_on.get(name) {
             let what = match condition {
@@ -384,10 +338,8 @@ fn edges(name: &str, all: &[Task<'_>]) -> Vec<String> {
                 Condition::ServiceHealthy => "healthy",
                 Condition::ServiceCompletedSuccessfully => "done",
             };
-            edges.insert(task.name, format!("{} waits for {name} to be {what}", task.name));
+            edges.insert(format!("{} waits for {name} to be {what}", task.name));
         }
     }
-    let mut edges: Vec<String> = edges.into_values().collect();
-    edges.sort();
-    edges
+    edges.into_iter().collect()
 }

@@ -58,7 +58,14 @@ impl Engine {
     /// # Errors
     /// [`InfraError::Engine`] where none answers or this user may not talk to it, with the cause and what to do.
     pub async fn connect() -> Result<Self, InfraError> {
-        let host = host();
+        Self::connect_to(host()).await
+    }
+
+    /// The same for the Engine at `host`: `unix:///path`, or `tcp://host:port` without TLS.
+    ///
+    /// # Errors
+    /// As [`Engine::connect`].
+    pub async fn connect_to(host: String) -> Result<Self, InfraError> {
         reachable(&host).await?;
         let fail = |why: String| InfraError::Engine { host: host.clone(), why, remedy: remedy(&host) };
         let docker = Docker::connect_with_host(&host).map_err(|e| fail(e.to_string()))?.with_timeout(CALL);
@@ -79,6 +86,11 @@ impl Engine {
     /// Whether the API that is spoken is at least `major.minor`.
     pub fn speaks(&self, major: usize, minor: usize) -> bool {
         self.facts.api >= (major, minor)
+    }
+
+    /// Whether it publishes ports on this very machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.facts.host.starts_with("unix://")
     }
 
     /// Runs one call within `limit`, and says which one when it fails.

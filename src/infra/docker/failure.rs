@@ -62,7 +62,14 @@ impl fmt::Display for ContainerFailure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wrong {
     /// It ended, or ends again and again.
-    Ended,
+    Ended {
+        /// Its exit code.
+        code: i64,
+        /// The kernel ended it for its memory.
+        oom: bool,
+        /// How often the Engine started it again.
+        restarts: u32,
+    },
     /// Its health check failed too often.
     Unhealthy,
     /// It did not become healthy in this time.
@@ -71,6 +78,13 @@ pub(super) enum Wrong {
     NotDone(Duration),
     /// It is gone: somebody removed it.
     Gone,
+}
+
+impl Wrong {
+    /// `now` ended, or is about to be started again. Once it runs again, nothing tells how it ended.
+    pub fn ended(now: &Container) -> Self {
+        Self::Ended { code: now.exit_code.unwrap_or(0), oom: now.oom_killed, restarts: now.restarts }
+    }
 }
 
 /// Collects what there is to know about a container that failed.
@@ -94,23 +108,32 @@ pub(super) async fn collect(engine: &Engine, container: &Container, wrong: &Wron
 /// Cause and remedy, in words.
 fn explain(found: &ContainerInspectResponse, wrong: &Wrong, tail: &[String]) -> (String, String) {
     let state = found.state.clone().unwrap_or_default();
-    let (code, oom) = (state.exit_code.unwrap_or(0), state.oom_killed.unwrap_or(false));
+    // The Engine may mark it a moment after its end.
+    let marked = state.oom_killed.unwrap_or(false);
     let limit = found.host_config.as_ref().and_then(|host| host.memory).filter(|bytes| *bytes > 0);
     let limit = limit.map_or_else(|| "no limit".to_owned(), |bytes| format!("limit {} MiB", bytes >> 20));
     let full = tail.iter().any(|line| line.contains("No space left on device"));
     match wrong {
         _ if full => ("found no room on the disk".into(), "free some: `docker system df` shows what takes it".into()),
-        Wrong::Ended if oom => (
+        Wrong::Ended { code, oom, .. } if *oom || marked => (
             format!("was ended by the kernel because its memory was used up ({limit}, exit code {code})"),
             "raise deploy.resources.limits.memory of the service, or let it use less".into(),
         ),
-        Wrong::Ended if code == 0 => ("ended at once, with 0".into(), "it should go on: check its command".into()),
-        Wrong::Ended => {
+        Wrong::Ended { code, restarts, .. } => {
+            let ended = match restarts {
+                0 => "ended".to_owned(),
+                times => format!("ends again and again: it was started again {times} times, and ended last"),
+            };
             let error =
                 state.error.filter(|text| !text.is_empty()).map_or_else(String::new, |text| format!(": {text}"));
-            (format!("ended with exit code {code}{}{error}", signal(code)), "its log tells why".into())
+            let remedy = if *code == 0 { "it should go on running: check its command" } else { "its log tells why" };
+            (format!("{ended} with exit code {code}{}{error}", signal(*code)), remedy.into())
         }
-        Wrong::Unhealthy => ("is unhealthy".into(), "see what its health check says".into()),
+        Wrong::Unhealthy => {
+            let streak = state.health.and_then(|health| health.failing_streak).unwrap_or(0);
+            let cause = format!("is unhealthy: its health check failed {streak} times in a row");
+            (cause, "see what its health check says".into())
+        }
         Wrong::NotHealthy(waited) => (
             format!("did not become healthy within {:.0} s", waited.as_secs_f64()),
             "see what its health check says".into(),
@@ -165,9 +188,9 @@ mod tests {
 
     use super::*;
 
-    fn found(code: i64, oom: bool) -> ContainerInspectResponse {
+    fn found() -> ContainerInspectResponse {
         ContainerInspectResponse {
-            state: Some(ContainerState { exit_code: Some(code), oom_killed: Some(oom), ..Default::default() }),
+            state: Some(ContainerState::default()),
             host_config: Some(HostConfig { memory: Some(64 << 20), ..Default::default() }),
             ..Default::default()
         }
@@ -175,11 +198,16 @@ mod tests {
 
     #[test]
     fn memory_disk_and_a_missing_command_are_told_apart() {
-        let (cause, remedy) = explain(&found(137, true), &Wrong::Ended, &[]);
+        let ended = |code, oom, restarts| Wrong::Ended { code, oom, restarts };
+        let (cause, remedy) = explain(&found(), &ended(137, true, 0), &[]);
         assert!(cause.contains("limit 64 MiB") && remedy.contains("limits.memory"), "{cause}; {remedy}");
-        let (cause, _) = explain(&found(127, false), &Wrong::Ended, &[]);
+        let (cause, _) = explain(&found(), &ended(127, false, 0), &[]);
         assert!(cause.contains("127 (there is no such command)"), "{cause}");
         let full = ["mysqld: No space left on device".to_owned()];
-        assert!(explain(&found(1, false), &Wrong::Ended, &full).0.contains("disk"));
+        assert!(explain(&found(), &ended(1, false, 0), &full).0.contains("disk"));
+        let (cause, _) = explain(&found(), &ended(1, false, 3), &[]);
+        assert!(cause.contains("again and again") && cause.contains("3 times"), "{cause}");
+        let (cause, remedy) = explain(&found(), &ended(0, false, 0), &[]);
+        assert!(cause.contains("exit code 0") && remedy.contains("check its command"), "{cause}; {remedy}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::apply::ExtraFile;
+use super::request::ExtraFile;
 use crate::compose::model::{Content, Grant, Project, Service};
 
 /// Everything that has to be put into a container of `service` before it is started.

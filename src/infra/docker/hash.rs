@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-use super::apply::ExtraFile;
-use crate::compose::model::{Content, Project, Service};
+use super::request::ExtraFile;
+use crate::compose::model::{Content, MountSource, Project, Service};
 
 /// Digest of `service` as it is resolved. How many containers there are, what they wait for and which profiles name the
 /// service changes no container, so it does not count.
@@ -28,13 +28,18 @@ pub(super) fn of(project: &Project, service: &Service, image_id: &str, files: &[
     for network in service.networks.keys() {
         add(project.networks.get(network).map_or("", |network| network.name.as_str()).as_bytes());
     }
-    for volume in project.volumes.values() {
-        add(volume.name.as_bytes());
+    // Only those that it mounts: a volume more for somebody else changes nothing here.
+    for mount in &service.volumes {
+        if let MountSource::Volume(key) = &mount.source {
+            add(project.volumes.get(key).map_or("", |volume| volume.name.as_str()).as_bytes());
+        }
     }
     for file in files {
         add(file.path.as_bytes());
         add(&file.bytes);
-        add(&file.mode.to_le_bytes());
+        for number in [file.mode, file.uid, file.gid] {
+            add(&number.to_le_bytes());
+        }
     }
     hasher.finalize().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -45,7 +50,7 @@ pub(super) fn of(project: &Project, service: &Service, image_id: &str, files: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compose::model::{Condition, Grant};
+    use crate::compose::model::{Condition, Grant, Mount, Volume};
 
     fn project(secret: &str) -> Project {
         let content = Content { bytes: secret.as_bytes().to_vec(), secret: true };
@@ -64,6 +69,24 @@ mod tests {
         Service { image: "i".into(), secrets: vec![grant], ..Service::default() }
     }
 
+    fn volume(name: &str) -> Volume {
+        Volume { name: name.into(), external: false, driver: None, labels: BTreeMap::new() }
+    }
+
+    /// A cluster's second broker brings a volume; the servers that run already must not be made anew for it.
+    #[test]
+    fn only_volumes_that_the_service_mounts_count() {
+        let mount = Mount { source: MountSource::Volume("own".into()), target: "/data".into(), read_only: false };
+        let service = Service { volumes: vec![mount], ..service() };
+        let mut project = project("a");
+        project.volumes.insert("own".into(), volume("p_own"));
+        let base = of(&project, &service, "sha256:1", &[]);
+        project.volumes.insert("another".into(), volume("p_another"));
+        assert_eq!(base, of(&project, &service, "sha256:1", &[]));
+        project.volumes.insert("own".into(), volume("renamed"));
+        assert_ne!(base, of(&project, &service, "sha256:1", &[]));
+    }
+
     #[test]
     fn what_makes_another_container_changes_it_and_nothing_else_does() {
         let base = of(&project("a"), &service(), "sha256:1", &[]);
@@ -79,6 +102,8 @@ mod tests {
         let other = Service { environment: BTreeMap::from([("A".to_owned(), "1".to_owned())]), ..service() };
         assert_ne!(base, of(&project("a"), &other, "sha256:1", &[]));
         let file = ExtraFile { path: "/f".into(), bytes: vec![1], mode: 0o400, uid: 0, gid: 0 };
-        assert_ne!(base, of(&project("a"), &service(), "sha256:1", &[file]));
+        let with = of(&project("a"), &service(), "sha256:1", std::slice::from_ref(&file));
+        assert_ne!(base, with);
+        assert_ne!(with, of(&project("a"), &service(), "sha256:1", &[ExtraFile { uid: 7, ..file }]), "another owner");
     }
 }

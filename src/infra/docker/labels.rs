@@ -20,7 +20,8 @@ pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 pub const NETWORK: &str = "com.docker.compose.network";
 /// Key of a volume in the files.
 pub const VOLUME: &str = "com.docker.compose.volume";
-const ONE_OFF: &str = "com.docker.compose.oneoff";
+/// Whether a container is one of `docker compose run`.
+pub const ONE_OFF: &str = "com.docker.compose.oneoff";
 const IMAGE: &str = "com.docker.compose.image";
 const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
 const CONFIG_FILES: &str = "com.docker.compose.project.config_files";

@@ -1,6 +1,6 @@
 //! The containers of a project, as they are.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, HealthStatusEnum as Health},
@@ -50,8 +50,12 @@ pub struct Container {
     pub hash: String,
     /// State folder it belongs to.
     pub state_folder: String,
+    /// Made by `docker compose run`: none of the service's own.
+    pub one_off: bool,
     /// Ids of the networks it is in.
     pub networks: Vec<String>,
+    /// How long it may take to end, where its settings say so.
+    pub grace: Option<Duration>,
     /// Services it depends on.
     pub depends_on: Vec<String>,
     /// It ran already, and was left alone.
@@ -186,6 +190,8 @@ fn facts(found: ContainerInspectResponse) -> Container {
         started_at: state.started_at.filter(|at| !at.starts_with("0001-")),
         hash: label(labels::CONFIG_HASH),
         state_folder: label(labels::STATE),
+        one_off: label(labels::ONE_OFF).eq_ignore_ascii_case("true"),
+        grace: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
         depends_on: names.map(str::to_owned).collect(),
         service,
         reused: false,

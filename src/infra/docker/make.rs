@@ -15,11 +15,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Engine,
-    apply::ExtraFile,
     call::{QUICK, SLOW, failed, is_done_already, silent, within},
-    files, labels,
-    list::{self, Container},
-    ports, spec,
+    files, labels, list, ports,
+    request::ExtraFile,
+    spec,
 };
 use crate::{
     compose::model::{Project, Service},
@@ -51,6 +50,15 @@ impl Recipe<'_> {
         is(labels::PROJECT, &self.project.name)
             && is(labels::SERVICE, self.name)
             && is(labels::NUMBER, &self.number.to_string())
+    }
+
+    /// Whose a container with these labels is, in words.
+    fn whose(&self, labels: &HashMap<String, String>) -> String {
+        match (labels.get(labels::PROJECT), labels.get(labels::SERVICE)) {
+            (None, _) => "of no compose project".to_owned(),
+            (Some(project), Some(service)) if *project == self.project.name => format!("of the service {service}"),
+            (Some(project), _) => format!("of the compose project {project}"),
+        }
     }
 
     fn container_name(&self) -> String {
@@ -106,10 +114,8 @@ async fn named(
             Some(labels) if !recipe.is_in_place(&labels) => {
                 return Err(InfraError::Docker {
                     action,
-                    why: "a container of that name is there, and it is not of this service".into(),
-                    remedy: format!(
-                        "look at it with `docker ps -a --filter name={name}`, and remove it if it is yours"
-                    ),
+                    why: format!("a container of that name is there, and it is {}", recipe.whose(&labels)),
+                    remedy: format!("end that, or remove it with `docker rm -f {name}` if it is yours"),
                 });
             }
             Some(_) => delete(engine, name, name).await?,
@@ -123,14 +129,14 @@ async fn named(
 }
 
 /// Starts a container that is there.
-pub(super) async fn start(engine: &Engine, component: &str, id: &str, there: &[Container]) -> Result<(), InfraError> {
+pub(super) async fn start(engine: &Engine, component: &str, id: &str) -> Result<(), InfraError> {
     let action = format!("start {component}");
     match timeout(SLOW, engine.docker.start_container(id, None::<StartContainerOptions>)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) if is_done_already(&error) => Ok(()),
+        // 304: it runs already. Something that is not there (404) is an error here.
+        Ok(Ok(()) | Err(Error::DockerResponseServerError { status_code: 304, .. })) => Ok(()),
         Ok(Err(error)) => Err(match &error {
             Error::DockerResponseServerError { message, .. } => match ports::in_words(message) {
-                Some(port) => ports::taken(component, port, there),
+                Some(port) => ports::taken(engine, component, port).await,
                 None => failed(&action, &error),
             },
             _ => failed(&action, &error),

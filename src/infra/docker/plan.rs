@@ -44,6 +44,11 @@ impl Action {
             Self::Keep(_) | Self::Start(_) | Self::Unpause(_) => &[],
         }
     }
+
+    /// Whether a container is started that does not run now.
+    pub fn starts(&self) -> bool {
+        matches!(self, Self::Start(_) | Self::Create(_))
+    }
 }
 
 /// What is done.

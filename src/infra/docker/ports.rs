@@ -1,53 +1,60 @@
 //! Ports that are about to be published: free, or told with their owner.
 
-use std::collections::BTreeSet;
+use std::{collections::HashMap, time::Duration};
 
-use super::{list::Container, plan::Action};
+use bollard::query_parameters::ListContainersOptions;
+
+use super::{Engine, labels, list::Container};
 use crate::{
     compose::model::Service,
     infra::{error::InfraError, ports},
 };
 
-/// Looks at the ports of a container before it is made or started. Those of containers that are `going` will be free.
+/// Looking for the owner must not take long.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Looks at the ports of a container before it is made or started. Those that containers hold which are `going` will be
+/// free. An Engine on another machine has other ports; there only the start can tell.
 ///
 /// # Errors
 /// [`InfraError::PublishedPort`] with who has it.
-pub(super) fn check(
-    name: &str,
+pub(super) async fn check(
+    engine: &Engine,
+    component: &str,
     service: &Service,
-    action: &Action,
-    there: &[Container],
-    going: &BTreeSet<String>,
+    going: &[Container],
 ) -> Result<(), InfraError> {
-    let starts = match action {
-        Action::Keep(_) | Action::Unpause(_) => return Ok(()),
-        Action::Start(id) => Some(id),
-        Action::Create(_) => None,
-    };
-    let held = |port: u16| {
-        there.iter().any(|c| (going.contains(&c.id) || starts == Some(&c.id)) && c.ports.iter().any(|p| p.host == port))
-    };
-    for port in fixed(service) {
-        if !ports::is_free(port) && !held(port) {
-            return Err(taken(name, port, there));
+    let held = |port: u16| going.iter().any(|c| c.ports.iter().any(|published| published.host == port));
+    for port in service.ports.iter().filter(|port| port.published != 0 && port.protocol == "tcp") {
+        if engine.is_local() && !ports::is_free(port.published) && !held(port.published) {
+            return Err(taken(engine, component, port.published).await);
         }
     }
     Ok(())
 }
 
-/// The ports of the host that the service's file names.
-pub(super) fn fixed(service: &Service) -> impl Iterator<Item = u16> {
-    service.ports.iter().filter(|port| port.published != 0 && port.protocol == "tcp").map(|port| port.published)
-}
-
-/// Who has `port`, in words: one of the project's own containers, or another program.
-pub(super) fn taken(component: &str, port: u16, there: &[Container]) -> InfraError {
-    let container = there.iter().find(|c| c.ports.iter().any(|published| published.host == port));
-    let owner = match container {
-        Some(container) => format!("container {}", container.name),
-        None => ports::owner(port).map_or_else(|| "another program".to_owned(), |owner| owner.to_string()),
+/// Who has `port`, in words: a container, or another program.
+pub(super) async fn taken(engine: &Engine, component: &str, port: u16) -> InfraError {
+    let owner = match publisher(engine, port).await {
+        Some(container) => container,
+        None if engine.is_local() => {
+            ports::owner(port).map_or_else(|| "another program".to_owned(), |owner| owner.to_string())
+        }
+        None => "a program on the Engine's machine".to_owned(),
     };
     InfraError::PublishedPort { component: component.to_owned(), port, owner }
+}
+
+/// The container that publishes `port`: the program that holds it is only the Engine's proxy.
+async fn publisher(engine: &Engine, port: u16) -> Option<String> {
+    let filters = HashMap::from([("publish".to_owned(), vec![port.to_string()])]);
+    let options = ListContainersOptions { filters: Some(filters), ..Default::default() };
+    let listing = engine.docker.list_containers(Some(options));
+    let found = tokio::time::timeout(LOOK, listing).await.ok()?.ok()?.into_iter().next()?;
+    let name = found.names.unwrap_or_default().into_iter().next()?;
+    let project = found.labels.unwrap_or_default().remove(labels::PROJECT);
+    let project = project.map_or_else(String::new, |project| format!(" of the compose project {project}"));
+    Some(format!("the container {}{project}", name.trim_start_matches('/')))
 }
 
 /// The port that the Engine says is taken, in its own words at a start.

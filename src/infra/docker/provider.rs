@@ -16,6 +16,7 @@ use bollard::query_parameters::{
 use super::{
     Container, ContainerState, Engine, Order, Remove,
     failure::{Wrong, collect},
+    list,
     places::Kept,
 };
 
@@ -224,7 +225,13 @@ fn load(name: &str, files: &[&str], variables: &BTreeMap<String, String>) -> Res
 
 /// Why a server that a client cannot use is not up: how its container ended, or what the client was told (`late`).
 pub async fn failure(engine: &Engine, container: &Container, late: Option<&str>, waited: Duration) -> InfraError {
-    let wrong = if late.is_some() { Wrong::NotHealthy(waited) } else { Wrong::Ended };
+    let wrong = match late {
+        Some(_) => Wrong::NotHealthy(waited),
+        None => match list::inspect(engine, &container.id).await {
+            Ok(None) => Wrong::Gone,
+            now => Wrong::ended(now.ok().flatten().as_ref().unwrap_or(container)),
+        },
+    };
     let told = late.map(|why| format!("a client was told: {why}"));
     collect(engine, container, &wrong, told.into_iter().collect()).await
 }
@@ -300,7 +307,7 @@ pub async fn stop_one(engine: &Engine, id: &str) -> Result<(), InfraError> {
 /// Where the Engine does not answer.
 pub async fn running(engine: &Engine, project: &str) -> Result<BTreeMap<String, Container>, InfraError> {
     let all = super::list(engine, project).await?.into_iter();
-    let running = all.filter(|c| matches!(c.state, ContainerState::Running | ContainerState::Paused));
+    let running = all.filter(|c| !c.one_off && matches!(c.state, ContainerState::Running | ContainerState::Paused));
     Ok(running.map(|container| (container.component.clone(), container)).collect())
 }
 

@@ -21,7 +21,7 @@ pub struct Remove {
     pub services: Option<Vec<String>>,
     /// The volumes too: data are lost.
     pub volumes: bool,
-    /// How long a container may take to end by itself.
+    /// How long a container may take to end by itself, where its own settings do not say.
     pub grace: Duration,
 }
 
@@ -51,7 +51,8 @@ pub async fn remove(engine: &Engine, project: &str, what: Remove) -> Result<Remo
     let mut removed = Removed::default();
     for wave in waves(there) {
         let ends = wave.iter().map(|container| async move {
-            make::stop(engine, &container.name, &container.id, what.grace).await?;
+            let grace = container.grace.unwrap_or(what.grace);
+            make::stop(engine, &container.name, &container.id, grace).await?;
             make::delete(engine, &container.name, &container.id).await
         });
         try_join_all(ends).await?;
@@ -65,7 +66,7 @@ pub async fn remove(engine: &Engine, project: &str, what: Remove) -> Result<Remo
 }
 
 /// Dependents before those they depend on. Labels that go round in a circle end in one last wave.
-fn waves(mut left: Vec<Container>) -> Vec<Vec<Container>> {
+pub(super) fn waves(mut left: Vec<Container>) -> Vec<Vec<Container>> {
     let mut waves = Vec::new();
     while !left.is_empty() {
         let needed: BTreeSet<String> = left.iter().flat_map(|container| container.depends_on.clone()).collect();

@@ -6,16 +6,16 @@ use tokio::sync::watch;
 
 use crate::compose::model::Condition;
 
-/// How far a service is. Later ones include the earlier ones, except that one that ended is not healthy.
+/// How far a service is. Later ones include the earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     /// Not started yet.
     Waiting,
     /// Every container of it was started.
     Started,
-    /// Every container of it is healthy; without a health check, runs.
+    /// Every container of it is healthy; without a health check, runs on.
     Healthy,
-    /// Every container of it ended with 0.
+    /// Every container of it ended with 0, after whatever else was waited for.
     Completed,
 }
 
@@ -24,8 +24,8 @@ impl Stage {
     pub fn meets(self, condition: Condition) -> bool {
         match condition {
             Condition::ServiceStarted => self >= Self::Started,
-            Condition::ServiceHealthy => self == Self::Healthy,
-            Condition::ServiceCompletedSuccessfully => self == Self::Completed,
+            Condition::ServiceHealthy => self >= Self::Healthy,
+            Condition::ServiceCompletedSuccessfully => self >= Self::Completed,
         }
     }
 }
@@ -61,9 +61,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_one_shot_that_is_done_counts_as_started_but_not_as_healthy() {
-        assert!(Stage::Completed.meets(Condition::ServiceStarted));
-        assert!(!Stage::Completed.meets(Condition::ServiceHealthy));
-        assert!(!Stage::Started.meets(Condition::ServiceHealthy));
+    fn a_stage_is_enough_for_whoever_waits_for_it_or_for_less() {
+        assert!(!Stage::Waiting.meets(Condition::ServiceStarted));
+        assert!(Stage::Started.meets(Condition::ServiceStarted) && !Stage::Started.meets(Condition::ServiceHealthy));
+        assert!(!Stage::Healthy.meets(Condition::ServiceCompletedSuccessfully));
+        assert!(Stage::Completed.meets(Condition::ServiceCompletedSuccessfully));
     }
 }
