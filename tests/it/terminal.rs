@@ -13,7 +13,7 @@ pub struct Terminal {
 impl Terminal {
     /// A shell in `folder`, on a terminal of this size.
     pub fn open(name: &str, folder: &std::path::Path, (width, height): (u16, u16)) -> Self {
-        let terminal = Self { socket: format!("ecomctl-it-{name}-{}", std::process::id()) };
+        let terminal = Self { socket: folder.join(format!("{name}.tmux")).to_string_lossy().into_owned() };
         let size = [width.to_string(), height.to_string()];
         let folder = folder.to_string_lossy().into_owned();
         // `-f /dev/null`: nobody's own settings. The shell has no prompt that could be taken for output.
@@ -39,7 +39,7 @@ impl Terminal {
 
     fn tmux(&self, args: &[&str]) -> String {
         let output = Command::new("tmux")
-            .args(["-L", &self.socket])
+            .args(["-S", &self.socket])
             .args(args)
             .output()
             .expect("these tests drive the dashboard in tmux, which is not installed: apt-get install tmux");
@@ -132,6 +132,6 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let _ = Command::new("tmux").args(["-L", &self.socket, "kill-server"]).output();
+        let _ = Command::new("tmux").args(["-S", &self.socket, "kill-server"]).output();
     }
 }
