@@ -3,7 +3,7 @@ CARGO ?= cargo
 # Tests and the demo find the programs of this checkout, never installed ones.
 RELEASE := target/release/ecomctl
 
-.PHONY: help demo test test-all deps kafka engine images build release lint audit bench docs fuzz clean
+.PHONY: help demo test test-all deps deps-test kafka engine images build release lint audit bench docs fuzz clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -11,14 +11,17 @@ help: ## Show the targets
 demo: deps kafka release ## One coupon event on real servers, from nothing to a verdict
 	@$(RELEASE) demo
 
-test: deps kafka ## Format, lints, unit, property, snapshot and end-to-end tests, with one closing count
+test: deps-test kafka ## Format, lints, unit, property, snapshot and end-to-end tests, with one closing count
 	@scripts/test.sh
 
-test-all: deps kafka ## The same and what takes longer
+test-all: deps-test kafka ## The same and what takes longer
 	@ECOMCTL_TEST_ALL=1 scripts/test.sh
 
 deps: ## Install what is missing: compiler, server programs that start nothing, a JVM, Maven
 	@scripts/deps.sh
+
+deps-test: ## The same and what only the tests need
+	@scripts/deps.sh test
 
 kafka: ## Put Kafka's jars into the cache
 	@scripts/kafka.sh

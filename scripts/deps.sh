@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings what ecomctl needs on Debian: build tools, server programs that start nothing of their own, a Java runtime and
-# Maven. Says what it installs; does nothing when all is there.
+# Maven; with the word `test` also what only the tests need. Says what it installs; does nothing when all is there.
 set -euo pipefail
 
 if ! command -v cargo >/dev/null && [ ! -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
@@ -40,6 +40,8 @@ need_one redis-tools redis-server valkey-server redis-check-rdb valkey-check-rdb
 if [ -z "${JAVA_HOME:-}" ] || [ ! -x "$JAVA_HOME/bin/java" ]; then need java openjdk-17-jre-headless; fi
 # Maven fetches Kafka's jars; with KAFKA_HOME nobody needs it.
 if [ ! -d "${KAFKA_HOME:-/nonexistent}/libs" ]; then need mvn maven; fi
+# The tests drive the dashboard on a real terminal.
+if [ "${1:-}" = test ]; then need tmux tmux; fi
 
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 echo "Missing: ${missing[*]}"

@@ -34,6 +34,8 @@ unset ECOMCTL_STATE_DIR ECOMCTL_MYSQL_URL ECOMCTL_REDIS_URL ECOMCTL_KAFKA_BROKER
 step format cargo fmt --all --check
 step lints cargo clippy --workspace --all-targets --quiet -- -D warnings
 step build cargo build --workspace --all-targets --quiet
+# The pictures in the documents are drawn by this very dashboard.
+step pictures cargo run --quiet --example pictures -- --check
 step unit cargo test --workspace --lib --bins --quiet
 
 # Tests that need an Engine stand in modules whose names begin with `docker`.

@@ -136,18 +136,18 @@ impl InDocker {
         let text = std::fs::read(self.stack.state_dir().join("stack.json")).unwrap_or_else(|_| b"{}".to_vec());
         serde_json::from_slice(&text).unwrap()
     }
+}
 
-    fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
-        let since = Instant::now();
-        while !done() {
-            assert!(since.elapsed() < LONG, "no {what}");
-            if let Some(status) = child.try_wait().unwrap() {
-                let mut words = String::new();
-                let _ = child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut words));
-                panic!("ended with {status} before {what}: {words}");
-            }
-            std::thread::sleep(Duration::from_millis(50));
+fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !done() {
+        assert!(since.elapsed() < LONG, "no {what}");
+        if let Some(status) = child.try_wait().unwrap() {
+            let mut words = String::new();
+            let _ = child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut words));
+            panic!("ended with {status} before {what}: {words}");
         }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -236,7 +236,7 @@ fn three_sizes_answer_side_by_side_within_their_limits() {
     place.ok(&["up", small(&place)]);
     let serve = ["serve", small(&place), "--size", "small", "--size", "medium", "--size", "large"];
     let mut child = place.start(&serve);
-    InDocker::wait_for("backend", &mut child, || !place.component("reconciler-1").is_null());
+    wait_for("backend", &mut child, || !place.component("reconciler-1").is_null());
     let http = |address: &str| {
         let url = format!("http://{address}/api/products?limit=1");
         place.runtime.block_on(ecomctl::http::Http::new(Duration::from_secs(10)).get(&url))
@@ -265,7 +265,7 @@ fn three_sizes_answer_side_by_side_within_their_limits() {
     wait(child, LONG);
     let left = place.component("api-large")["container"]["id"].clone();
     let mut child = place.start(&serve);
-    InDocker::wait_for("second backend", &mut child, || {
+    wait_for("second backend", &mut child, || {
         let now = place.component("api-large")["container"]["id"].clone();
         !now.is_null() && now != left && !place.component("reconciler-1").is_null()
     });
@@ -288,7 +288,7 @@ fn one_of_three_brokers_is_killed_in_the_load_and_nothing_is_lost() {
             std::fs::read_to_string(run.path().join("events.jsonl")).unwrap_or_default()
         })
     };
-    InDocker::wait_for("load", &mut child, || events().contains(r#""type":"load""#));
+    wait_for("load", &mut child, || events().contains(r#""type":"load""#));
     let id = place.component("kafka-2")["container"]["id"].as_str().unwrap().to_owned();
     let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
     place.runtime.block_on(place.engine.kill_container(&id, Some(options))).unwrap();
