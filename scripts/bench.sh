@@ -4,3 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo bench --bench coupon_path
 cargo bench --bench load_client
+cargo bench --bench dashboard

@@ -4,6 +4,7 @@ pub mod args;
 mod common;
 mod demo;
 mod exit;
+mod held;
 mod lag;
 mod logs;
 mod profiles;
@@ -17,6 +18,7 @@ mod stack;
 mod stats;
 mod status;
 mod topics;
+mod tui;
 mod verify;
 
 use std::process::ExitCode;
@@ -73,6 +75,7 @@ async fn dispatch(cli: Cli) -> Exit {
         Command::Seed(args) => seed::run(&context, &args).await,
         Command::Serve(args) => serve::run(&context, &args).await,
         Command::Run(args) => run::run(&context, &args).await,
+        Command::Tui(args) => tui::run(&context, &args).await,
         Command::Demo(args) => demo::run(&context, &args).await,
         Command::Verify(args) => verify::run(&context, &args).await,
         Command::Report(args) => runs::report(&context, &args),

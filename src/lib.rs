@@ -3,8 +3,8 @@
 //!
 //! Data take one way: [`profile`] → [`infra`] (stack) → [`seed`] → backend processes → [`load`] (phases, ledger) with
 //! [`probe`] beside it → drain → [`verify`] → [`report`]; [`lag`] looks at any consumer group. [`run`] walks it and owns
-//! the run's state; every stage emits events on one bounded channel, one recorder writes them down. [`cli`] parses and
-//! prints, and does nothing else.
+//! the run's state; every stage emits events on one bounded channel, one recorder writes them down; [`tui`] draws what it
+//! recorded. [`cli`] parses and prints, and does nothing else.
 
 pub mod cli;
 pub mod compose;
@@ -21,6 +21,7 @@ pub mod report;
 pub mod run;
 pub mod seed;
 pub mod table;
+pub mod tui;
 pub mod verify;
 pub mod watch;
 mod yaml;

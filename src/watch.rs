@@ -40,8 +40,8 @@ pub type Stacked = Arc<dyn Fn() -> Option<Stack> + Send + Sync>;
 /// What to watch.
 #[derive(Clone)]
 pub struct WatchPlan {
-    /// The state folder, by which containers are found.
-    pub state: StateDir,
+    /// The state folder, by which containers are found; none where ecomctl has started nothing.
+    pub state: Option<StateDir>,
     /// The servers.
     pub endpoints: Endpoints,
     /// The stack; asked before each look.

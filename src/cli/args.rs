@@ -137,6 +137,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Run profiles: seed, load, drain, verify, report
     Run(RunArgs),
+    /// Look at a stack or a run: latencies, lag, stock, locks, logs and checks on one screen
+    Tui(TuiArgs),
     /// Everything at once: up, seed, the quick coupon profile, verify, down
     Demo(DemoArgs),
     /// Prove that Redis, Kafka and MySQL agree with what was answered
@@ -156,7 +158,7 @@ pub enum Command {
 }
 
 /// `up`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct UpArgs {
     /// Profile that says how many brokers and partitions
     #[arg(default_value = "coupon-quick")]
@@ -395,6 +397,65 @@ pub struct RunArgs {
     /// Leave servers and backend up
     #[arg(long)]
     pub keep: bool,
+    /// Show the run on the dashboard
+    #[arg(long)]
+    pub tui: bool,
+    /// How it looks.
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+/// `tui`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without RUN it attaches to the run that is under way, else to the stack that is up; where nothing \
+    runs it offers what can be started. ? shows the keys. NO_COLOR and the locale are honoured."
+)]
+pub struct TuiArgs {
+    /// Run to look at [default: the one under way]
+    pub run: Option<String>,
+    /// Show a run that was recorded, at any of its moments
+    #[arg(long, value_name = "RUN", conflicts_with = "run")]
+    pub replay: Option<String>,
+    /// How it looks.
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+/// How the dashboard looks.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct LookArgs {
+    /// Colours of the dashboard
+    #[arg(long, env = "ECOMCTL_THEME", value_name = "THEME")]
+    pub theme: Option<ThemeName>,
+    /// Draw the dashboard with ASCII alone
+    #[arg(long, env = "ECOMCTL_ASCII")]
+    pub ascii: bool,
+}
+
+/// Colours of the dashboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ThemeName {
+    /// The terminal's own sixteen
+    Default,
+    /// Blue, yellow and orange instead of green, yellow and red
+    ColourBlind,
+    /// Bright on black
+    HighContrast,
+    /// None, as with NO_COLOR
+    None,
+}
+
+impl ThemeName {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::ColourBlind => "colour-blind",
+            Self::HighContrast => "high-contrast",
+            Self::None => "none",
+        }
+    }
 }
 
 /// `demo`

@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use backend::endpoint::KafkaEndpoint;
 use serde::Serialize;
 
-use super::args::{Cli, Format, Global, Provider};
+use super::{
+    args::{Cli, Format, Global, Provider},
+    held,
+};
 use crate::{
     infra::{self, InfraError, UpRequest, stack::Stack, state::StateDir},
     profile::{self, Loaded, Overrides, model::ProviderChoice},
@@ -36,7 +39,7 @@ impl Context {
             .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
         tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(std::io::stderr)
+            .with_writer(|| held::Stderr)
             .with_ansi(!global.ci && std::io::stderr().is_terminal())
             .init();
         let draw = !global.ci && std::io::stderr().is_terminal();
@@ -161,6 +164,9 @@ pub fn out(text: &str) -> anyhow::Result<()> {
 
 /// As [`out`]; false when nobody reads any more (`… | head`): whoever prints without end stops then.
 pub fn out_if_read(text: &str) -> anyhow::Result<bool> {
+    if held::keep(text) {
+        return Ok(true);
+    }
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", text.trim_end_matches('\n')) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
@@ -170,7 +176,9 @@ pub fn out_if_read(text: &str) -> anyhow::Result<bool> {
 
 /// Says something to the person, on standard error.
 pub fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    if !held::keep(text) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
 }
 
 /// Says what went wrong, on standard error.

@@ -12,13 +12,19 @@ use super::{
     exit::UsageError,
     progress::Progress,
     signals::Signals,
+    tui,
 };
 use crate::{
     cli::args::Format,
     exit::Exit,
     profile::{Loaded, model::ProviderChoice},
     report,
-    run::{execute, summary::Summary, walk},
+    run::{
+        execute,
+        summary::Summary,
+        walk::{self, Show},
+    },
+    tui::{source::Source, view::Origin},
 };
 
 /// Runs the profiles that were named.
@@ -44,15 +50,44 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
         }
     }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
+    let (summaries, failed) = if args.tui {
+        let deck =
+            tui::Deck::open(args.look, (Source::Idle, Origin::Run), None, Some(context.global.state_dir.clone()))?;
+        let show = tui::RunShow::new(&deck, context);
+        let work = Box::pin(all(context, &loaded, (args.keep, settle.0), &signals, &show));
+        let ((summaries, mut failed), drawn) = Box::pin(tui::beside(deck, &show, &signals, work)).await;
+        if let Err(error) = drawn {
+            super::common::complain(&format!("the dashboard failed: {error}"));
+            failed.push(Exit::Failed);
+        }
+        (summaries, failed)
+    } else {
+        let progress = Progress::new(context.draw);
+        Box::pin(all(context, &loaded, (args.keep, settle.0), &signals, &progress)).await
+    };
+    let exits = summaries.iter().map(|s| s.exit(signals.exit())).chain(failed).chain(signals.exit());
+    let exit = Exit::worst(exits.collect::<Vec<_>>());
+    print(context, &summaries, loaded.len(), exit)?;
+    Ok(exit)
+}
+
+/// The profiles in turn: what came of those that ran, and the exit codes of those that could not.
+async fn all(
+    context: &Context,
+    loaded: &[Loaded],
+    (keep, settle): (bool, Duration),
+    signals: &Signals,
+    show: &dyn Show,
+) -> (Vec<Summary>, Vec<Exit>) {
     let mut summaries = Vec::new();
     let mut failed = Vec::new();
     for (i, profile) in loaded.iter().enumerate() {
-        if i > 0 && !pause(settle.0, &signals).await {
+        if i > 0 && !pause(settle, signals).await {
             break;
         }
         // Between profiles the stack stays; only the last one takes it down.
-        let keep = args.keep || i + 1 < loaded.len();
-        match one(context, profile, keep, &signals).await {
+        let keep = keep || i + 1 < loaded.len();
+        match one_shown(context, profile, keep, signals, show).await {
             Ok(summary) => summaries.push(summary),
             Err(error) if signals.exit().is_some() => note(&format!("{}: {error:#}", profile.name)),
             Err(error) => {
@@ -64,10 +99,7 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
             break;
         }
     }
-    let exits = summaries.iter().map(|s| s.exit(signals.exit())).chain(failed).chain(signals.exit());
-    let exit = Exit::worst(exits.collect::<Vec<_>>());
-    print(context, &summaries, loaded.len(), exit)?;
-    Ok(exit)
+    (summaries, failed)
 }
 
 /// Puts the backend into containers of this size.
@@ -83,10 +115,20 @@ pub fn sized(loaded: &mut Loaded, size: Size) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// One profile.
+/// One profile, with a line of progress.
 pub async fn one(context: &Context, loaded: &Loaded, keep: bool, signals: &Signals) -> anyhow::Result<Summary> {
+    one_shown(context, loaded, keep, signals, &Progress::new(context.draw)).await
+}
+
+/// One profile, shown by `show`.
+pub async fn one_shown(
+    context: &Context,
+    loaded: &Loaded,
+    keep: bool,
+    signals: &Signals,
+    show: &dyn Show,
+) -> anyhow::Result<Summary> {
     let state = context.state()?;
-    let progress = Progress::new(context.draw);
     let request = walk::Request {
         loaded,
         state: &state,
@@ -96,7 +138,7 @@ pub async fn one(context: &Context, loaded: &Loaded, keep: bool, signals: &Signa
         interrupted: &|| signals.exit(),
         cancel: signals.stop.clone(),
     };
-    execute::run(&request, &progress).await
+    execute::run(&request, show).await
 }
 
 /// Pauses, unless a signal comes first.

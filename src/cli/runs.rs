@@ -96,9 +96,7 @@ pub async fn stop(context: &Context, args: &StopArgs) -> anyhow::Result<Exit> {
     let run = if let Some(name) = &args.run {
         find(context, Some(name))?
     } else {
-        let all = RunFolder::list(&context.runs())?;
-        let active = all.into_iter().rev().find(|run| run.read().is_ok_and(|file| under_way(&file)));
-        active.context("no run is under way")?
+        active(context)?.context("no run is under way")?
     };
     let Some(target) = run.read()?.process.filter(|p| process::is_alive(*p)) else {
         bail!("{} is not under way", run.name());
@@ -118,6 +116,12 @@ pub async fn stop(context: &Context, args: &StopArgs) -> anyhow::Result<Exit> {
 
 fn under_way(file: &RunFile) -> bool {
     file.process.is_some_and(process::is_alive)
+}
+
+/// The run that is under way.
+pub fn active(context: &Context) -> anyhow::Result<Option<RunFolder>> {
+    let all = RunFolder::list(&context.runs())?;
+    Ok(all.into_iter().rev().find(|run| run.read().is_ok_and(|file| under_way(&file))))
 }
 
 /// The run called `name`, or the last one.

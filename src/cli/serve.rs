@@ -112,7 +112,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
         return Err(UsageError("a backend is up already: see `ecomctl status`, or `ecomctl down`".into()).into());
     }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
-    let logs = state.root().join("logs");
+    let logs = state.folder("logs")?;
     let events = logs.join("serve-events.jsonl");
     let (emitter, recorder) = Recorder::start(&events, Instant::now()).await.context("cannot write events")?;
     let roles = match args.role {

@@ -39,6 +39,7 @@ impl Signals {
                     _ = hang_up.recv() => Exit::Terminated,
                 };
                 if this.stop.is_cancelled() {
+                    crate::tui::terminal::leave();
                     complain("stopped at once; `ecomctl down` clears what is left");
                     std::process::exit(i32::from(exit.code()));
                 }
@@ -48,6 +49,12 @@ impl Signals {
             }
         });
         Ok(signals)
+    }
+
+    /// Does what Ctrl-C does, to whoever listens; in raw mode the terminal sends no signal for it.
+    pub fn interrupt() {
+        // It cannot fail: the signal exists, and the process does.
+        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGINT);
     }
 
     /// The exit code that the first signal asks for.

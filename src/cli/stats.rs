@@ -29,10 +29,10 @@ pub async fn run(context: &Context, args: &StatsArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
-    let mut sampler = Sampler::new(state);
+    let mut sampler = Sampler::default();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     // Paces need two looks: the first is not shown.
-    sampler.stats(&args.components).await?;
+    sampler.stats(&state, &args.components).await?;
     tick.tick().await;
     loop {
         tokio::select! {
@@ -40,7 +40,7 @@ pub async fn run(context: &Context, args: &StatsArgs) -> anyhow::Result<Exit> {
             // Ctrl-C is how one stops looking: nothing was interrupted.
             () = signals.stop.cancelled() => return Ok(Exit::Done),
         }
-        let look = sampler.stats(&args.components).await?;
+        let look = sampler.stats(&state, &args.components).await?;
         if !out_if_read(&shown(context, &look)?)? {
             return Ok(Exit::Done);
         }

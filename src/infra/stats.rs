@@ -100,32 +100,29 @@ pub(super) fn in_docker(stack: &Stack) -> bool {
     stack.docker.is_some() || stack.components.values().any(|component| component.container.is_some())
 }
 
-/// Looks at the stack of a state folder again and again.
-#[derive(Debug)]
+/// Looks at a stack again and again.
+#[derive(Debug, Default)]
 pub struct Sampler {
-    state: StateDir,
     processes: Processes,
     containers: Watched,
 }
 
 impl Sampler {
-    /// Watches the stack of `state`, whatever it is at the time of each look.
-    pub fn new(state: StateDir) -> Self {
-        Self { state, processes: Processes::default(), containers: Watched::default() }
-    }
-
     /// One look; its paces are those since the one before, and absent in the first.
     ///
     /// # Errors
     /// [`InfraError::NotUp`] where there is no stack. An Engine that does not answer is told in the rows of its containers.
-    pub async fn sample(&mut self) -> Result<StackSample, InfraError> {
-        let stack = self.state.require_stack()?;
-        Ok(self.sample_of(&stack).await)
+    pub async fn sample(&mut self, state: &StateDir) -> Result<StackSample, InfraError> {
+        let stack = state.require_stack()?;
+        Ok(self.sample_of(Some(state), &stack).await)
     }
 
     /// One look at `stack`, which may know more than its file: the processes of a run that is going on.
-    pub async fn sample_of(&mut self, stack: &Stack) -> StackSample {
-        let containers = if in_docker(stack) { Some(self.containers.look(self.state.root()).await) } else { None };
+    pub async fn sample_of(&mut self, state: Option<&StateDir>, stack: &Stack) -> StackSample {
+        let containers = match state.filter(|_| in_docker(stack)) {
+            Some(state) => Some(self.containers.look(state.root()).await),
+            None => None,
+        };
         let known = stack.components.values().filter_map(|component| component.process);
         let usage: Vec<_> = known.map(|process| (process.pid, self.processes.look(process))).collect();
         let of = |pid| usage.iter().find(|(known, _)| *known == pid).and_then(|(_, usage)| *usage);
@@ -137,8 +134,8 @@ impl Sampler {
     ///
     /// # Errors
     /// As [`Self::sample`], and [`InfraError::UnknownService`].
-    pub async fn stats(&mut self, names: &[String]) -> Result<Stats, InfraError> {
-        Ok(Stats { components: choose(self.sample().await?.components, names)? })
+    pub async fn stats(&mut self, state: &StateDir, names: &[String]) -> Result<Stats, InfraError> {
+        Ok(Stats { components: choose(self.sample(state).await?.components, names)? })
     }
 }
 

@@ -142,7 +142,7 @@ pub struct Backend {
 #[derive(Debug)]
 enum Member {
     Child(Box<Child>),
-    Contained(Contained),
+    Contained(Box<Contained>),
 }
 
 impl Member {
@@ -227,7 +227,7 @@ impl Backend {
             Some(containers) => {
                 let contained = contain::start(plan, containers, emitter, cancel).await?;
                 let api = contained.iter().find(|c| c.role() == Role::Api).map(|c| c.running().address);
-                (contained.into_iter().map(Member::Contained).collect(), api)
+                (contained.into_iter().map(|one| Member::Contained(Box::new(one))).collect(), api)
             }
         };
         let backend = Self { members, plan: plan.clone(), api };
@@ -258,18 +258,14 @@ impl Backend {
         let number = |member: &Member| member.running().name.strip_prefix("consumer-")?.parse::<u16>().ok();
         let next = self.members.iter().filter_map(number).max().unwrap_or(0) + 1;
         let name = format!("consumer-{next}");
-        let member = match &self.plan.containers {
-            Some(containers) => {
-                let added = contain::add_consumer(&self.plan, containers, next, emitter).await?;
-                Member::Contained(added)
-            }
-            None => {
-                let mut taken = self.members.iter().map(|member| member.running().address.port()).collect();
-                let listen = free_address(&mut taken).map_err(spawn_error(&name))?;
-                let config = config(&self.plan, Role::Consumer, &name, listen);
-                let child = Child::start(config, &self.plan, emitter.clone()).map_err(spawn_error(&name))?;
-                Member::Child(Box::new(child))
-            }
+        let member = if let Some(containers) = &self.plan.containers {
+            Member::Contained(Box::new(contain::add_consumer(&self.plan, containers, next, emitter).await?))
+        } else {
+            let mut taken = self.members.iter().map(|member| member.running().address.port()).collect();
+            let listen = free_address(&mut taken).map_err(spawn_error(&name))?;
+            let config = config(&self.plan, Role::Consumer, &name, listen);
+            let child = Child::start(config, &self.plan, emitter.clone()).map_err(spawn_error(&name))?;
+            Member::Child(Box::new(child))
         };
         match member.ready(&Http::new(Duration::from_secs(2)), READY_WITHIN).await {
             Ok(()) => self.members.push(member),

@@ -78,7 +78,7 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
 fn watch(walk: &Walk<'_>, stack: &Stack) -> Watchers {
     let (emitter, live) = (walk.emitter.clone(), walk.live.clone());
     let plan = WatchPlan {
-        state: walk.request.state.clone(),
+        state: Some(walk.request.state.clone()),
         endpoints: stack.endpoints.clone(),
         stack: Arc::new(move || live.stack()),
         topic: COUPON_TOPIC.to_owned(),

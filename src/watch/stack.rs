@@ -8,13 +8,14 @@ use crate::{
 
 /// The watcher.
 pub(super) struct Components {
+    state: Option<StateDir>,
     stack: Stacked,
     sampler: Sampler,
 }
 
 impl Components {
-    pub fn new(state: StateDir, stack: Stacked) -> Self {
-        Self { stack, sampler: Sampler::new(state) }
+    pub fn new(state: Option<StateDir>, stack: Stacked) -> Self {
+        Self { state, stack, sampler: Sampler::default() }
     }
 }
 
@@ -23,6 +24,6 @@ impl Source for Components {
 
     async fn look(&mut self) -> Result<Event, String> {
         let stack = (self.stack)().ok_or("nothing is up: `ecomctl up` brings a stack up")?;
-        Ok(Event::Stack(self.sampler.sample_of(&stack).await))
+        Ok(Event::Stack(self.sampler.sample_of(self.state.as_ref(), &stack).await))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io::Read as _,
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -141,7 +142,9 @@ impl InDocker {
         while !done() {
             assert!(since.elapsed() < LONG, "no {what}");
             if let Some(status) = child.try_wait().unwrap() {
-                panic!("ended with {status} before {what}");
+                let mut words = String::new();
+                let _ = child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut words));
+                panic!("ended with {status} before {what}: {words}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -312,17 +315,17 @@ fn a_broker_of_elsewhere_goes_with_containers_and_auto_says_why() {
     place.ok(&["down", "-v"]);
     assert_eq!(place.everything(), Vec::<String>::new());
 
-    let auto = |change: &dyn Fn(&mut Command)| {
+    let auto = |name: &str, value: &str| {
         let mut command = place.command(&["up", "coupon-quick", "--provider", "auto"]);
-        change(&mut command);
+        command.env(name, value);
         let output = wait(command.spawn().unwrap(), LONG);
         assert!(output.status.success(), "{}", both(&output));
         place.ok(&["down", "-v"]);
         both(&output)
     };
-    let text = auto(&|command| drop(command.env("DOCKER_HOST", "unix:///nowhere/docker.sock")));
+    let text = auto("DOCKER_HOST", "unix:///nowhere/docker.sock");
     assert!(text.contains("mysql: native, because no Docker Engine answers on"), "{text}");
-    let text = auto(&|command| drop(command.env("ECOMCTL_IMAGE_REDIS", "nowhere/redis:0")));
+    let text = auto("ECOMCTL_IMAGE_REDIS", "nowhere/redis:0");
     assert!(text.contains("redis: native, because image nowhere/redis:0 is not here (give --pull)"), "{text}");
     assert!(text.contains("mysql: docker, because an Engine answers"), "{text}");
     assert_eq!(place.everything(), Vec::<String>::new());

@@ -73,11 +73,11 @@ async fn a_container_at_its_limit_is_shown_held_back_and_its_page_cache_is_not_i
     assert!(idle.cpu.is_some_and(|cpu| cpu < 5.0), "{idle:?}");
 
     // Who watches gets the same from streams that stay open; a look is quick then.
-    let mut sampler = Sampler::new(containers.state.clone());
-    sampler.sample().await.unwrap();
+    let mut sampler = Sampler::default();
+    sampler.sample(&containers.state).await.unwrap();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let begun = Instant::now();
-    let sample = sampler.sample().await.unwrap();
+    let sample = sampler.sample(&containers.state).await.unwrap();
     assert!(begun.elapsed() < Duration::from_millis(500), "a look took {:?}", begun.elapsed());
     is_held_back(sample.components.iter().find(|row| row.name == "redis").unwrap());
 

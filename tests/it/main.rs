@@ -27,6 +27,8 @@ mod schemas;
 mod seed;
 mod stage;
 mod support;
+mod terminal;
+mod tui;
 mod verify;
 mod violations;
 mod watch;

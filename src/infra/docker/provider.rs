@@ -2,8 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    path::Path,
     time::Duration,
 };
 
@@ -14,7 +12,6 @@ use backend::{
 use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, RestartContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Container, ContainerState, Engine, Order, Remove,
@@ -22,6 +19,8 @@ use super::{
     list,
     places::Kept,
 };
+
+pub use super::labels::project as project_name;
 use crate::{
     compose::{
         self, Options, Profiles, files,
@@ -46,15 +45,6 @@ pub const RECONCILER: &str = "reconciler";
 
 /// Where each server listens in its network.
 const KAFKA_INSIDE: u16 = 19_092;
-
-/// Compose project of a state folder: two folders never meet.
-pub fn project_name(state: &Path) -> String {
-    let digest = Sha256::digest(state.as_os_str().as_encoded_bytes());
-    digest[..3].iter().fold("ecomctl-".to_owned(), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
-}
 
 /// Service of the API of a size.
 pub fn api_service(size: Size) -> String {
@@ -429,13 +419,6 @@ mod tests {
             assert!(!is_loopback(host), "{host}");
         }
         assert!(is_loopback(host_of("[::1]:9092")) && is_loopback(host_of(" 127.0.0.1:1")));
-    }
-
-    #[test]
-    fn two_folders_have_two_names() {
-        let name = project_name(Path::new("/a/.ecomctl"));
-        assert!(name.starts_with("ecomctl-") && name.len() == 14, "{name}");
-        assert_ne!(name, project_name(Path::new("/b/.ecomctl")));
     }
 
     #[test]

@@ -103,8 +103,8 @@ fn disk(now: &ContainerStatsResponse) -> Option<(u64, u64)> {
 
 /// Looks once at the containers `ids`, all at the same time: id → figures. One that cannot be read is left out.
 ///
-/// Two readings of the one-shot kind. Engines that answer it at once need half a second for both; older ones read when
-/// their clock ticks, each second, and need one, or two while somebody else watches the same container.
+/// Two readings of the one-shot kind. Engines that answer it at once need half a second for both; older ones (20.10) read
+/// when their clock ticks, each second: they need one second for one container, and two for several.
 pub async fn take(docker: &Docker, ids: &[String]) -> BTreeMap<String, Figures> {
     let begun = tokio::time::Instant::now();
     let before = join_all(ids.iter().map(|id| read(docker, id))).await;

@@ -1,0 +1,195 @@
+//! `tui`, and the dashboard of `run --tui`: what it is shown, and who does what it asks for.
+
+mod deck;
+mod hands;
+mod lines;
+mod show;
+mod watching;
+
+use std::{io, pin::Pin};
+
+use anyhow::Context as _;
+
+pub use self::{
+    deck::{Deck, Heard},
+    show::{RunShow, beside},
+};
+use self::{hands::Hands, watching::Watching};
+use super::{
+    args::{Provider, SeedArgs, TuiArgs, UpArgs, Via},
+    common::Context,
+    run, runs, seed,
+    signals::Signals,
+    stack,
+};
+use crate::{
+    exit::Exit,
+    infra::InfraError,
+    profile::{self, Overrides},
+    run::folder::RunFolder,
+    tui::{
+        acts::Wish,
+        app::News,
+        launch::{Choices, Form, Order, ProfileChoice, What},
+        model::Tone,
+        source::{Replay, Source, Tail},
+        view::Origin,
+    },
+};
+
+/// What was launched from the dashboard, at work.
+type Busy<'a> = Pin<Box<dyn Future<Output = (What, anyhow::Result<Exit>)> + 'a>>;
+
+/// `tui [RUN]`, `tui --replay RUN`
+pub async fn run(context: &Context, args: &TuiArgs) -> anyhow::Result<Exit> {
+    if let Some(name) = &args.replay {
+        let found = runs::find(context, Some(name))?;
+        let replay = Replay::open(&found.events()).with_context(|| format!("cannot replay {}", found.name()))?;
+        let deck = Deck::open(args.look, (Source::Replay(Box::new(replay)), Origin::Replay), None, None)?;
+        return serve(context, deck, Hands::Nobody, None).await;
+    }
+    let logs = Some(context.global.state_dir.clone());
+    if let Some((found, tail)) = attachable(context, args.run.as_deref())? {
+        let control = found.read()?.control;
+        let deck = Deck::open(args.look, (Source::Tail(Box::new(tail)), Origin::Attached), None, logs)?;
+        return serve(context, deck, control.map_or(Hands::Nobody, Hands::Other), None).await;
+    }
+    match context.stack().await {
+        Ok(stack) => {
+            let watching = Watching::start(context.existing_state()?, stack);
+            let source = Source::Live(watching.state.clone());
+            let deck = Deck::open(args.look, (source, Origin::Watching), Some(form()), logs)?;
+            serve(context, deck, Hands::Stack(context.state()?), Some(watching)).await
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(InfraError::NotUp { .. })) => {
+            let deck = Deck::open(args.look, (Source::Idle, Origin::Idle), Some(form()), logs)?;
+            serve(context, deck, Hands::Nobody, None).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The run that was named, or the one under way.
+fn attachable(context: &Context, name: Option<&str>) -> anyhow::Result<Option<(RunFolder, Tail)>> {
+    let found = match name {
+        Some(name) => Some(runs::find(context, Some(name))?),
+        None => runs::active(context)?,
+    };
+    let Some(found) = found else { return Ok(None) };
+    let events = found.events();
+    let tail = Tail::open(&events).with_context(|| format!("cannot read {}", events.display()))?;
+    Ok(Some((found, tail)))
+}
+
+fn form() -> Form {
+    let choice = |info: profile::ProfileInfo| {
+        let loaded = profile::load(&info.name, &Overrides::default()).ok()?;
+        let seed = &loaded.profile.seed;
+        let (users, products) = (seed.users, seed.products);
+        Some(ProfileChoice { name: info.name, system: info.system, about: info.about, users, products })
+    };
+    let profiles = profile::list().into_iter().filter_map(choice).collect();
+    let providers = ["auto", "docker", "native", "external"].map(str::to_owned).to_vec();
+    Form::new(Choices { profiles, providers }).with_profile("coupon-quick")
+}
+
+/// Does what the dashboard asks for until it is closed, and what was launched from it is done.
+async fn serve(
+    context: &Context,
+    mut deck: Deck,
+    hands: Hands,
+    mut watching: Option<Watching>,
+) -> anyhow::Result<Exit> {
+    let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
+    let show = RunShow::new(&deck, context);
+    show.set_hands(hands);
+    let mut busy: Option<Busy<'_>> = None;
+    let mut ended: Option<io::Result<()>> = None;
+    let mut exit = Exit::Done;
+    while ended.is_none() || busy.is_some() {
+        tokio::select! {
+            heard = deck.next() => match heard {
+                Heard::Closed(closed) => {
+                    show.take_over();
+                    ended = Some(closed);
+                }
+                Heard::Wish(Wish::Launch(order)) => {
+                    busy = Some(Box::pin(launch(context, order, &signals, &show)));
+                }
+                Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
+                Heard::Wish(Wish::Act(act)) => show.act(act),
+                Heard::Tick if signals.exit().is_some() && busy.is_none() => deck.close(),
+                Heard::Wish(Wish::Exported(_)) | Heard::Tick => {}
+            },
+            (what, result) = finished(&mut busy) => {
+                busy = None;
+                let (tone, words) = match &result {
+                    Ok(done) => (Tone::Good, format!("{}: ended with exit code {}", what.name(), done.code())),
+                    Err(error) => (Tone::Bad, format!("{}: {error:#}", what.name())),
+                };
+                deck.tell(News::Launched(tone, words)).await;
+                if ended.is_some() {
+                    exit = result?;
+                } else if what != What::Start && result.is_ok() && watching.is_none() {
+                    watching = watch(context, &deck, &show).await;
+                }
+            }
+        }
+    }
+    drop(watching);
+    ended.unwrap_or(Ok(())).context("the dashboard failed")?;
+    Ok(signals.exit().unwrap_or(exit))
+}
+
+async fn finished(busy: &mut Option<Busy<'_>>) -> (What, anyhow::Result<Exit>) {
+    match busy {
+        Some(busy) => busy.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Looks at the stack that has just come up.
+async fn watch(context: &Context, deck: &Deck, show: &RunShow) -> Option<Watching> {
+    let (stack, state) = (context.stack().await.ok()?, context.state().ok()?);
+    let watching = Watching::start(Some(state.clone()), stack);
+    deck.tell(News::Source(Source::Live(watching.state.clone()), Origin::Watching)).await;
+    show.set_hands(Hands::Stack(state));
+    Some(watching)
+}
+
+/// Does what the form asks for.
+async fn launch(context: &Context, order: Order, signals: &Signals, show: &RunShow) -> (What, anyhow::Result<Exit>) {
+    let mut global = context.global.clone();
+    global.provider = match order.provider.as_str() {
+        "docker" => Some(Provider::Docker),
+        "native" => Some(Provider::Native),
+        "external" => Some(Provider::External),
+        _ => global.provider,
+    };
+    let what = order.what;
+    if what == What::Start {
+        global.set.extend([format!("seed.users={}", order.users), format!("seed.products={}", order.products)]);
+    }
+    let context = Context { global, draw: false };
+    let result = match what {
+        What::Up => up(&context, &order).await,
+        What::Seed => {
+            let (users, products) = (Some(order.users), Some(order.products));
+            seed::run(&context, &SeedArgs { profile: order.profile, users, products, via: Via::Sql }).await
+        }
+        What::Start => start(&context, &order.profile, signals, show).await,
+    };
+    (what, result)
+}
+
+async fn up(context: &Context, order: &Order) -> anyhow::Result<Exit> {
+    let args = UpArgs { profile: order.profile.clone(), ..UpArgs::default() };
+    stack::up(context, &args).await
+}
+
+async fn start(context: &Context, profile: &str, signals: &Signals, show: &RunShow) -> anyhow::Result<Exit> {
+    let loaded = context.profile(profile)?;
+    // Whoever looks at the dashboard wants to see the stack after the run too.
+    let summary = run::one_shown(context, &loaded, true, signals, show).await?;
+    Ok(summary.exit(signals.exit()))
+}

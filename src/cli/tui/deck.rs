@@ -1,0 +1,144 @@
+//! The dashboard on its thread, and the channels to it.
+
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::lines;
+use crate::{
+    cli::{args::LookArgs, exit::UsageError, held},
+    tui::{
+        acts::Wish,
+        app::{self, News, Setup},
+        launch::Form,
+        model::Tone,
+        source::Source,
+        theme::{Look, Theme},
+        view::Origin,
+    },
+};
+
+/// Words and wishes that may wait.
+const QUEUE: usize = 64;
+/// Log lines that may wait; a reader of logs waits when it is full.
+const LINES: usize = 4_096;
+/// How often it is looked for words that were held.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The dashboard, open. Dropping it closes it.
+#[derive(Debug)]
+pub struct Deck {
+    news: mpsc::Sender<News>,
+    wishes: mpsc::Receiver<Wish>,
+    close: CancellationToken,
+    ended: oneshot::Receiver<io::Result<()>>,
+    over: bool,
+}
+
+/// What comes from the dashboard.
+#[derive(Debug)]
+pub enum Heard {
+    /// Somebody has left it, or it failed. The terminal is given back.
+    Closed(io::Result<()>),
+    /// Somebody wants something done.
+    Wish(Wish),
+    /// A moment has passed.
+    Tick,
+}
+
+impl Deck {
+    /// Opens it; `logs` is the state folder of the stack whose logs are shown.
+    ///
+    /// # Errors
+    /// When there is no terminal to draw on.
+    pub fn open(
+        look: LookArgs,
+        (source, origin): (Source, Origin),
+        form: Option<Form>,
+        logs: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+            let words = "the dashboard needs a terminal: standard input and output are not one";
+            return Err(UsageError(words.into()).into());
+        }
+        let (news, news_receiver) = mpsc::channel(QUEUE);
+        let (wish_sender, wishes) = mpsc::channel(QUEUE);
+        let (line_sender, line_receiver) = mpsc::channel(LINES);
+        let (end, ended) = oneshot::channel();
+        let close = CancellationToken::new();
+        let setup = Setup {
+            source,
+            origin,
+            look: look_of(look),
+            folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            form,
+            logs: line_receiver,
+            news: news_receiver,
+            wishes: wish_sender,
+            stop: close.clone(),
+        };
+        std::thread::Builder::new().name("dashboard".into()).spawn(move || {
+            let outcome = app::run(setup);
+            held::release();
+            // Whoever waited has gone if this fails.
+            let _ = end.send(outcome);
+        })?;
+        if let Some(state_dir) = logs {
+            lines::feed(state_dir, line_sender, close.clone());
+        }
+        Ok(Self { news, wishes, close, ended, over: false })
+    }
+
+    /// Where news go.
+    pub fn news(&self) -> mpsc::Sender<News> {
+        self.news.clone()
+    }
+
+    /// Tells the dashboard something.
+    pub async fn tell(&self, news: News) {
+        let _ = self.news.send(news).await;
+    }
+
+    /// Waits for what comes next. After [`Heard::Closed`] only ticks come.
+    pub async fn next(&mut self) -> Heard {
+        tokio::select! {
+            ended = &mut self.ended, if !self.over => {
+                self.over = true;
+                self.close.cancel();
+                Heard::Closed(ended.unwrap_or_else(|_| Err(io::Error::other("the dashboard's thread panicked"))))
+            }
+            Some(wish) = self.wishes.recv(), if !self.over => Heard::Wish(wish),
+            () = tokio::time::sleep(TICK) => {
+                if let Some(line) = held::fresh() {
+                    let _ = self.news.try_send(News::Say(Tone::Plain, line));
+                }
+                Heard::Tick
+            }
+        }
+    }
+
+    /// Asks it to close.
+    pub fn close(&self) {
+        self.close.cancel();
+    }
+}
+
+impl Drop for Deck {
+    fn drop(&mut self) {
+        self.close.cancel();
+    }
+}
+
+fn look_of(args: LookArgs) -> Look {
+    let mut look = Look::from_env(|name| std::env::var(name).ok());
+    look.theme = args
+        .theme
+        .map_or(look.theme, |theme| Theme::ALL.into_iter().find(|t| t.name() == theme.name()).unwrap_or_default());
+    look.ascii |= args.ascii;
+    look
+}

@@ -1,0 +1,51 @@
+//! Who does what a person asks for.
+
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    infra::{self, env::Env, state::StateDir},
+    run::control::{self, Act, Control},
+    tui::model::Tone,
+};
+
+/// Who does it.
+#[derive(Debug, Clone)]
+pub enum Hands {
+    /// Nobody: it is a recording, or nothing runs.
+    Nobody,
+    /// The run of this process.
+    Run(Control),
+    /// The run of another process, behind its socket.
+    Other(PathBuf),
+    /// There is no run, but a stack.
+    Stack(StateDir),
+}
+
+impl Hands {
+    /// Does `act`; says what came of it.
+    pub async fn perform(&self, act: &Act) -> (Tone, String) {
+        let result = match self {
+            Self::Nobody => return (Tone::Warn, format!("{act}: nothing runs that could be changed")),
+            Self::Run(control) => control.act(act.clone()).await,
+            Self::Other(socket) => match control::send(socket, act).await {
+                Ok(result) => result,
+                Err(error) => return (Tone::Bad, format!("{act}: the run cannot be reached: {error}")),
+            },
+            Self::Stack(state) => return stack(state, act).await,
+        };
+        (if result.done { Tone::Good } else { Tone::Warn }, format!("{act}: {}", result.text))
+    }
+}
+
+/// What can be done to a stack without a run.
+async fn stack(state: &StateDir, act: &Act) -> (Tone, String) {
+    let Act::Restart(name) = act else {
+        return (Tone::Warn, format!("{act}: no run is under way; L starts one"));
+    };
+    match infra::restart(state, name, Env::from_process(), &|_| {}, CancellationToken::new()).await {
+        Ok(_) => (Tone::Good, format!("{name} was restarted and answers")),
+        Err(error) => (Tone::Bad, format!("{act}: {error}")),
+    }
+}

@@ -1,0 +1,136 @@
+//! A run that is shown on the dashboard; when somebody leaves it, the progress line goes on.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{Deck, Hands, Heard};
+use crate::{
+    cli::{
+        common::{Context, note},
+        progress::Progress,
+        signals::Signals,
+    },
+    run::{
+        control::{Act, Control},
+        folder::RunFolder,
+        state::RunState,
+        walk::Show,
+    },
+    tui::{acts::Wish, app::News, source::Source, view::Origin},
+};
+
+/// Shows runs on a dashboard.
+#[derive(Debug)]
+pub struct RunShow {
+    news: mpsc::Sender<News>,
+    progress: Progress,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug)]
+struct Now {
+    hands: Hands,
+    run: Option<(RunFolder, watch::Receiver<Arc<RunState>>)>,
+    /// The dashboard was left.
+    left: bool,
+}
+
+impl RunShow {
+    /// Shows runs on `deck`.
+    pub fn new(deck: &Deck, context: &Context) -> Self {
+        Self {
+            news: deck.news(),
+            progress: Progress::new(context.draw),
+            now: Mutex::new(Now { hands: Hands::Nobody, run: None, left: false }),
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who does acts from now on.
+    pub fn set_hands(&self, hands: Hands) {
+        self.now().hands = hands;
+    }
+
+    /// Has `act` done; its result is told in the bottom line.
+    pub fn act(&self, act: Act) {
+        let (hands, news) = (self.now().hands.clone(), self.news.clone());
+        tokio::spawn(async move {
+            let (tone, words) = hands.perform(&act).await;
+            let _ = news.send(News::Say(tone, words)).await;
+        });
+    }
+
+    /// The dashboard was left: the progress line goes on.
+    pub fn take_over(&self) {
+        let mut now = self.now();
+        now.left = true;
+        if let Some((run, state)) = &now.run {
+            self.progress.begin(run, state.clone());
+        }
+    }
+}
+
+impl Show for RunShow {
+    fn begin(&self, run: &RunFolder, state: watch::Receiver<Arc<RunState>>) {
+        let mut now = self.now();
+        now.run = Some((run.clone(), state.clone()));
+        if now.left {
+            self.progress.begin(run, state);
+            return;
+        }
+        note(&format!("run {}", run.path().display()));
+        let _ = self.news.try_send(News::Source(Source::Live(state), Origin::Run));
+    }
+
+    fn control(&self, control: Control) {
+        self.set_hands(Hands::Run(control));
+    }
+
+    fn say(&self, text: &str) {
+        if self.now().left { self.progress.say(text) } else { note(text) }
+    }
+
+    fn end(&self) {
+        self.progress.end();
+        let mut now = self.now();
+        (now.hands, now.run) = (Hands::Nobody, None);
+    }
+}
+
+/// Does `work` with the dashboard beside it. Both must end: a run goes on when somebody leaves the dashboard, and the
+/// dashboard stays when the run has ended, unless a signal ended it.
+pub async fn beside<T>(
+    mut deck: Deck,
+    show: &RunShow,
+    signals: &Signals,
+    work: impl Future<Output = T>,
+) -> (T, io::Result<()>) {
+    let mut work = std::pin::pin!(work);
+    let (mut done, mut closed) = (None, None);
+    loop {
+        (done, closed) = match (done, closed) {
+            (Some(done), Some(closed)) => return (done, closed),
+            other => other,
+        };
+        tokio::select! {
+            result = &mut work, if done.is_none() => done = Some(result),
+            heard = deck.next() => match heard {
+                Heard::Closed(result) => {
+                    closed = Some(result);
+                    show.take_over();
+                }
+                Heard::Wish(Wish::Act(act)) => show.act(act),
+                Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
+                Heard::Tick if done.is_some() && signals.exit().is_some() => deck.close(),
+                Heard::Wish(Wish::Launch(_) | Wish::Exported(_)) | Heard::Tick => {}
+            },
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! From the run's state to what is drawn. The only place that knows both.
+
+use std::sync::Arc;
+
+use super::model::{
+    Away, Board, Check, Coupon, Funnel, Goal, GoalState, Load, Phase, Series, Source, Tone, Verdict, Word,
+};
+use crate::{
+    event::LoadSample,
+    goal::State,
+    run::state::{self, Newest, RunState},
+};
+
+/// Makes a board of `state`.
+pub fn board(state: &RunState) -> Board {
+    let checks = checks(state);
+    Board {
+        at_ms: state.t_ms,
+        profile: state.profile.clone(),
+        stage: state.stage.clone(),
+        phases: phases(state),
+        progress: state.load_done(),
+        load: state.load.as_ref().map(load),
+        series: series(&state.history),
+        goals: state.goals.iter().map(goal).collect(),
+        funnel: funnel(state),
+        coupons: coupons(state),
+        verdict: verdict(state, &checks),
+        attention: attention(state),
+        kafka: source(state.kafka.as_ref(), state, "kafka"),
+        redis: source(state.redis.as_ref(), state, "redis"),
+        mysql: source(state.mysql.as_ref(), state, "mysql"),
+        stack: source(state.stack.as_ref(), state, "stack"),
+        checks,
+        happenings: happenings(state),
+    }
+}
+
+fn source<T>(newest: Option<&Newest<T>>, state: &RunState, name: &str) -> Source<T> {
+    Source {
+        newest: newest.map(|newest| Arc::clone(&newest.sample)),
+        away: state.away.get(name).map(|away| Away { since_ms: away.since_ms, why: away.why.clone() }),
+    }
+}
+
+fn phases(state: &RunState) -> Vec<Phase> {
+    let of = |scenario: &String| {
+        let now = &state.phases[scenario];
+        let progress = state.progress(scenario);
+        Phase {
+            scenario: scenario.clone(),
+            number: now.index + 1,
+            of: progress.map(|p| p.of),
+            target: now.target,
+            progress: progress.map(|p| p.phase_done),
+        }
+    };
+    state.phases.keys().map(of).collect()
+}
+
+fn load(sample: &LoadSample) -> Load {
+    Load {
+        vus: sample.vus,
+        rps: sample.rps,
+        sent: sample.sent,
+        p50_ms: sample.p50_ms,
+        p95_ms: sample.p95_ms,
+        p99_ms: sample.p99_ms,
+        outcomes: sample.outcomes.iter().map(|(class, n)| (class.clone(), *n)).collect(),
+        // A refusal (SOLD_OUT, DUPLICATE) is an answer; these two are none.
+        errors: ["ERROR", "UNKNOWN"].iter().filter_map(|class| sample.outcomes.get(*class)).sum(),
+        dropped: sample.dropped,
+        cache: Vec::new(),
+    }
+}
+
+fn series(history: &state::History) -> Series {
+    let line = |series: &state::Series| series.points().iter().map(|point| Some(point.max)).collect();
+    Series {
+        rps: line(&history.rps),
+        p50: line(&history.p50_ms),
+        p95: line(&history.p95_ms),
+        p99: line(&history.p99_ms),
+        lag: line(&history.lag),
+        redis_ops: line(&history.redis_ops),
+        redis_memory: line(&history.redis_memory),
+        connections: line(&history.connections),
+        queries: line(&history.queries),
+    }
+}
+
+fn goal(result: &crate::goal::GoalResult) -> Goal {
+    Goal {
+        metric: result.metric.clone(),
+        expression: result.expression.clone(),
+        actual: result.actual,
+        state: match result.state {
+            State::Met => GoalState::Met,
+            State::Missed => GoalState::Missed,
+            State::Unknown => GoalState::Unknown,
+        },
+    }
+}
+
+fn funnel(state: &RunState) -> Funnel {
+    let funnel = state.funnel();
+    Funnel {
+        requests: funnel.requests,
+        granted: funnel.granted,
+        in_kafka: funnel.in_kafka,
+        rows: funnel.rows,
+        dead: funnel.dead_letters,
+        pending: funnel.pending,
+    }
+}
+
+fn coupons(state: &RunState) -> Vec<Coupon> {
+    let planned = state.plan.iter().flat_map(|plan| &plan.coupons);
+    let mut all: Vec<Coupon> = planned
+        .map(|coupon| Coupon {
+            id: coupon.id,
+            name: coupon.name.clone().unwrap_or_default(),
+            quantity: Some(coupon.total),
+            ..Coupon::default()
+        })
+        .collect();
+    let seen = state.probe.iter().flat_map(|probe| probe.coupons.keys());
+    let gates = state.redis.iter().flat_map(|redis| redis.gates.keys());
+    for id in seen.chain(gates) {
+        if !all.iter().any(|coupon| coupon.id == *id) {
+            all.push(Coupon { id: *id, ..Coupon::default() });
+        }
+    }
+    for coupon in &mut all {
+        if let Some(figures) = state.probe.as_ref().and_then(|probe| probe.coupons.get(&coupon.id)) {
+            (coupon.stock, coupon.grants) = (figures.stock, figures.grants);
+            (coupon.pending, coupon.rows) = (figures.pending, figures.rows);
+        } else if let Some(gate) = state.redis.as_ref().and_then(|redis| redis.gates.get(&coupon.id)) {
+            (coupon.stock, coupon.grants, coupon.pending) = (gate.stock, gate.grants, gate.pending);
+        }
+    }
+    all
+}
+
+fn checks(state: &RunState) -> Vec<Check> {
+    let mut all: Vec<Check> = state
+        .checks
+        .iter()
+        .map(|(id, now)| Check {
+            id: id.clone(),
+            verdict: now.verdict.clone(),
+            evidence: now.evidence.clone(),
+            rows: now.rows.clone(),
+        })
+        .collect();
+    // What is wrong comes first; `CP2` comes before `CP10`.
+    let rank = |verdict: &str| match verdict {
+        "violated" => 0,
+        "holds" => 2,
+        _ => 1,
+    };
+    all.sort_by_key(|check| (rank(&check.verdict), check.id.len(), check.id.clone()));
+    all
+}
+
+fn verdict(state: &RunState, checks: &[Check]) -> Verdict {
+    if let Some(finished) = &state.finished {
+        let tone = match (finished.verdict.as_str(), finished.exit_code) {
+            ("violated", _) => Tone::Bad,
+            ("consistent", 0) => Tone::Good,
+            _ => Tone::Warn,
+        };
+        return Verdict { tone, text: finished.verdict.clone(), exit_code: Some(finished.exit_code) };
+    }
+    if state.profile.is_empty() {
+        return Verdict::default();
+    }
+    let count = |verdict: &str| checks.iter().filter(|check| check.verdict == verdict).count();
+    let (violated, missed) = (count("violated"), state.goals.iter().filter(|g| g.state == State::Missed).count());
+    let words = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    let mut text = match (violated, checks.len()) {
+        (0, 0) => "checks not run yet".into(),
+        (0, n) => format!("{} of {}", words(count("holds"), "check holds", "checks hold"), n),
+        (n, _) => words(n, "check VIOLATED", "checks VIOLATED"),
+    };
+    if missed > 0 {
+        text = format!("{text}, {} missed", words(missed, "goal", "goals"));
+    }
+    let tone = match (violated, missed) {
+        (0, 0) if checks.is_empty() => Tone::Plain,
+        (0, 0) => Tone::Good,
+        (0, _) => Tone::Warn,
+        _ => Tone::Bad,
+    };
+    Verdict { tone, text, exit_code: None }
+}
+
+/// What cannot wait. Findings of a diagnosis will stand here before all of it.
+fn attention(state: &RunState) -> Vec<Word> {
+    let mut all = Vec::new();
+    for (source, away) in &state.away {
+        let since = super::text::clock(away.since_ms);
+        let text = format!("{source} away since {since}: {}", away.why);
+        all.push(Word { at_ms: Some(away.since_ms), tone: Tone::Bad, text });
+    }
+    for (id, check) in state.checks.iter().filter(|(_, check)| check.verdict == "violated") {
+        let text = format!("{id} violated: {}", check.evidence);
+        all.push(Word { at_ms: Some(check.t_ms), tone: Tone::Bad, text });
+    }
+    for (name, process) in state.processes.iter().filter(|(_, process)| process.state == "exited") {
+        let text = format!("{name} exited: {}", process.detail);
+        // At the end of a run they are meant to.
+        if !matches!(state.stage.as_str(), "stop" | "report") && state.finished.is_none() {
+            all.push(Word { at_ms: Some(process.t_ms), tone: Tone::Bad, text });
+        }
+    }
+    all
+}
+
+fn happenings(state: &RunState) -> Vec<Word> {
+    let mut all = Vec::new();
+    for (name, at_ms) in &state.stages {
+        all.push(Word { at_ms: Some(*at_ms), tone: Tone::Plain, text: format!("stage {name}") });
+    }
+    for act in &state.acts {
+        let result = if act.result.is_empty() { "under way" } else { &act.result };
+        all.push(Word { at_ms: Some(act.t_ms), tone: Tone::Plain, text: format!("{}: {result}", act.what) });
+    }
+    for (name, process) in &state.processes {
+        let tone = if process.state == "started" { Tone::Plain } else { Tone::Warn };
+        let text = format!("{name} {}: {}", process.state, process.detail);
+        all.push(Word { at_ms: Some(process.t_ms), tone, text });
+    }
+    all.sort_by_key(|word| word.at_ms);
+    // Warnings have no time of their own; they come last, where they are seen first.
+    all.extend(state.warnings.iter().map(|text| Word { at_ms: None, tone: Tone::Warn, text: text.clone() }));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{CouponSample, Event, ProbeSample, Stamped, watch::RedisSample};
+
+    fn state(events: Vec<Event>) -> RunState {
+        let mut state = RunState::default();
+        for (i, event) in events.into_iter().enumerate() {
+            state.apply(&Stamped { t_ms: i as u64 * 1_000, event });
+        }
+        state
+    }
+
+    fn check(id: &str, verdict: &str) -> Event {
+        Event::Check { id: id.into(), verdict: verdict.into(), evidence: "x".into(), rows: vec!["user 1".into()] }
+    }
+
+    #[test]
+    fn a_source_that_is_away_keeps_its_last_figures_and_asks_for_attention() {
+        let away = Event::Unreachable { source: "redis".into(), why: "refused".into() };
+        let mut state = state(vec![Event::Redis(RedisSample { clients: 7, ..RedisSample::default() }), away]);
+        let seen = board(&state);
+        assert_eq!(seen.redis.newest.as_ref().map(|r| r.clients), Some(7));
+        assert_eq!(seen.redis.away, Some(Away { since_ms: 1_000, why: "refused".into() }));
+        assert_eq!(seen.attention[0].text, "redis away since 00:01: refused");
+        state.apply(&Stamped { t_ms: 9_000, event: Event::Redis(RedisSample::default()) });
+        assert!(board(&state).redis.away.is_none() && board(&state).attention.is_empty());
+    }
+
+    #[test]
+    fn violated_checks_come_first_and_make_the_verdict() {
+        let begun = Event::RunStarted { schema_version: 1, profile: "x".into(), at: String::new(), plan: None };
+        let state = state(vec![begun, check("CP10", "holds"), check("CP2", "holds"), check("SY1", "violated")]);
+        let seen = board(&state);
+        assert_eq!(seen.checks.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["SY1", "CP2", "CP10"]);
+        assert_eq!((seen.verdict.tone, seen.verdict.text.as_str()), (Tone::Bad, "1 check VIOLATED"));
+        assert_eq!(seen.checks[0].rows, ["user 1"]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_zero() {
+        let coupon = CouponSample { grants: Some(5), ..CouponSample::default() };
+        let sample = ProbeSample { coupons: [(1, coupon)].into(), ..ProbeSample::default() };
+        let seen = board(&state(vec![Event::Probe(sample)]));
+        assert_eq!((seen.coupons[0].grants, seen.coupons[0].rows), (Some(5), None));
+        assert_eq!((seen.funnel.rows, seen.funnel.in_flight()), (None, None));
+    }
+}

@@ -1,0 +1,470 @@
+//! What the person looks at: tab, cursor, search, what is open. Pure: actions change it, and say what must be done.
+
+use super::{
+    acts::Wish,
+    draw::{
+        self, Panel,
+        table::{Data, Detail, Section},
+    },
+    keys::{Action, Mode},
+    launch::Form,
+    model::Tone,
+    theme::Look,
+};
+use crate::run::control::Act;
+
+/// Tabs.
+pub const TABS: usize = 6;
+
+/// Tables of a tab at most.
+pub const SECTIONS: usize = 4;
+
+/// Number of the tab with the stack.
+pub const STACK: usize = 4;
+
+/// Something that lies over the panels.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Overlay {
+    /// The keys; line at the top.
+    Help(usize),
+    /// A row in full; line at the top.
+    Detail(Detail, usize),
+    /// A question.
+    Confirm(Act),
+    /// A number is typed: virtual users, or else a rate.
+    Number {
+        /// Virtual users are asked for.
+        vus: bool,
+        /// What was typed.
+        text: String,
+    },
+    /// Text to search for is typed; what was searched for before.
+    Search(String),
+}
+
+/// A word in the bottom line, until the next key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// How urgent.
+    pub tone: Tone,
+    /// What.
+    pub text: String,
+}
+
+/// Where a replay stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slider {
+    /// Milliseconds since the run began.
+    pub at_ms: u64,
+    /// Length of the run.
+    pub total_ms: u64,
+    /// It goes on by itself.
+    pub playing: bool,
+    /// How many times as fast.
+    pub speed: u32,
+}
+
+/// Speeds of a replay.
+pub const SPEEDS: [u32; 7] = [1, 2, 5, 10, 30, 60, 300];
+
+/// Where what is seen comes from, in the top line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// Nothing runs.
+    #[default]
+    Idle,
+    /// A run of this process.
+    Run,
+    /// A run of another process.
+    Attached,
+    /// A stack without a run.
+    Watching,
+    /// A recorded run.
+    Replay,
+    /// A run that has ended.
+    Ended,
+}
+
+/// What must be done because of a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Nothing but drawing.
+    Draw,
+    /// Nothing at all.
+    None,
+    /// Leave the dashboard.
+    Leave,
+    /// Send this out.
+    Wish(Wish),
+    /// Write the screen to a file.
+    Export,
+    /// Show this moment of the replay.
+    Seek(u64),
+}
+
+/// What the person looks at.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct View {
+    /// Tab that is shown.
+    pub tab: usize,
+    /// Table that has the keys, by tab.
+    pub section: [usize; TABS],
+    /// Row under the cursor, by tab and table.
+    pub cursor: [[usize; SECTIONS]; TABS],
+    /// The cursor of the logs stays at the newest line.
+    pub follow: bool,
+    /// Nothing new is taken in.
+    pub frozen: bool,
+    /// What is searched for; empty for nothing.
+    pub search: String,
+    /// What lies over the panels.
+    pub overlay: Option<Overlay>,
+    /// A word in the bottom line.
+    pub notice: Option<Notice>,
+    /// The replay.
+    pub slider: Option<Slider>,
+    /// What can be started.
+    pub form: Option<Form>,
+    /// The form is what is seen.
+    pub launching: bool,
+    /// Colours and glyphs.
+    pub look: Look,
+    /// Where all this comes from.
+    pub origin: Origin,
+    /// Rows of the body, as drawn last: what a page is.
+    pub page: usize,
+}
+
+impl View {
+    /// A view with this look.
+    pub fn new(look: Look) -> Self {
+        Self { look, follow: true, page: 10, ..Self::default() }
+    }
+
+    /// What the keys are for now.
+    pub fn mode(&self) -> Mode {
+        match &self.overlay {
+            Some(Overlay::Help(_)) => Mode::Help,
+            Some(Overlay::Detail(..)) => Mode::Detail,
+            Some(Overlay::Confirm(_)) => Mode::Confirm,
+            Some(Overlay::Number { .. }) => Mode::Number,
+            Some(Overlay::Search(_)) => Mode::Search,
+            None if self.launching => Mode::Launch,
+            None if self.slider.is_some() => Mode::Replay,
+            None => Mode::Look,
+        }
+    }
+
+    /// The panel that is shown.
+    pub fn panel(&self) -> &'static Panel {
+        draw::panel(self.tab)
+    }
+
+    /// The table that has the keys, with its number.
+    pub fn focus(&self) -> (usize, &'static Section) {
+        let panel = self.panel();
+        let at = self.section[self.tab % TABS].min(panel.sections.len() - 1);
+        (at, &panel.sections[at])
+    }
+
+    /// Says something in the bottom line.
+    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.notice = Some(Notice { tone, text: text.into() });
+    }
+
+    /// The oldest log line went: the row under the cursor is one further up.
+    pub fn log_line_gone(&mut self) {
+        if !self.follow {
+            let cursor = &mut self.cursor[STACK][draw::LOG_SECTION];
+            *cursor = cursor.saturating_sub(1);
+        }
+    }
+
+    /// Takes an action in.
+    pub fn apply(&mut self, action: Action, data: &Data<'_>) -> Effect {
+        self.notice = None;
+        if action == Action::Interrupt {
+            return Effect::Wish(Wish::Interrupt);
+        }
+        match self.overlay.take() {
+            Some(overlay) => self.over(overlay, action, data),
+            None if self.launching => self.launch(action),
+            None => self.look(action, data),
+        }
+    }
+
+    /// Something is open: keys are for it.
+    fn over(&mut self, overlay: Overlay, action: Action, data: &Data<'_>) -> Effect {
+        let page = self.page.max(2) / 2;
+        match (overlay, action) {
+            (
+                Overlay::Help(_)
+                | Overlay::Detail(..)
+                | Overlay::Confirm(_)
+                | Overlay::Number { .. }
+                | Overlay::Search(_),
+                Action::Cancel,
+            ) => {}
+            (Overlay::Help(at), action) => self.overlay = Some(Overlay::Help(scrolled(at, action, page))),
+            (Overlay::Detail(detail, at), action) => {
+                self.overlay = Some(Overlay::Detail(detail, scrolled(at, action, page)));
+            }
+            (Overlay::Confirm(act), Action::Accept) => return Effect::Wish(Wish::Act(act)),
+            (Overlay::Number { vus, text }, Action::Accept) => return self.number(vus, text),
+            (Overlay::Number { vus, mut text }, Action::Type(c)) => {
+                if text.len() < 9 && (c != '.' || (!vus && !text.contains('.'))) {
+                    text.push(c);
+                }
+                self.overlay = Some(Overlay::Number { vus, text });
+            }
+            (Overlay::Number { vus, mut text }, Action::Backspace) => {
+                text.pop();
+                self.overlay = Some(Overlay::Number { vus, text });
+            }
+            (Overlay::Search(text), Action::Accept) => {
+                self.search = text;
+                if !self.search.is_empty() {
+                    self.find(true, true, data);
+                }
+            }
+            (Overlay::Search(mut text), Action::Type(c)) => {
+                text.push(c);
+                self.overlay = Some(Overlay::Search(text));
+            }
+            (Overlay::Search(mut text), Action::Backspace) => {
+                text.pop();
+                self.overlay = Some(Overlay::Search(text));
+            }
+            (overlay, _) => self.overlay = Some(overlay),
+        }
+        Effect::Draw
+    }
+
+    fn number(&mut self, vus: bool, text: String) -> Effect {
+        let act = if vus {
+            text.parse().ok().map(Act::SetVus)
+        } else {
+            text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0).map(Act::SetRate)
+        };
+        if let Some(act) = act {
+            return Effect::Wish(Wish::Act(act));
+        }
+        self.say(Tone::Warn, "a number is needed");
+        self.overlay = Some(Overlay::Number { vus, text });
+        Effect::Draw
+    }
+
+    fn launch(&mut self, action: Action) -> Effect {
+        let Some(form) = &mut self.form else {
+            self.launching = false;
+            return Effect::Draw;
+        };
+        match action {
+            Action::Down => form.step(true),
+            Action::Up => form.step(false),
+            Action::ChooseLeft => form.choose(false),
+            Action::ChooseRight => form.choose(true),
+            Action::Type(c) => form.digit(c),
+            Action::Backspace => form.backspace(),
+            Action::Cancel => self.launching = false,
+            Action::Accept => {
+                if let Some(busy) = form.busy {
+                    self.say(Tone::Warn, format!("`{}` is under way", busy.name()));
+                } else if let Some(order) = form.accept() {
+                    form.busy = Some(order.what);
+                    return Effect::Wish(Wish::Launch(order));
+                }
+            }
+            Action::Leave => return Effect::Leave,
+            other => return self.everywhere(other),
+        }
+        Effect::Draw
+    }
+
+    /// Keys that mean the same whatever is seen.
+    fn everywhere(&mut self, action: Action) -> Effect {
+        match action {
+            Action::Help => self.overlay = Some(Overlay::Help(0)),
+            Action::Theme => {
+                self.look.theme = self.look.theme.next();
+                self.say(Tone::Plain, format!("theme {}", self.look.theme.name()));
+            }
+            Action::Glyphs => self.look.ascii = !self.look.ascii,
+            Action::Export => return Effect::Export,
+            _ => return Effect::None,
+        }
+        Effect::Draw
+    }
+
+    fn look(&mut self, action: Action, data: &Data<'_>) -> Effect {
+        let sections = self.panel().sections.len();
+        let (at, section) = self.focus();
+        match action {
+            Action::Leave => return Effect::Leave,
+            Action::Tab(n) => self.tab = usize::from(n) % TABS,
+            Action::NextTab => self.tab = (self.tab + 1) % TABS,
+            Action::PreviousTab => self.tab = (self.tab + TABS - 1) % TABS,
+            Action::NextSection => self.section[self.tab] = (at + 1) % sections,
+            Action::PreviousSection => self.section[self.tab] = (at + sections - 1) % sections,
+            Action::Down | Action::Up | Action::PageDown | Action::PageUp | Action::First | Action::Last => {
+                self.step(action, data);
+            }
+            Action::Accept => {
+                let cursor = self.row(data);
+                match (section.detail)(data, cursor) {
+                    Some(detail) => self.overlay = Some(Overlay::Detail(detail, 0)),
+                    None => self.say(Tone::Plain, "the row says all there is"),
+                }
+            }
+            Action::Cancel => self.search.clear(),
+            Action::Freeze => self.frozen = !self.frozen,
+            Action::Search => self.overlay = Some(Overlay::Search(String::new())),
+            Action::NextFound => self.find(true, false, data),
+            Action::PreviousFound => self.find(false, false, data),
+            Action::Launch => {
+                self.launching = self.form.is_some();
+                if !self.launching {
+                    self.say(Tone::Plain, "something runs already");
+                }
+            }
+            Action::Play | Action::Seek(_) | Action::SeekStart | Action::SeekEnd | Action::Faster | Action::Slower => {
+                return self.replay(action);
+            }
+            Action::StartLoad
+            | Action::StopLoad
+            | Action::Vus
+            | Action::Rate
+            | Action::AddConsumer
+            | Action::RemoveConsumer
+            | Action::Verify
+            | Action::Restart => self.ask(action, data),
+            other => return self.everywhere(other),
+        }
+        Effect::Draw
+    }
+
+    /// Opens the question that goes before an act.
+    fn ask(&mut self, action: Action, data: &Data<'_>) {
+        if self.slider.is_some() {
+            return self.say(Tone::Warn, "this is a recording: nothing can be changed in it");
+        }
+        if action == Action::StartLoad && self.form.is_some() && self.origin != Origin::Run {
+            self.launching = true;
+            return;
+        }
+        if matches!(self.origin, Origin::Ended | Origin::Idle) {
+            return self.say(Tone::Warn, "nothing runs that could be changed");
+        }
+        let act = match action {
+            Action::StartLoad => Act::FollowPlan,
+            Action::StopLoad => Act::StopLoad,
+            Action::AddConsumer => Act::AddConsumer,
+            Action::RemoveConsumer => Act::RemoveConsumer,
+            Action::Verify => Act::Verify,
+            Action::Vus | Action::Rate => {
+                self.overlay = Some(Overlay::Number { vus: action == Action::Vus, text: String::new() });
+                return;
+            }
+            _ => {
+                let chosen = data.board.stack.newest.as_ref().and_then(|s| s.components.get(self.cursor[STACK][0]));
+                let shown = self.tab == STACK && self.section[STACK] == 0;
+                let Some(component) = chosen.filter(|_| shown) else {
+                    return self.say(Tone::Plain, "choose a component first: 5, then up or down");
+                };
+                Act::Restart(component.name.clone())
+            }
+        };
+        self.overlay = Some(Overlay::Confirm(act));
+    }
+
+    fn replay(&mut self, action: Action) -> Effect {
+        let Some(slider) = &mut self.slider else { return Effect::None };
+        let speed = SPEEDS.iter().position(|s| *s == slider.speed).unwrap_or(0);
+        let to = match action {
+            Action::Play => {
+                slider.playing = !slider.playing;
+                // From the end it begins anew.
+                let again = slider.playing && slider.at_ms >= slider.total_ms;
+                return if again { Effect::Seek(0) } else { Effect::Draw };
+            }
+            Action::Faster => {
+                slider.speed = SPEEDS[(speed + 1).min(SPEEDS.len() - 1)];
+                return Effect::Draw;
+            }
+            Action::Slower => {
+                slider.speed = SPEEDS[speed.saturating_sub(1)];
+                return Effect::Draw;
+            }
+            Action::Seek(s) => slider.at_ms.saturating_add_signed(i64::from(s) * 1_000),
+            Action::SeekStart => 0,
+            _ => slider.total_ms,
+        };
+        Effect::Seek(to.min(slider.total_ms))
+    }
+
+    /// Row under the cursor of the table that has the keys.
+    pub fn row(&self, data: &Data<'_>) -> usize {
+        let (at, section) = self.focus();
+        self.row_of(at, section, data)
+    }
+
+    /// Row under the cursor of table `at`.
+    pub fn row_of(&self, at: usize, section: &Section, data: &Data<'_>) -> usize {
+        let last = (section.len)(data).saturating_sub(1);
+        if self.follow && self.tab == STACK && at == draw::LOG_SECTION {
+            last
+        } else {
+            self.cursor[self.tab][at].min(last)
+        }
+    }
+
+    fn step(&mut self, action: Action, data: &Data<'_>) {
+        let (at, section) = self.focus();
+        let last = (section.len)(data).saturating_sub(1);
+        let now = self.row_of(at, section, data);
+        let page = self.page.max(2) - 1;
+        let to = match action {
+            Action::Down => now + 1,
+            Action::Up => now.saturating_sub(1),
+            Action::PageDown => now + page,
+            Action::PageUp => now.saturating_sub(page),
+            Action::First => 0,
+            _ => last,
+        };
+        self.go(at, to.min(last), last, action == Action::Last);
+    }
+
+    fn go(&mut self, at: usize, to: usize, last: usize, follow: bool) {
+        self.cursor[self.tab][at] = to;
+        if self.tab == STACK && at == draw::LOG_SECTION {
+            self.follow = follow || (self.follow && to == last);
+        }
+    }
+
+    /// Goes to the next row that holds what is searched for; `here` counts the present one too.
+    fn find(&mut self, forward: bool, here: bool, data: &Data<'_>) {
+        if self.search.is_empty() {
+            return self.say(Tone::Plain, "nothing is searched for: /");
+        }
+        let (at, section) = self.focus();
+        let len = (section.len)(data);
+        let now = self.row_of(at, section, data);
+        let found = (usize::from(!here)..=len)
+            .map(|step| if forward { now + step } else { now + len * 2 - step } % len.max(1))
+            .find(|row| *row < len && section.holds(data, *row, &self.search));
+        match found {
+            Some(row) => self.go(at, row, len.saturating_sub(1), false),
+            None => self.say(Tone::Warn, format!("not found: {}", self.search)),
+        }
+    }
+}
+
+fn scrolled(at: usize, action: Action, page: usize) -> usize {
+    match action {
+        Action::Down => at + 1,
+        Action::Up => at.saturating_sub(1),
+        Action::PageDown => at + page,
+        Action::PageUp => at.saturating_sub(page),
+        _ => at,
+    }
+}

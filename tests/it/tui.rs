@@ -1,0 +1,209 @@
+//! The dashboard on a real terminal: a run is driven through it, every key is pressed, and the terminal comes back
+//! however it ends.
+
+use std::{path::Path, time::Duration};
+
+use ecomctl::tui::keys::{self, Action, Mode};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{
+    support::{ECOMCTL, Stack, shared},
+    terminal::Terminal,
+};
+
+const SOON: Duration = Duration::from_secs(15);
+
+fn start(terminal: &Terminal, stack: &Stack, args: &str) {
+    let state = stack.state_dir();
+    terminal.line(&format!("clear; '{ECOMCTL}' {args} --state-dir '{}'; echo EXIT=$?", state.display()));
+}
+
+/// Presses each key of `mode` but those that leave, act, or close what is open.
+fn press_all(terminal: &Terminal, mode: Mode, reopen: &[&str]) {
+    for binding in keys::of(mode) {
+        if matches!(binding.action, Action::Leave | Action::Interrupt) {
+            continue;
+        }
+        for key in binding.keys {
+            terminal.press(&[&key.name()]);
+            if mode == Mode::Look {
+                // Whatever that opened is closed again; and what it froze goes on.
+                terminal.press(if binding.action == Action::Freeze { &["f"] } else { &["Esc"] });
+            } else if matches!(binding.action, Action::Cancel | Action::Accept) {
+                terminal.press(reopen);
+            }
+        }
+    }
+}
+
+fn newest(folder: &Path) -> std::path::PathBuf {
+    let mut all: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
+    all.sort();
+    all.pop().unwrap()
+}
+
+#[test]
+fn a_run_is_driven_through_the_dashboard_and_replayed() {
+    let stack = shared();
+    let terminal = Terminal::open("run", stack.scratch(), (120, 40));
+    start(&terminal, &stack, "run coupon-quick --duration 60s --set goals={} --set 'checks={require: []}' --tui");
+    terminal.wait_for("the load", Duration::from_secs(60), |screen| {
+        screen.contains("· load ·") && screen.contains("running") && screen.contains("VUs")
+    });
+    assert!(terminal.modes().0, "a screen of its own");
+
+    // Acts, each after a yes; the run's events have them.
+    terminal.press(&["v", "3", "0", "Enter"]);
+    terminal.wait_for("the virtual users", SOON, |screen| screen.contains("VUs 30 "));
+    terminal.press(&["+"]);
+    terminal.wait_for("a question", SOON, |screen| screen.contains("Launch one consumer more?"));
+    terminal.press(&["n"]);
+    terminal.wait_for("no question", SOON, |screen| !screen.contains("Launch one consumer more?"));
+    terminal.press(&["+", "y"]);
+    terminal.wait_for("a consumer", SOON, |screen| screen.contains("4 consumers"));
+
+    press_all(&terminal, Mode::Look, &[]);
+    terminal.press(&["u", "1", "?"]);
+    press_all(&terminal, Mode::Help, &["?"]);
+    terminal.press(&["Esc", "2", "Enter"]);
+    terminal.wait_for("a partition in full", SOON, |screen| screen.contains("committed") && screen.contains("leader"));
+    press_all(&terminal, Mode::Detail, &["Enter"]);
+    terminal.press(&["Esc", "/"]);
+    press_all(&terminal, Mode::Search, &["/"]);
+    terminal.press(&["Esc", "v"]);
+    press_all(&terminal, Mode::Number, &["Esc", "v"]);
+    terminal.press(&["Esc", "V"]);
+    press_all(&terminal, Mode::Confirm, &["V"]);
+    terminal.press(&["Esc"]);
+
+    terminal.resize(80, 24);
+    terminal.press(&["5"]);
+    terminal.wait_for("the stack at 80 x 24", SOON, |s| s.contains("── Components") && s.contains("kafka-1"));
+    terminal.resize(60, 12);
+    terminal.wait_for("a clear word", SOON, |screen| screen.contains("60 x 12 is too small"));
+    terminal.resize(200, 60);
+    terminal
+        .wait_for("the stack at 200 x 60", SOON, |screen| screen.contains("── Logs") && screen.contains("restarts"));
+    terminal.press(&["S"]);
+    terminal.wait_for("a question", SOON, |screen| screen.contains("Stop the load?"));
+    terminal.press(&["y", "1"]);
+    terminal.wait_for("the end", Duration::from_secs(60), |screen| screen.contains("ended, exit 0"));
+    terminal.press(&["6"]);
+    terminal.wait_for("the checks", SOON, |screen| screen.contains("CP5") && screen.contains("holds"));
+    terminal.press(&["q"]);
+    terminal.wait_for("the exit code", Duration::from_secs(30), |screen| screen.contains("EXIT=0"));
+    terminal.is_restored();
+
+    let events = std::fs::read_to_string(newest(&stack.state_dir().join("runs")).join("events.jsonl")).unwrap();
+    for what in ["vus 30", "add consumer", "stop load"] {
+        assert!(events.contains(&format!("\"what\":\"{what}\"")), "{what} is not among the events");
+    }
+    let exported = std::fs::read_dir(stack.scratch()).unwrap().flatten();
+    let exported = exported.filter(|entry| entry.file_name().to_string_lossy().starts_with("screen-")).count();
+    assert!(exported > 0, "s writes the screen to a file");
+
+    replayed(&terminal, &stack);
+}
+
+/// The run that was just recorded.
+fn replayed(terminal: &Terminal, stack: &Stack) {
+    let run = newest(&stack.state_dir().join("runs"));
+    start(terminal, stack, &format!("tui --replay {}", run.file_name().unwrap().to_string_lossy()));
+    terminal.wait_for("a replay", SOON, |screen| screen.contains("replay") && screen.contains("x1"));
+    press_all(terminal, Mode::Replay, &[]);
+    terminal.press(&["1", "$"]);
+    terminal.wait_for("its end", SOON, |screen| screen.contains("consistent") && screen.contains("ended, exit 0"));
+    terminal.press(&["0"]);
+    terminal.wait_for("its beginning", SOON, |screen| !screen.contains("ended, exit 0"));
+    terminal.press(&["S"]);
+    terminal.wait_for("a refusal", SOON, |screen| screen.contains("this is a recording"));
+    kill(Pid::from_raw(terminal.pid_of("ecomctl")), Signal::SIGTERM).unwrap();
+    terminal.wait_for("the exit code", SOON, |screen| screen.contains("EXIT=143"));
+    terminal.is_restored();
+}
+
+#[test]
+fn a_server_that_goes_away_is_told_and_comes_back_by_itself() {
+    let stack = shared();
+    let terminal = Terminal::open("away", stack.scratch(), (120, 40));
+    start(&terminal, &stack, "tui");
+    terminal.wait_for("the watch", SOON, |screen| screen.contains("watching, no run"));
+    terminal.press(&["3"]);
+    terminal.wait_for("Redis", SOON, |screen| screen.contains("latency") && screen.contains("policy"));
+    let file: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(stack.state_dir().join("stack.json")).unwrap()).unwrap();
+    let pid = file["components"]["redis"]["process"]["pid"].as_i64().expect("a native Redis") as i32;
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+    let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        terminal.wait_for("its absence", SOON, |screen| screen.contains("Redis away since"));
+        let screen = terminal.screen();
+        assert!(screen.contains("policy"), "the last figures stay\n{screen}");
+        terminal.press(&["4"]);
+        terminal
+            .wait_for("MySQL goes on", SOON, |screen| screen.contains("connections") && !screen.contains("MySQL away"));
+    }));
+    kill(Pid::from_raw(pid), Signal::SIGCONT).unwrap();
+    gone.unwrap();
+    terminal.press(&["3"]);
+    terminal.wait_for("its return", SOON, |screen| !screen.contains("away since") && screen.contains("policy"));
+    terminal.press(&["q"]);
+    terminal.wait_for("the exit code", SOON, |screen| screen.contains("EXIT=0"));
+    terminal.is_restored();
+}
+
+#[test]
+fn where_nothing_runs_it_offers_what_can_be_started() {
+    let stack = Stack::empty();
+    let terminal = Terminal::open("form", stack.scratch(), (80, 24));
+    start(&terminal, &stack, "tui --theme none --ascii");
+    terminal.wait_for("the form", SOON, |screen| {
+        screen.contains("What shall be started?") && screen.contains("< coupon-quick >") && screen.contains("10000")
+    });
+    terminal.press(&["Down", "Down", "Backspace", "Backspace", "5"]);
+    terminal.wait_for("other counts", SOON, |screen| screen.contains("1005_"));
+    terminal.press(&["Esc", "2"]);
+    terminal.wait_for("an empty panel", SOON, |screen| screen.contains("not read yet"));
+    terminal.press(&["o"]);
+    terminal.wait_for("the form again", SOON, |screen| screen.contains("What shall be started?"));
+    kill(Pid::from_raw(terminal.pid_of("ecomctl")), Signal::SIGTERM).unwrap();
+    terminal.wait_for("the exit code", SOON, |screen| screen.contains("EXIT=143"));
+    terminal.is_restored();
+}
+
+#[test]
+fn without_a_terminal_it_says_so() {
+    let stack = Stack::empty();
+    let output = stack.run(&["tui"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("needs a terminal"));
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let terminal = Terminal::open("panic", folder.path(), (100, 30));
+    let this = std::env::current_exe().unwrap();
+    let test = "tui::on_a_terminal_panic_while_the_screen_is_ours";
+    terminal.line(&format!(
+        "clear; ECOMCTL_IT_PANIC=1 '{}' --ignored --exact {test} --nocapture; echo EXIT=$?",
+        this.display()
+    ));
+    terminal
+        .wait_for("the panic", SOON, |screen| screen.contains("EXIT=101") && screen.contains("this is meant to panic"));
+    terminal.is_restored();
+}
+
+#[test]
+#[ignore = "run by the test above, on a terminal"]
+fn on_a_terminal_panic_while_the_screen_is_ours() {
+    if std::env::var_os("ECOMCTL_IT_PANIC").is_none() {
+        return;
+    }
+    let mut screen = ecomctl::tui::terminal::Screen::enter().unwrap();
+    screen.terminal().draw(|_| {}).unwrap();
+    assert!(ecomctl::tui::terminal::entered());
+    panic!("this is meant to panic");
+}
