@@ -103,7 +103,7 @@ async fn networks(engine: &Engine, project: &str) -> Result<Vec<Result<String, I
         match tokio::time::timeout(SLOW, engine.docker.remove_network(&id)).await {
             Ok(Err(error)) if !is_done_already(&error) => Err(used(
                 failed(&action, &error),
-                found_by(engine, "network", &id, false).await,
+                &found_by(engine, "network", &id, false).await,
                 &format!("end it, or take it out with `docker network disconnect {name} CONTAINER`"),
             )),
             Ok(_) => Ok(name),
@@ -126,7 +126,7 @@ async fn volumes(engine: &Engine, project: &str, delete: bool, removed: &mut Rem
         match tokio::time::timeout(SLOW, engine.docker.remove_volume(&name, None::<RemoveVolumeOptions>)).await {
             Ok(Err(error)) if !is_done_already(&error) => Err(used(
                 failed(&action, &error),
-                found_by(engine, "volume", &name, true).await,
+                &found_by(engine, "volume", &name, true).await,
                 "remove it with `docker rm -f CONTAINER` if it is yours",
             )),
             Ok(_) => Ok(name),
@@ -140,7 +140,7 @@ async fn volumes(engine: &Engine, project: &str, delete: bool, removed: &mut Rem
 }
 
 /// The Engine's refusal, with who uses the thing where that can be found.
-fn used(error: InfraError, by: Vec<String>, remedy: &str) -> InfraError {
+fn used(error: InfraError, by: &[String], remedy: &str) -> InfraError {
     match error {
         InfraError::Docker { action, .. } if !by.is_empty() => InfraError::Docker {
             action,
