@@ -75,7 +75,7 @@ async fn dispatch(cli: Cli) -> Exit {
         Command::Seed(args) => seed::run(&context, &args).await,
         Command::Serve(args) => serve::run(&context, &args).await,
         Command::Run(args) => run::run(&context, &args).await,
-        Command::Tui(args) => tui::run(&context, &args).await,
+        Command::Tui(args) => Box::pin(tui::run(&context, &args)).await,
         Command::Demo(args) => demo::run(&context, &args).await,
         Command::Verify(args) => verify::run(&context, &args).await,
         Command::Report(args) => runs::report(&context, &args),

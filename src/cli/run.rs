@@ -51,8 +51,7 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
     }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let (summaries, failed) = if args.tui {
-        let deck =
-            tui::Deck::open(args.look, (Source::Idle, Origin::Run), None, Some(context.global.state_dir.clone()))?;
+        let deck = tui::Deck::open(args.look, (Source::Idle, Origin::Run), None, Some(tui::stack_logs(context)))?;
         let show = tui::RunShow::new(&deck, context);
         let work = Box::pin(all(context, &loaded, (args.keep, settle.0), &signals, &show));
         let ((summaries, mut failed), drawn) = Box::pin(tui::beside(deck, &show, &signals, work)).await;

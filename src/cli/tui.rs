@@ -40,15 +40,21 @@ use crate::{
 /// What was launched from the dashboard, at work.
 type Busy<'a> = Pin<Box<dyn Future<Output = (What, anyhow::Result<Exit>)> + 'a>>;
 
+/// The logs of whatever runs in the state folder.
+pub fn stack_logs(context: &Context) -> lines::From {
+    lines::From::Stack(context.global.state_dir.clone())
+}
+
 /// `tui [RUN]`, `tui --replay RUN`
 pub async fn run(context: &Context, args: &TuiArgs) -> anyhow::Result<Exit> {
     if let Some(name) = &args.replay {
         let found = runs::find(context, Some(name))?;
         let replay = Replay::open(&found.events()).with_context(|| format!("cannot replay {}", found.name()))?;
-        let deck = Deck::open(args.look, (Source::Replay(Box::new(replay)), Origin::Replay), None, None)?;
+        let source = (Source::Replay(Box::new(replay)), Origin::Replay);
+        let deck = Deck::open(args.look, source, None, Some(lines::From::Run(found.logs())))?;
         return serve(context, deck, Hands::Nobody, None).await;
     }
-    let logs = Some(context.global.state_dir.clone());
+    let logs = Some(stack_logs(context));
     if let Some((found, tail)) = attachable(context, args.run.as_deref())? {
         let control = found.read()?.control;
         let deck = Deck::open(args.look, (Source::Tail(Box::new(tail)), Origin::Attached), None, logs)?;

@@ -137,7 +137,7 @@ impl InDocker {
         serde_json::from_slice(&text).unwrap()
     }
 
-    fn wait_for(&self, what: &str, child: &mut Child, done: impl Fn() -> bool) {
+    fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
         let since = Instant::now();
         while !done() {
             assert!(since.elapsed() < LONG, "no {what}");
@@ -236,7 +236,7 @@ fn three_sizes_answer_side_by_side_within_their_limits() {
     place.ok(&["up", small(&place)]);
     let serve = ["serve", small(&place), "--size", "small", "--size", "medium", "--size", "large"];
     let mut child = place.start(&serve);
-    place.wait_for("backend", &mut child, || !place.component("reconciler-1").is_null());
+    InDocker::wait_for("backend", &mut child, || !place.component("reconciler-1").is_null());
     let http = |address: &str| {
         let url = format!("http://{address}/api/products?limit=1");
         place.runtime.block_on(ecomctl::http::Http::new(Duration::from_secs(10)).get(&url))
@@ -265,7 +265,7 @@ fn three_sizes_answer_side_by_side_within_their_limits() {
     wait(child, LONG);
     let left = place.component("api-large")["container"]["id"].clone();
     let mut child = place.start(&serve);
-    place.wait_for("second backend", &mut child, || {
+    InDocker::wait_for("second backend", &mut child, || {
         let now = place.component("api-large")["container"]["id"].clone();
         !now.is_null() && now != left && !place.component("reconciler-1").is_null()
     });
@@ -288,7 +288,7 @@ fn one_of_three_brokers_is_killed_in_the_load_and_nothing_is_lost() {
             std::fs::read_to_string(run.path().join("events.jsonl")).unwrap_or_default()
         })
     };
-    place.wait_for("load", &mut child, || events().contains(r#""type":"load""#));
+    InDocker::wait_for("load", &mut child, || events().contains(r#""type":"load""#));
     let id = place.component("kafka-2")["container"]["id"].as_str().unwrap().to_owned();
     let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
     place.runtime.block_on(place.engine.kill_container(&id, Some(options))).unwrap();

@@ -60,7 +60,7 @@ impl Deck {
         look: LookArgs,
         (source, origin): (Source, Origin),
         form: Option<Form>,
-        logs: Option<PathBuf>,
+        logs: Option<lines::From>,
     ) -> anyhow::Result<Self> {
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
             let words = "the dashboard needs a terminal: standard input and output are not one";
@@ -88,8 +88,8 @@ impl Deck {
             // Whoever waited has gone if this fails.
             let _ = end.send(outcome);
         })?;
-        if let Some(state_dir) = logs {
-            lines::feed(state_dir, line_sender, close.clone());
+        if let Some(from) = logs {
+            lines::feed(from, line_sender, close.clone());
         }
         Ok(Self { news, wishes, close, ended, over: false })
     }

@@ -194,7 +194,7 @@ impl Provider {
     /// # Errors
     /// Where the Engine does not answer or refuses.
     pub async fn reap_backend(&self, stack: Option<&Stack>) -> Result<Vec<String>, InfraError> {
-        let all = super::list(&self.engine, &self.name).await?;
+        let all = list(&self.engine, &self.name).await?;
         let known = |container: &Container| {
             let component = stack.and_then(|stack| stack.components.get(&container.component));
             component.and_then(|c| c.container.as_ref()).is_some_and(|known| known.id == container.id)
@@ -306,7 +306,7 @@ pub async fn stop_one(engine: &Engine, id: &str) -> Result<(), InfraError> {
 /// # Errors
 /// Where the Engine does not answer.
 pub async fn running(engine: &Engine, project: &str) -> Result<BTreeMap<String, Container>, InfraError> {
-    let all = super::list(engine, project).await?.into_iter();
+    let all = list(engine, project).await?.into_iter();
     let running = all.filter(|c| !c.one_off && matches!(c.state, ContainerState::Running | ContainerState::Paused));
     Ok(running.map(|container| (container.component.clone(), container)).collect())
 }
