@@ -226,7 +226,7 @@ async fn an_interrupt_at_any_moment_leaves_nothing_and_stops_what_was_started_on
         .with("app", after("db", Condition::ServiceHealthy, idle()));
     world.service("db").healthcheck = Some(healthy_at_last("test -e /tmp/up"));
     let services = world.all();
-    for millis in [0, 15, 40, 80, 150, 250, 400, 700] {
+    for millis in [0, 40, 80, 150, 400, 700] {
         let cancel = CancellationToken::new();
         let stop = async {
             tokio::time::sleep(Duration::from_millis(millis)).await;

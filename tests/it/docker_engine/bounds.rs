@@ -8,12 +8,15 @@ use std::{
 };
 
 use ecomctl::{
-    compose::model::{Port, Resources, Service},
+    compose::model::{Condition, Port, Resources, Service},
     infra::docker::Engine,
 };
 
 use super::{named, port};
-use crate::docker_world::{World, engine, healthy_when, idle, script};
+use crate::{
+    compose_config::compose_program,
+    docker_world::{World, after, engine, healthy_when, idle, script},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_and_names_are_those_of_the_file() {
@@ -98,4 +101,26 @@ async fn an_engine_is_reached_by_tcp() {
     assert!(error.contains("check DOCKER_HOST"), "{error}");
     let error = Engine::connect_to("nonsense".into()).await.unwrap_err().to_string();
     assert!(error.contains("nonsense") && error.contains("check DOCKER_HOST"), "{error}");
+}
+
+/// The labels are compose's own: its `ps` sees our containers, and its `down` takes them away.
+#[tokio::test(flavor = "multi_thread")]
+async fn docker_compose_sees_the_project_and_takes_it_down() {
+    let Some(world) = World::new().await else { return };
+    let Some(compose) = compose_program() else {
+        return println!("SKIPPED: no docker-compose is here");
+    };
+    let world = world.with("a", idle()).with("b", after("a", Condition::ServiceStarted, idle()));
+    world.up().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(&compose);
+        let output = command.args(["-p", &world.project.name]).args(args).current_dir(&folder).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run(&["ps", "--services"]).lines().collect::<Vec<_>>(), ["a", "b"]);
+    // The image declares a volume without a name, which goes only by -v.
+    run(&["down", "--volumes", "--timeout", "1"]);
+    assert_eq!(world.left().await, [""; 0]);
 }
