@@ -124,9 +124,12 @@ pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
         &text,
         &json!({
             "stopped": stopped, "left_alone": report.left_alone, "data": report.data, "deleted": report.deleted,
-            "containers": report.containers, "networks": report.networks, "volumes": report.volumes
+            "containers": report.containers, "networks": report.networks, "volumes": report.volumes,
+            "in_the_way": report.in_the_way
         }),
     )?;
+    // Whoever looks at the exit code only must not think that all of it is gone.
+    anyhow::ensure!(report.in_the_way.is_empty(), "{}", report.in_the_way.join("\n"));
     Ok(Exit::Done)
 }
 

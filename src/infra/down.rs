@@ -39,6 +39,8 @@ pub struct DownReport {
     pub networks: Vec<String>,
     /// Volumes with data: removed where `deleted` says so, else kept.
     pub volumes: Vec<String>,
+    /// What could not be removed, why not, and what to do about it.
+    pub in_the_way: Vec<String>,
 }
 
 /// A process that was ended.
@@ -79,14 +81,15 @@ pub async fn down(state: &StateDir, volumes: bool) -> Result<DownReport, InfraEr
     let left_alone = external.map(|(name, c)| format!("{name} ({})", c.address)).collect();
 
     let data = state.path("data");
-    if volumes {
+    // A volume that is left can only be used with the passwords that are kept beside the data.
+    if volumes && removed.kept.is_empty() {
         remove_folder(&data)?;
         remove_folder(&state.path("conf"))?;
         remove_folder(&state.run_folder()?)?;
         state.remove_stack()?;
-        let Removed { containers, networks, volumes, .. } = removed;
+        let Removed { containers, networks, volumes, in_the_way, .. } = removed;
         let data = Some(data);
-        return Ok(DownReport { stopped, left_alone, data, deleted: true, containers, networks, volumes });
+        return Ok(DownReport { stopped, left_alone, data, deleted: true, containers, networks, volumes, in_the_way });
     }
     if let Some(error) = broken {
         return Err(error);
@@ -97,8 +100,8 @@ pub async fn down(state: &StateDir, volumes: bool) -> Result<DownReport, InfraEr
         state.save_stack(&stack)?;
     }
     let data = data.exists().then_some(data);
-    let Removed { containers, networks, kept, .. } = removed;
-    Ok(DownReport { stopped, left_alone, data, deleted: false, containers, networks, volumes: kept })
+    let Removed { containers, networks, kept: volumes, in_the_way, .. } = removed;
+    Ok(DownReport { stopped, left_alone, data, deleted: false, containers, networks, volumes, in_the_way })
 }
 
 /// Removes by label whatever belongs to the folder `root`, whether or not the folder still knows of it. Only where it
@@ -124,20 +127,23 @@ async fn containers(root: &Path, volumes: bool, known: bool) -> Result<Removed, 
     removed.networks.extend(rest.networks);
     removed.volumes.extend(rest.volumes);
     removed.kept.extend(rest.kept);
+    removed.in_the_way.extend(rest.in_the_way);
     Ok(removed)
 }
 
 /// `down` for a state folder that is gone itself: its containers are still found by their label.
 pub async fn down_by_label(root: &Path, volumes: bool) -> Result<DownReport, InfraError> {
-    let Removed { containers, networks, volumes: gone, kept } = containers(root, volumes, false).await?;
+    let Removed { containers, networks, volumes: gone, kept, in_the_way } = containers(root, volumes, false).await?;
+    let deleted = volumes && kept.is_empty();
     Ok(DownReport {
         stopped: Vec::new(),
         left_alone: Vec::new(),
         data: None,
-        deleted: volumes,
+        deleted,
         containers,
         networks,
-        volumes: if volumes { gone } else { kept },
+        volumes: if deleted { gone } else { kept },
+        in_the_way,
     })
 }
 

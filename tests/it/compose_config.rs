@@ -38,7 +38,8 @@ const CHANGED: &[(&str, &str)] = &[
     ("ECOMCTL_KAFKA_JVM", "-Xmx1g -Da=b"),
 ];
 
-fn compose_program() -> Option<PathBuf> {
+/// The program of `docker compose`, where one is here.
+pub fn compose_program() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("ECOMCTL_TEST_COMPOSE") {
         return Some(named.into());
     }

@@ -6,8 +6,11 @@ use std::{
     time::Duration,
 };
 
-use bollard::models::NetworkCreateRequest;
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, ListNetworksOptions, LogsOptions};
+use bollard::{
+    exec::StartExecResults,
+    models::{ContainerCreateBody, ExecConfig, NetworkCreateRequest},
+    query_parameters::{InspectContainerOptions, ListContainersOptions, ListNetworksOptions, LogsOptions},
+};
 use ecomctl::{
     compose::model::{Condition, Content, Grant, Healthcheck, Mount, MountSource, Network, Project, Service, Volume},
     infra::{
@@ -46,7 +49,11 @@ pub async fn engine() -> Option<Engine> {
 impl World {
     /// An empty project with a network and a volume, under a name of its own.
     pub async fn new() -> Option<Self> {
-        let engine = engine().await?;
+        Some(Self::on(engine().await?))
+    }
+
+    /// The same on an engine that was reached in another way.
+    pub fn on(engine: Engine) -> Self {
         let state = tempfile::Builder::new().prefix("ecomctl-it-").tempdir().unwrap();
         let name = docker::labels::project(state.path());
         let network = Network {
@@ -65,7 +72,7 @@ impl World {
             configs: BTreeMap::new(),
             secrets: BTreeMap::new(),
         };
-        Some(Self { engine, project, events: Mutex::default(), state })
+        Self { engine, project, events: Mutex::default(), state }
     }
 
     /// Adds a service.
@@ -191,6 +198,40 @@ impl World {
     /// What `docker inspect` shows of a container.
     pub async fn inspect(&self, id: &str) -> bollard::models::ContainerInspectResponse {
         self.engine.docker.inspect_container(id, None::<InspectContainerOptions>).await.unwrap()
+    }
+
+    /// What `script` prints in a container.
+    pub async fn inside(&self, id: &str, script: &str) -> String {
+        let config = ExecConfig {
+            cmd: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..ExecConfig::default()
+        };
+        let exec = self.engine.docker.create_exec(id, config).await.unwrap();
+        let StartExecResults::Attached { mut output, .. } =
+            self.engine.docker.start_exec(&exec.id, None).await.unwrap()
+        else {
+            panic!("it is not attached")
+        };
+        let mut text = String::new();
+        while let Some(part) = output.next().await {
+            text.push_str(&part.unwrap().to_string());
+        }
+        text
+    }
+
+    /// Makes what `docker compose run SERVICE` makes.
+    pub async fn one_off(&self, service: &str) -> String {
+        let labels = [
+            (docker::labels::PROJECT, self.project.name.as_str()),
+            (docker::labels::SERVICE, service),
+            (docker::labels::NUMBER, "1"),
+            (docker::labels::ONE_OFF, "True"),
+        ];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let body = ContainerCreateBody { image: Some(IMAGE.into()), labels: Some(labels), ..Default::default() };
+        self.engine.docker.create_container(None, body).await.unwrap().id
     }
 
     /// All that a container has said.

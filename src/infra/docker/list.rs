@@ -15,6 +15,9 @@ use super::{
 };
 use crate::infra::error::InfraError;
 
+/// Looking for who is in the way must not take long.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// A container of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
@@ -135,6 +138,21 @@ pub(super) async fn inspect(engine: &Engine, id: &str) -> Result<Option<Containe
         Ok(Err(error)) => Err(failed(&format!("look at container {id}"), &error)),
         Err(_) => Err(super::call::silent(&format!("look at container {id}"), QUICK)),
     }
+}
+
+/// Containers that the Engine's `filter` finds, those that ended too where `all`, as people know them.
+pub(super) async fn found_by(engine: &Engine, filter: &str, value: &str, all: bool) -> Vec<String> {
+    let filters = HashMap::from([(filter.to_owned(), vec![value.to_owned()])]);
+    let options = ListContainersOptions { all, filters: Some(filters), ..Default::default() };
+    let listing = engine.docker.list_containers(Some(options));
+    let Ok(Ok(found)) = tokio::time::timeout(LOOK, listing).await else { return Vec::new() };
+    let words = found.into_iter().filter_map(|container| {
+        let name = container.names?.into_iter().next()?;
+        let project = container.labels.unwrap_or_default().remove(labels::PROJECT);
+        let project = project.map_or_else(String::new, |project| format!(" of the compose project {project}"));
+        Some(format!("the container {}{project}", name.trim_start_matches('/')))
+    });
+    words.collect()
 }
 
 /// Labels of the container `name`; none where there is no such container.

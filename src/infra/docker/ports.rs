@@ -1,17 +1,13 @@
 //! Ports that are about to be published: free, or told with their owner.
 
-use std::{collections::HashMap, time::Duration};
-
-use bollard::query_parameters::ListContainersOptions;
-
-use super::{Engine, labels, list::Container};
+use super::{
+    Engine,
+    list::{self, Container},
+};
 use crate::{
     compose::model::Service,
     infra::{error::InfraError, ports},
 };
-
-/// Looking for the owner must not take long.
-const LOOK: Duration = Duration::from_secs(5);
 
 /// Looks at the ports of a container before it is made or started. Those that containers hold which are `going` will be
 /// free. An Engine on another machine has other ports; there only the start can tell.
@@ -35,7 +31,8 @@ pub(super) async fn check(
 
 /// Who has `port`, in words: a container, or another program.
 pub(super) async fn taken(engine: &Engine, component: &str, port: u16) -> InfraError {
-    let owner = match publisher(engine, port).await {
+    // A container before a program: the program that holds its port is only the Engine's proxy.
+    let owner = match list::found_by(engine, "publish", &port.to_string(), false).await.into_iter().next() {
         Some(container) => container,
         None if engine.is_local() => {
             ports::owner(port).map_or_else(|| "another program".to_owned(), |owner| owner.to_string())
@@ -43,18 +40,6 @@ pub(super) async fn taken(engine: &Engine, component: &str, port: u16) -> InfraE
         None => "a program on the Engine's machine".to_owned(),
     };
     InfraError::PublishedPort { component: component.to_owned(), port, owner }
-}
-
-/// The container that publishes `port`: the program that holds it is only the Engine's proxy.
-async fn publisher(engine: &Engine, port: u16) -> Option<String> {
-    let filters = HashMap::from([("publish".to_owned(), vec![port.to_string()])]);
-    let options = ListContainersOptions { filters: Some(filters), ..Default::default() };
-    let listing = engine.docker.list_containers(Some(options));
-    let found = tokio::time::timeout(LOOK, listing).await.ok()?.ok()?.into_iter().next()?;
-    let name = found.names.unwrap_or_default().into_iter().next()?;
-    let project = found.labels.unwrap_or_default().remove(labels::PROJECT);
-    let project = project.map_or_else(String::new, |project| format!(" of the compose project {project}"));
-    Some(format!("the container {}{project}", name.trim_start_matches('/')))
 }
 
 /// The port that the Engine says is taken, in its own words at a start.

@@ -71,8 +71,12 @@ async fn containers(
 ) -> Result<(), InfraError> {
     if let Some(engine) = &runners.left {
         let name = project_name(request.state.root());
-        for name in docker::remove(engine, &name, provider::everything(false)).await?.containers {
+        let removed = docker::remove(engine, &name, provider::everything(false)).await?;
+        for name in removed.containers {
             progress(UpEvent::Removed { name });
+        }
+        for message in removed.in_the_way {
+            progress(UpEvent::Note { message });
         }
     }
     let Some(docker) = &runners.docker else { return Ok(()) };
