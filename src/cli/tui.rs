@@ -26,7 +26,7 @@ use crate::{
     exit::Exit,
     infra::InfraError,
     profile::{self, Overrides},
-    run::folder::RunFolder,
+    run::{control::Act, folder::RunFolder},
     tui::{
         acts::Wish,
         app::News,
@@ -125,7 +125,8 @@ async fn serve(
                 Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
                 Heard::Wish(Wish::Act(act)) => show.act(act),
                 Heard::Tick if signals.exit().is_some() && busy.is_none() => deck.close(),
-                Heard::Wish(Wish::Exported(_)) | Heard::Tick => {}
+                Heard::Wish(Wish::Exported(path)) => show.act(Act::Export(path)),
+                Heard::Tick => {}
             },
             (what, result) = finished(&mut busy) => {
                 busy = None;

@@ -53,6 +53,8 @@ pub enum Act {
     Verify,
     /// Restart a component: a server, or a process of the backend.
     Restart(String),
+    /// The dashboard wrote its screen to this file; nothing is done but to note it.
+    Export(String),
 }
 
 impl fmt::Display for Act {
@@ -66,6 +68,7 @@ impl fmt::Display for Act {
             Self::RemoveConsumer => f.write_str("remove consumer"),
             Self::Verify => f.write_str("verify"),
             Self::Restart(component) => write!(f, "restart {component}"),
+            Self::Export(path) => write!(f, "export {path}"),
         }
     }
 }

@@ -26,6 +26,7 @@ pub fn question(act: &Act) -> String {
         Act::AddConsumer => "Launch one consumer more?".into(),
         Act::RemoveConsumer => "Drain the last consumer and end it?".into(),
         Act::Verify => "Run the checks now?".into(),
+        Act::Export(path) => format!("Write the screen to {path}?"),
         Act::Restart(name) => format!("Restart {name}? Until it is back its clients get errors."),
     }
 }

@@ -1,7 +1,11 @@
 //! The dashboard on a real terminal: a run is driven through it, every key is pressed, and the terminal comes back
 //! however it ends.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use ecomctl::tui::keys::{self, Action, Mode};
 use nix::{
@@ -104,8 +108,53 @@ fn a_run_is_driven_through_the_dashboard_and_replayed() {
     let exported = std::fs::read_dir(stack.scratch()).unwrap().flatten();
     let exported = exported.filter(|entry| entry.file_name().to_string_lossy().starts_with("screen-")).count();
     assert!(exported > 0, "s writes the screen to a file");
+    assert!(events.contains("\"what\":\"export "), "the export is not among the events");
 
     replayed(&terminal, &stack);
+}
+
+/// A load that goes on until it is ended.
+const LONG_RUN: [&str; 8] =
+    ["run", "coupon-quick", "--duration", "90s", "--set", "goals={}", "--set", "checks={require: []}"];
+
+#[test]
+fn the_run_of_another_process_is_looked_at_and_acted_on() {
+    let stack = shared();
+    let runs = stack.state_dir().join("runs");
+    let mut run = stack.command(&LONG_RUN).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let since = Instant::now();
+    let loads = || {
+        let newest = std::fs::read_dir(&runs).ok()?.flatten().map(|entry| entry.path()).max()?;
+        let begun = std::fs::read_to_string(newest.join("run.json")).ok()?.contains("\"control\"");
+        let events = std::fs::read_to_string(newest.join("events.jsonl")).ok()?;
+        Some(begun && events.contains("\"type\":\"load\""))
+    };
+    while loads() != Some(true) {
+        assert!(since.elapsed() < Duration::from_secs(60), "the load does not begin");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let terminal = Terminal::open("attached", stack.scratch(), (120, 40));
+    start(&terminal, &stack, "tui");
+    terminal.wait_for("the run", SOON, |screen| screen.contains("attached") && screen.contains("· load ·"));
+    terminal.press(&["v", "3", "0", "Enter"]);
+    terminal.wait_for("the virtual users", SOON, |screen| screen.contains("VUs 30 "));
+    terminal.press(&["S", "y"]);
+    terminal.wait_for("the end", Duration::from_secs(60), |screen| screen.contains("ended, exit 0"));
+    terminal.press(&["q"]);
+    terminal.wait_for("the exit code", SOON, |screen| screen.contains("EXIT=0"));
+    terminal.is_restored();
+    assert!(run.wait().unwrap().success());
+}
+
+#[test]
+fn a_run_that_is_asked_to_end_gives_the_terminal_back() {
+    let stack = shared();
+    let terminal = Terminal::open("ended", stack.scratch(), (120, 40));
+    start(&terminal, &stack, "run coupon-quick --duration 90s --set goals={} --set 'checks={require: []}' --tui");
+    terminal.wait_for("the load", Duration::from_secs(60), |screen| screen.contains("· load ·"));
+    kill(Pid::from_raw(terminal.pid_of("ecomctl")), Signal::SIGTERM).unwrap();
+    terminal.wait_for("the exit code", Duration::from_secs(60), |screen| screen.contains("EXIT=143"));
+    terminal.is_restored();
 }
 
 /// The run that was just recorded.

@@ -26,6 +26,10 @@ pub enum Hands {
 impl Hands {
     /// Does `act`; says what came of it.
     pub async fn perform(&self, act: &Act) -> (Tone, String) {
+        if let (Act::Export(path), Self::Nobody | Self::Stack(_)) = (act, self) {
+            // There is no run whose events could have it.
+            return (Tone::Plain, format!("written to {path}"));
+        }
         let result = match self {
             Self::Nobody => return (Tone::Warn, format!("{act}: nothing runs that could be changed")),
             Self::Run(control) => control.act(act.clone()).await,

@@ -129,7 +129,8 @@ pub async fn beside<T>(
                 Heard::Wish(Wish::Act(act)) => show.act(act),
                 Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
                 Heard::Tick if done.is_some() && signals.exit().is_some() => deck.close(),
-                Heard::Wish(Wish::Launch(_) | Wish::Exported(_)) | Heard::Tick => {}
+                Heard::Wish(Wish::Exported(path)) => show.act(Act::Export(path)),
+                Heard::Wish(Wish::Launch(_)) | Heard::Tick => {}
             },
         }
     }

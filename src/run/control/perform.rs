@@ -146,6 +146,7 @@ impl Performer {
             Act::RemoveConsumer => self.remove_consumer().await,
             Act::Verify => self.verify().await,
             Act::Restart(component) => self.restart(component).await,
+            Act::Export(path) => ActResult::done(format!("the screen stands in {path}")),
         }
     }
 

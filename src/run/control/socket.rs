@@ -193,6 +193,7 @@ mod tests {
             Act::RemoveConsumer,
             Act::Verify,
             Act::Restart("redis".into()),
+            Act::Export("/tmp/screen.txt".into()),
         ] {
             assert_eq!(send(&path, &act).await.unwrap(), ActResult::done(act.to_string()));
         }
