@@ -40,7 +40,7 @@ pub struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Who runs the servers
-    #[arg(long, global = true, env = "ECOMCTL_PROVIDER", value_name = "PROVIDER")]
+    #[arg(long, global = true, env = "ECOMCTL_PROVIDER", value_name = "PROVIDER", hide_env_values = true)]
     pub provider: Option<Provider>,
     /// Pull images that the Docker Engine does not have
     #[arg(long, global = true, env = "ECOMCTL_PULL")]

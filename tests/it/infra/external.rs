@@ -265,7 +265,7 @@ async fn servers_with_tls_and_logins_are_used_and_never_changed_without_a_word()
     // A missing address is told by key, flag and variable; nothing is started in its place.
     request.stack.external.redis_url_file = None;
     let message = place.up(&request).await.unwrap_err().to_string();
-    let told = "redis has no address: set stack.external.redis_url, --redis-url or REDIS_URL";
+    let told = "redis has no address: set stack.external.redis_url, --redis-url or ECOMCTL_REDIS_URL";
     assert!(message.contains(told), "{message}");
 
     // Mixed: theirs for MySQL and Kafka, a private Redis beside them.
