@@ -1,11 +1,11 @@
 //! Readiness, asked as a client would: a server that listens may still be an init server, an empty one, or another's.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
 use mysql_async::prelude::Queryable as _;
 use rdkafka::{
-    Message as _,
+    Message as _, Offset, TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
     error::KafkaError,
     producer::{FutureProducer, FutureRecord},
@@ -82,8 +82,9 @@ pub async fn kafka(endpoint: &KafkaEndpoint, brokers: usize, limit: Duration) ->
     Ok(cluster)
 }
 
-/// Sends a record to [`PROBE_TOPIC`] and reads it back through a group of its own. On a new cluster this makes Kafka
-/// create its offsets topic, so that the first consumers of a run need not wait for it.
+/// Sends a record to [`PROBE_TOPIC`] and reads it back, and beside that asks the coordinator of a group for its offsets. On
+/// a new cluster this makes Kafka create its offsets topic, so that the first consumers of a run need not wait for it. To
+/// join the group as well would prove no more, and cost a new cluster half a second.
 pub async fn round_trip(endpoint: &KafkaEndpoint, limit: Duration) -> Result<(), InfraError> {
     let id = uuid::Uuid::now_v7().to_string();
     let error = |why: String| InfraError::client("kafka", endpoint, "produce and consume a record", why);
@@ -101,7 +102,20 @@ pub async fn round_trip(endpoint: &KafkaEndpoint, limit: Duration) -> Result<(),
         .set("fetch.wait.max.ms", "100")
         .set("topic.metadata.refresh.fast.interval.ms", "50");
     let consumer: StreamConsumer = config.create().map_err(create)?;
-    consumer.subscribe(&[PROBE_TOPIC]).map_err(create)?;
+    let mut partition = TopicPartitionList::new();
+    partition.add_partition_offset(PROBE_TOPIC, 0, Offset::Beginning).map_err(create)?;
+    consumer.assign(&partition).map_err(create)?;
+    let consumer = Arc::new(consumer);
+    let coordinator = {
+        let consumer = consumer.clone();
+        tokio::task::spawn_blocking(move || consumer.committed_offsets(partition, limit).map(drop))
+    };
+    let coordinator = async {
+        match coordinator.await {
+            Ok(answer) => answer.map_err(|e| format!("the group's coordinator: {e}")),
+            Err(e) => Err(e.to_string()),
+        }
+    };
 
     let send = async {
         let record = FutureRecord::to(PROBE_TOPIC).key(&id).payload(&id);
@@ -123,7 +137,7 @@ pub async fn round_trip(endpoint: &KafkaEndpoint, limit: Duration) -> Result<(),
             }
         }
     };
-    let result = tokio::time::timeout(limit, async { tokio::try_join!(send, receive) }).await;
+    let result = tokio::time::timeout(limit, async { tokio::try_join!(send, receive, coordinator) }).await;
     // Both clients end threads of their own, which blocks.
     drop(tokio::task::spawn_blocking(move || drop((producer, consumer))));
     if let Ok(result) = result {

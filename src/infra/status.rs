@@ -118,7 +118,8 @@ async fn component(state: &StateDir, stack: &Stack, row: Row, asked: Option<Stri
     let lives = matches!(sample.state.as_str(), "running" | "external");
     if lives {
         sample.health = match (asked, sample.health.as_str()) {
-            (Some(why), "" | "healthy") => why,
+            // A client that was answered knows more than a check that has not been run yet.
+            (Some(why), "" | "healthy" | "starting") => why,
             (Some(why), _) if why != "healthy" => why,
             // Without a health check of its own, to run is all that can be asked of it.
             (None, "") => "healthy".into(),
