@@ -10,6 +10,7 @@ pub mod cli;
 pub mod compose;
 pub mod event;
 pub mod exit;
+mod files;
 pub mod goal;
 pub mod http;
 pub mod infra;

@@ -34,5 +34,6 @@ pub use engine::{CgroupVersion, Engine, EngineFacts};
 pub use failure::ContainerFailure;
 pub use images::missing as images_missing;
 pub use list::{Container, ContainerState, PublishedPort, list};
+pub use make::{delete, restart, stop};
 pub use remove::{Remove, Removed, remove};
 pub use request::{ApplyRequest, ExtraFile, Order};

@@ -172,17 +172,17 @@ pub async fn stop(state: &StateDir, service: &str) -> Result<Vec<Stopped>, Infra
     let _lock = state.lock("stack", "stop")?;
     let stack = state.require_stack()?;
     let names = choose(&stack, service)?;
-    for container in containers_of(&stack, &names) {
-        provider::stop_one(&Engine::connect().await?, container).await?;
+    for (name, id) in containers_of(&stack, &names) {
+        docker::stop(&Engine::connect().await?, name, id, GRACE).await?;
     }
     let processes = recorded(Some(&stack)).into_iter().filter(|(name, _)| names.contains(name)).collect();
     Ok(end(processes).await)
 }
 
-/// Ids of the containers of these components.
-fn containers_of<'s>(stack: &'s Stack, names: &[String]) -> Vec<&'s str> {
+/// These components that run in containers, with the containers' ids.
+fn containers_of<'s>(stack: &'s Stack, names: &[String]) -> Vec<(&'s str, &'s str)> {
     let chosen = stack.components.iter().filter(|(name, _)| names.contains(name));
-    chosen.filter_map(|(_, component)| Some(component.container.as_ref()?.id.as_str())).collect()
+    chosen.filter_map(|(name, c)| Some((name.as_str(), c.container.as_ref()?.id.as_str()))).collect()
 }
 
 /// Ends and starts one server again, `kafka` for all brokers, or `all`; returns when it answers.
@@ -206,7 +206,7 @@ pub async fn restart(
         let containers = containers_of(&stack, &names);
         if !containers.is_empty() {
             let engine = Engine::connect().await?;
-            let restarts = containers.iter().map(|id| provider::restart_one(&engine, id));
+            let restarts = containers.iter().map(|(name, id)| docker::restart(&engine, name, id, GRACE));
             futures_util::future::try_join_all(restarts).await?;
         }
     }

@@ -13,6 +13,7 @@ use super::{
     error::InfraError,
     stack::{SCHEMA_VERSION, Stack},
 };
+use crate::files;
 
 /// Bytes that must be free before a server is started.
 pub const NEEDED_BYTES: u64 = 512 << 20;
@@ -169,18 +170,7 @@ impl StateDir {
 
     /// Writes a file with mode 0600, whole or not at all.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), InfraError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-            file.write_all(bytes)?;
-            file.sync_data()?;
-            fs::rename(&temporary, path)
-        };
-        write().map_err(|e| {
-            let _ = fs::remove_file(&temporary);
-            InfraError::io("write", path)(e)
-        })
+        files::replace(path, bytes).map_err(InfraError::io("write", path))
     }
 
     /// Says whether a server has room.

@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 use self::runners::Runners;
 use super::{
     choice::Runner,
-    docker::provider as containers_of,
     env::Env,
     error::InfraError,
     process::{self, GRACE, ProcessRef},
@@ -310,7 +309,7 @@ impl Up<'_> {
                 if there.contains(&container.id) {
                     left.insert(container.component);
                 } else {
-                    containers_of::remove_one(&docker.engine, &container.id).await?;
+                    super::docker::delete(&docker.engine, &container.component, &container.id).await?;
                 }
             }
         }

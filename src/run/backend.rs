@@ -28,6 +28,7 @@ use crate::{
 mod child;
 mod contain;
 mod container;
+mod watched;
 
 /// How long a process may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);

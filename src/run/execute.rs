@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     event::{self, Event},
+    files,
     infra::{process, state::StateDir},
     profile::model::Profile,
     report,
@@ -136,7 +137,7 @@ async fn announce(emitter: &Emitter, summary: &Summary) {
 
 fn save(folder: &RunFolder, summary: &Summary) -> Result<()> {
     let write = |path: PathBuf, bytes: Vec<u8>| {
-        folder::replace(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+        files::replace(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))
     };
     write(folder.summary(), serde_json::to_vec_pretty(summary)?)?;
     write(folder.report(), report::markdown::render(summary).into_bytes())

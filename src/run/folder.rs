@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::infra::stack::ProcessRef;
+use crate::{files, infra::stack::ProcessRef};
 
 /// Version of `run.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -137,7 +137,7 @@ impl RunFolder {
 
     /// Writes `run.json`.
     pub fn write(&self, file: &RunFile) -> io::Result<()> {
-        replace(&self.path.join("run.json"), &serde_json::to_vec_pretty(file)?)
+        files::replace(&self.path.join("run.json"), &serde_json::to_vec_pretty(file)?)
     }
 
     /// Reads `run.json`.
@@ -153,14 +153,6 @@ impl RunFolder {
         }
         Ok(file)
     }
-}
-
-/// Writes `bytes` beside `path` and moves them there, so that a reader never sees half a file.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, bytes)?;
-    std::fs::rename(&beside, path)
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use backend::{
 use super::backend::{CONF, Running};
 use crate::infra::{
     choice::Runner,
-    docker::{Engine, provider},
-    process,
+    docker::{self, Engine, provider},
+    process::{self, GRACE},
     stack::{Component, Stack, is_backend},
     state::StateDir,
 };
@@ -76,9 +76,9 @@ pub async fn reuse(state: &StateDir, stack: &mut Stack, settings: &Settings) -> 
         if let Some(container) = component.container {
             let engine = Engine::connect().await?;
             if alive.contains(&name) {
-                provider::stop_one(&engine, &container.id).await?;
+                docker::stop(&engine, &name, &container.id, GRACE).await?;
             }
-            provider::remove_one(&engine, &container.id).await?;
+            docker::delete(&engine, &name, &container.id).await?;
         }
     }
     state.save_stack(stack)?;
@@ -167,7 +167,7 @@ pub async fn forget_dead(state: &StateDir, stack: &mut Stack) -> Result<()> {
         .collect();
     for name in left {
         if let Some(container) = stack.components.remove(&name).and_then(|component| component.container) {
-            provider::remove_one(&Engine::connect().await?, &container.id).await?;
+            docker::delete(&Engine::connect().await?, &name, &container.id).await?;
         }
     }
     state.save_stack(stack)?;

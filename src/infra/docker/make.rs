@@ -6,8 +6,8 @@ use bollard::{
     errors::Error,
     models::{ContainerCreateBody, NetworkConnectRequest},
     query_parameters::{
-        CreateContainerOptions, RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
-        UploadToContainerOptions,
+        CreateContainerOptions, RemoveContainerOptions, RestartContainerOptions, StartContainerOptions,
+        StopContainerOptions, UploadToContainerOptions,
     },
 };
 
@@ -145,8 +145,11 @@ pub(super) async fn start(engine: &Engine, component: &str, id: &str) -> Result<
     }
 }
 
-/// Asks a container to end, waits for `grace`, and lets the Engine kill it then.
-pub(super) async fn stop(engine: &Engine, name: &str, id: &str, grace: Duration) -> Result<(), InfraError> {
+/// Asks a container to end, waits for `grace`, and lets the Engine kill it then. `name` is for messages.
+///
+/// # Errors
+/// When the Engine refuses or does not answer in time.
+pub async fn stop(engine: &Engine, name: &str, id: &str, grace: Duration) -> Result<(), InfraError> {
     let options = StopContainerOptions { t: Some(grace.as_secs() as i32), ..Default::default() };
     let action = format!("stop {name}");
     match timeout(grace + QUICK, engine.docker.stop_container(id, Some(options))).await {
@@ -156,8 +159,21 @@ pub(super) async fn stop(engine: &Engine, name: &str, id: &str, grace: Duration)
     }
 }
 
-/// Removes a container, and the volumes without a name that its image declared.
-pub(super) async fn delete(engine: &Engine, name: &str, id: &str) -> Result<(), InfraError> {
+/// [`stop`], and a start. `name` is for messages.
+///
+/// # Errors
+/// When the Engine refuses or does not answer in time.
+pub async fn restart(engine: &Engine, name: &str, id: &str, grace: Duration) -> Result<(), InfraError> {
+    let options = RestartContainerOptions { t: Some(grace.as_secs() as i32), ..Default::default() };
+    within(&format!("restart {name}"), grace + SLOW, engine.docker.restart_container(id, Some(options))).await
+}
+
+/// Removes a container, and the volumes without a name that its image declared. One that is gone already is no error.
+/// `name` is for messages.
+///
+/// # Errors
+/// When the Engine refuses or does not answer in time.
+pub async fn delete(engine: &Engine, name: &str, id: &str) -> Result<(), InfraError> {
     let options = RemoveContainerOptions { v: true, force: true, link: false };
     let action = format!("remove {name}");
     match timeout(SLOW, engine.docker.remove_container(id, Some(options))).await {

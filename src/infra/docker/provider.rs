@@ -9,12 +9,9 @@ use backend::{
     endpoint::{Endpoints, KafkaEndpoint},
     settings::Size,
 };
-use bollard::query_parameters::{
-    RemoveContainerOptionsBuilder, RestartContainerOptionsBuilder, StopContainerOptionsBuilder,
-};
 
 use super::{
-    Container, ContainerState, Engine, Order, Remove,
+    Container, ContainerState, Engine, Order, Remove, delete,
     failure::{Wrong, collect},
     list,
     places::Kept,
@@ -202,7 +199,7 @@ impl Provider {
         let left: Vec<_> = all.into_iter().filter(|c| is_backend(&c.component) && !known(c)).collect();
         let mut names = Vec::new();
         for container in left {
-            remove_one(&self.engine, &container.id).await?;
+            delete(&self.engine, &container.component, &container.id).await?;
             names.push(container.component);
         }
         Ok(names)
@@ -268,38 +265,6 @@ fn volumes<'p>(project: &'p Project, service: &'p Service) -> impl Iterator<Item
         MountSource::Volume(key) => project.volumes.get(key).map(|volume| volume.name.clone()),
         _ => None,
     })
-}
-
-/// Removes one container with its anonymous volumes. One that is gone already is no error.
-///
-/// # Errors
-/// Where the Engine refuses.
-pub async fn remove_one(engine: &Engine, id: &str) -> Result<(), InfraError> {
-    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    match engine.docker.remove_container(id, Some(options)).await {
-        Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
-        Err(error) => Err(InfraError::client("docker", id, "remove a container", error)),
-    }
-}
-
-/// Stops and starts a container again.
-///
-/// # Errors
-/// Where the Engine refuses.
-pub async fn restart_one(engine: &Engine, id: &str) -> Result<(), InfraError> {
-    let options = RestartContainerOptionsBuilder::new().t(GRACE.as_secs() as i32).build();
-    let restarting = engine.docker.restart_container(id, Some(options)).await;
-    restarting.map_err(|e| InfraError::client("docker", id, "restart a container", e))
-}
-
-/// Stops a container.
-///
-/// # Errors
-/// Where the Engine refuses.
-pub async fn stop_one(engine: &Engine, id: &str) -> Result<(), InfraError> {
-    let options = StopContainerOptionsBuilder::new().t(GRACE.as_secs() as i32).build();
-    let stopping = engine.docker.stop_container(id, Some(options)).await;
-    stopping.map_err(|e| InfraError::client("docker", id, "stop a container", e))
 }
 
 /// Component → whether its container runs, of what `stack.json` knows.

@@ -1,13 +1,12 @@
 //! One backend process and the task that watches it.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::File,
+    io,
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use backend::process::{ProcessConfig, Role};
@@ -15,31 +14,17 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::{
-    process::{ChildStdin, Command},
-    sync::oneshot,
-    task::JoinHandle,
-};
+use tokio::process::{ChildStdin, Command};
 
-use super::{CONF, LaunchPlan, Running};
+use super::{
+    CONF, LaunchPlan, Running,
+    watched::{Watched, Watcher},
+};
 use crate::{
-    event::Event,
+    files,
     infra::{process, stack::ProcessRef},
     run::recorder::Emitter,
 };
-
-/// First pause before a process is started again; it doubles up to [`LONGEST_PAUSE`].
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A process that lived this long had started well: the pause begins anew.
-pub(super) const LIVED_WELL: Duration = Duration::from_secs(10);
-
-/// What the watcher is told.
-#[derive(Debug)]
-enum Order {
-    Stop { grace: Duration, done: oneshot::Sender<Option<String>> },
-    Leave,
-}
 
 /// One process of the backend.
 #[derive(Debug)]
@@ -47,8 +32,7 @@ pub struct Child {
     config: ProcessConfig,
     log: PathBuf,
     process: Arc<Mutex<Option<ProcessRef>>>,
-    orders: oneshot::Sender<Order>,
-    watcher: JoinHandle<()>,
+    watcher: Watcher,
 }
 
 impl Child {
@@ -57,7 +41,6 @@ impl Child {
         let conf = plan.state.join(CONF).join(format!("{}.json", config.name));
         let log = plan.logs.join(format!("{}.log", config.name));
         let process = Arc::new(Mutex::new(None));
-        let (orders, receiver) = oneshot::channel();
         let mark = format!("{}/{}", plan.state.display(), config.name);
         let mut watch = Watch {
             config: config.clone(),
@@ -65,12 +48,12 @@ impl Child {
             log: log.clone(),
             mark,
             process: process.clone(),
-            emitter,
+            child: None,
             input: None,
         };
-        let first = watch.spawn()?;
-        let watcher = tokio::spawn(watch.run(first, receiver));
-        Ok(Self { config, log, process, orders, watcher })
+        watch.spawn()?;
+        let watcher = Watcher::start(watch, emitter);
+        Ok(Self { config, log, process, watcher })
     }
 
     /// Its role.
@@ -97,23 +80,17 @@ impl Child {
 
     /// Whether nobody starts it again any more.
     pub fn is_gone(&self) -> bool {
-        self.watcher.is_finished()
+        self.watcher.is_gone()
     }
 
     /// SIGTERM, `grace`, SIGKILL. Gives the name if it had to be killed.
     pub async fn stop(self, grace: Duration) -> Option<String> {
-        let (done, answer) = oneshot::channel();
-        if self.orders.send(Order::Stop { grace, done }).is_err() {
-            return None;
-        }
-        let killed = answer.await.ok().flatten();
-        let _ = self.watcher.await;
-        killed
+        self.watcher.stop(grace).await
     }
 
     /// Lets the process go on without us.
     pub fn leave(self) {
-        let _ = self.orders.send(Order::Leave);
+        self.watcher.leave();
     }
 }
 
@@ -124,14 +101,15 @@ struct Watch {
     log: PathBuf,
     mark: String,
     process: Arc<Mutex<Option<ProcessRef>>>,
-    emitter: Emitter,
+    /// None after a start that failed.
+    child: Option<tokio::process::Child>,
     /// The other end of the child's standard input: as long as it is open, the child knows that we live.
     input: Option<ChildStdin>,
 }
 
 impl Watch {
-    fn spawn(&mut self) -> io::Result<tokio::process::Child> {
-        write_private(&self.conf, &serde_json::to_vec_pretty(&self.config)?)?;
+    fn spawn(&mut self) -> io::Result<()> {
+        files::replace(&self.conf, &serde_json::to_vec_pretty(&self.config)?)?;
         let log = File::options().create(true).append(true).open(&self.log)?;
         let stdin = if self.config.stop_with_stdin { Stdio::piped() } else { Stdio::null() };
         let mut child = Command::new(std::env::current_exe()?)
@@ -149,71 +127,44 @@ impl Watch {
         self.input = child.stdin.take();
         let reference = child.id().and_then(process::reference);
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = reference;
-        Ok(child)
+        self.child = Some(child);
+        Ok(())
+    }
+}
+
+impl Watched for Watch {
+    fn name(&self) -> &str {
+        &self.config.name
     }
 
-    async fn run(mut self, mut child: tokio::process::Child, mut orders: oneshot::Receiver<Order>) {
-        self.say("started", child.id().map_or_else(String::new, |pid| format!("pid {pid}"))).await;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let born = Instant::now();
-            let status = tokio::select! {
-                status = child.wait() => status,
-                order = &mut orders => return self.end(child, order.ok()).await,
-            };
-            let status = status.map_or_else(|e| e.to_string(), process::describe);
-            self.say("exited", status).await;
-            if born.elapsed() > LIVED_WELL {
-                pause = FIRST_PAUSE;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                order = &mut orders => {
-                    if let Ok(Order::Stop { done, .. }) = order {
-                        let _ = done.send(None);
-                    }
-                    return;
-                }
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            // A failure on purpose strikes once: the process that comes back must be able to mend it.
-            self.config.settings.failpoints.clear();
-            match self.spawn() {
-                Ok(next) => {
-                    child = next;
-                    self.say("restarted", child.id().map_or_else(String::new, |pid| format!("pid {pid}"))).await;
-                }
-                Err(error) => self.say("exited", format!("cannot be started again: {error}")).await,
-            }
-        }
+    fn reference(&self) -> String {
+        self.child.as_ref().and_then(tokio::process::Child::id).map_or_else(String::new, |pid| format!("pid {pid}"))
     }
 
-    async fn end(&self, mut child: tokio::process::Child, order: Option<Order>) {
-        let (grace, done) = match order {
-            Some(Order::Stop { grace, done }) => (grace, done),
-            // Left alone, or the backend was dropped: then `kill_on_drop` decides.
-            Some(Order::Leave) | None => return,
-        };
-        let Some(pid) = child.id() else {
-            let _ = done.send(None);
-            return;
+    async fn ended(&mut self) -> String {
+        let Some(child) = &mut self.child else { return "not running".into() };
+        child.wait().await.map_or_else(|e| e.to_string(), process::describe)
+    }
+
+    async fn start_again(&mut self) -> Result<(), String> {
+        // A failure on purpose strikes once: the process that comes back must be able to mend it.
+        self.config.settings.failpoints.clear();
+        self.spawn().map_err(|e| e.to_string())
+    }
+
+    async fn stop(&mut self, grace: Duration) -> bool {
+        // Without a pid it has ended, and was waited for.
+        let Some((child, pid)) = self.child.as_mut().and_then(|child| child.id().map(|pid| (child, pid))) else {
+            return false;
         };
         let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
         let in_time = tokio::time::timeout(grace, child.wait()).await.is_ok();
         if !in_time {
             let _ = child.kill().await;
         }
-        let _ = done.send((!in_time).then(|| self.config.name.clone()));
+        !in_time
     }
 
-    async fn say(&self, state: &str, detail: String) {
-        let name = self.config.name.clone();
-        self.emitter.emit(Event::Process { name, state: state.to_owned(), detail }).await;
-    }
-}
-
-/// Writes a file that only its owner can read: it holds passwords.
-pub(super) fn write_private(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)
+    /// Dropping the child decides: with `kill_on_drop` it ends, else it was meant to go on.
+    async fn orphaned(&mut self) {}
 }

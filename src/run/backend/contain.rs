@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CONF, Containers, LaunchError, LaunchPlan,
-    child::write_private,
     container::{Contained, process_file, published},
     free_address, owner, spawn_error,
 };
 use crate::{
     compose::model::{Port, Project, Restart},
+    files,
     infra::{
         InfraError,
         docker::{
@@ -268,7 +268,7 @@ fn write_down(plan: &LaunchPlan, config: &ProcessConfig, address: SocketAddr) ->
         ..config.clone()
     };
     let path = plan.state.join(CONF).join(format!("{}.json", config.name));
-    let write = || write_private(&path, &serde_json::to_vec_pretty(&seen)?);
+    let write = || files::replace(&path, &serde_json::to_vec_pretty(&seen)?);
     write().map_err(spawn_error(&config.name))
 }
 

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use backend::{
@@ -17,11 +17,11 @@ use bollard::query_parameters::{
     WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt as _;
-use tokio::{io::AsyncWriteExt as _, sync::oneshot, task::JoinHandle};
+use tokio::io::AsyncWriteExt as _;
 
 use super::{
     Running,
-    child::{FIRST_PAUSE, LIVED_WELL, LONGEST_PAUSE},
+    watched::{Watched, Watcher},
 };
 use crate::{
     event::Event,
@@ -69,13 +69,6 @@ impl Containers {
     }
 }
 
-/// What the watcher is told.
-#[derive(Debug)]
-enum Order {
-    Stop { grace: Duration, done: oneshot::Sender<Option<String>> },
-    Leave,
-}
-
 /// One process of the backend in its container.
 #[derive(Debug)]
 pub struct Contained {
@@ -86,8 +79,7 @@ pub struct Contained {
     container: ContainerRef,
     address: Arc<Mutex<SocketAddr>>,
     log: PathBuf,
-    orders: oneshot::Sender<Order>,
-    watcher: JoinHandle<()>,
+    watcher: Watcher,
 }
 
 impl Contained {
@@ -101,7 +93,6 @@ impl Contained {
         logs: &Path,
         emitter: Emitter,
     ) -> Self {
-        let (orders, receiver) = oneshot::channel();
         let log = logs.join(format!("{}.log", config.name));
         let address = Arc::new(Mutex::new(address));
         let (role, name, instance) = (config.role, config.name.clone(), config.instance.clone());
@@ -113,11 +104,11 @@ impl Contained {
             address: address.clone(),
             user,
             log: log.clone(),
-            emitter,
+            emitter: emitter.clone(),
         };
-        let watcher = tokio::spawn(watch.run(receiver));
+        let watcher = Watcher::start(watch, emitter);
         let container = ContainerRef { id: container.id.clone(), name: container.name.clone() };
-        Self { role, name, instance, engine: engine.clone(), container, address, log, orders, watcher }
+        Self { role, name, instance, engine: engine.clone(), container, address, log, watcher }
     }
 
     /// Its role.
@@ -132,7 +123,7 @@ impl Contained {
 
     /// Whether nobody starts it again any more.
     pub fn is_gone(&self) -> bool {
-        self.watcher.is_finished()
+        self.watcher.is_gone()
     }
 
     /// What it is now.
@@ -153,18 +144,12 @@ impl Contained {
 
     /// Asks it to end, kills it after `grace`, keeps its log and removes it. Gives the name if it had to be killed.
     pub async fn stop(self, grace: Duration) -> Option<String> {
-        let (done, answer) = oneshot::channel();
-        if self.orders.send(Order::Stop { grace, done }).is_err() {
-            return None;
-        }
-        let killed = answer.await.ok().flatten();
-        let _ = self.watcher.await;
-        killed
+        self.watcher.stop(grace).await
     }
 
     /// Lets the container go on without us.
     pub fn leave(self) {
-        let _ = self.orders.send(Order::Leave);
+        self.watcher.leave();
     }
 }
 
@@ -180,35 +165,22 @@ struct Watch {
     emitter: Emitter,
 }
 
-impl Watch {
-    async fn run(mut self, mut orders: oneshot::Receiver<Order>) {
-        self.say("started", format!("container {}", self.container)).await;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let born = Instant::now();
-            let ended = tokio::select! {
-                ended = ended(&self.engine, &self.id) => ended,
-                order = &mut orders => return self.end(order.ok()).await,
-            };
-            self.say("exited", ended).await;
-            if born.elapsed() > LIVED_WELL {
-                pause = FIRST_PAUSE;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                order = &mut orders => return self.end(order.ok()).await,
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            // A failure on purpose strikes once: the process that comes back must be able to mend it.
-            self.config.settings.failpoints.clear();
-            match self.start_again().await {
-                Ok(()) => self.say("restarted", format!("container {}", self.container)).await,
-                Err(why) => self.say("exited", format!("cannot be started again: {why}")).await,
-            }
-        }
+impl Watched for Watch {
+    fn name(&self) -> &str {
+        &self.config.name
     }
 
-    async fn start_again(&self) -> Result<(), String> {
+    fn reference(&self) -> String {
+        format!("container {}", self.container)
+    }
+
+    async fn ended(&mut self) -> String {
+        ended(&self.engine, &self.id).await
+    }
+
+    async fn start_again(&mut self) -> Result<(), String> {
+        // A failure on purpose strikes once: the process that comes back must be able to mend it.
+        self.config.settings.failpoints.clear();
         let file = process_file(&self.config, self.user).map_err(|e| e.to_string())?;
         upload(&self.engine, &self.id, &file).await?;
         self.engine.docker.start_container(&self.id, None).await.map_err(|e| e.to_string())?;
@@ -219,30 +191,20 @@ impl Watch {
         Ok(())
     }
 
-    async fn end(&self, order: Option<Order>) {
-        let (grace, done) = match order {
-            Some(Order::Stop { grace, done }) => (grace, done),
-            Some(Order::Leave) => return,
-            // The backend was dropped: nobody would ever come back for the container.
-            None => {
-                let _ = provider::remove_one(&self.engine, &self.id).await;
-                return;
-            }
-        };
+    async fn stop(&mut self, grace: Duration) -> bool {
         let options = StopContainerOptionsBuilder::new().t(grace.as_secs() as i32).build();
         let _ = self.engine.docker.stop_container(&self.id, Some(options)).await;
         // 137: the Engine killed it when its time was over.
         let killed = exit_code(&self.engine, &self.id).await == Some(137);
         let _ = save_log(&self.engine, &self.id, &self.log).await;
-        if let Err(error) = provider::remove_one(&self.engine, &self.id).await {
+        if let Err(error) = docker::delete(&self.engine, &self.config.name, &self.id).await {
             self.emitter.emit(Event::Warning { message: error.to_string() }).await;
         }
-        let _ = done.send(killed.then(|| self.config.name.clone()));
+        killed
     }
 
-    async fn say(&self, state: &str, detail: String) {
-        let name = self.config.name.clone();
-        self.emitter.emit(Event::Process { name, state: state.to_owned(), detail }).await;
+    async fn orphaned(&mut self) {
+        let _ = docker::delete(&self.engine, &self.config.name, &self.id).await;
     }
 }
 

@@ -11,9 +11,9 @@ use crate::{
     event::Event,
     infra::{
         self,
-        docker::{Engine, provider},
+        docker::{self, Engine},
         env::Env,
-        process,
+        process::{self, GRACE},
         stack::{Component, Stack, is_backend},
         state::StateDir,
     },
@@ -234,7 +234,7 @@ impl Performer {
                 Ok(engine) => engine,
                 Err(error) => return ActResult::refused(error),
             };
-            return match provider::stop_one(&engine, &container.id).await {
+            return match docker::stop(&engine, name, &container.id, GRACE).await {
                 Ok(()) => done(),
                 Err(error) => ActResult::refused(error),
             };
