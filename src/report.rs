@@ -2,6 +2,7 @@
 //! so that no two of them can differ.
 
 pub mod markdown;
+mod rows;
 pub mod schema;
 pub mod terminal;
 

@@ -16,7 +16,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    event::watch::{KafkaSample, LagStatus, PartitionLag},
+    event::watch::{KafkaSample, PartitionLag},
     exit::Exit,
     lag::{LagPlan, Rules, Sampler},
     report::{count, figure},
@@ -166,7 +166,7 @@ fn head(sample: &KafkaSample) -> String {
         |m| format!("{} member{}", m.len(), if m.len() == 1 { "" } else { "s" }),
     );
     let lag = sample.lag.map_or_else(|| "unknown".into(), count);
-    let mut text = format!("{}: {}, {members}, lag {lag}, {}", sample.group, sample.state, word(sample.status));
+    let mut text = format!("{}: {}, {members}, lag {lag}, {}", sample.group, sample.state, sample.status.name());
     if let Some(drain) = sample.drain_s.filter(|drain| *drain > 0.0) {
         let _ = write!(text, ", drained in {drain:.0} s");
     }
@@ -188,7 +188,7 @@ fn row(p: &PartitionLag) -> Vec<String> {
         figure(p.committed),
         p.end.to_string(),
         p.lag.map_or_else(|| "unknown".into(), count),
-        format!("{}{}", word(p.status), if p.hot { " HOT" } else { "" }),
+        format!("{}{}", p.status.name(), if p.hot { " HOT" } else { "" }),
         rate(p.slope),
         rate(p.drain_s),
         figure(p.time_lag_ms.map(|ms| format!("{ms:.0}"))),
@@ -197,20 +197,6 @@ fn row(p: &PartitionLag) -> Vec<String> {
         p.leader.map_or_else(|| "none".into(), |leader| leader.to_string()),
         figure(p.member.as_deref().map(one_line)),
     ]
-}
-
-fn word(status: LagStatus) -> &'static str {
-    match status {
-        LagStatus::Lost => "LOST",
-        LagStatus::Stop => "STOP",
-        LagStatus::Rewind => "REWIND",
-        LagStatus::Stall => "STALL",
-        LagStatus::Rebalancing => "REBALANCING",
-        LagStatus::Warn => "WARN",
-        LagStatus::NoCommit => "NO_COMMIT",
-        LagStatus::CatchingUp => "CATCHING_UP",
-        LagStatus::Ok => "OK",
-    }
 }
 
 /// A record's text on one line, and not much of it.
@@ -226,7 +212,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::watch::{DeadLetter, Member};
+    use crate::event::watch::{DeadLetter, LagStatus, Member};
 
     #[test]
     fn the_table_says_what_is_known_and_what_is_not() {

@@ -8,7 +8,7 @@ mod watching;
 
 use std::{io, pin::Pin};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 pub use self::{
     deck::{Deck, Heard},
@@ -26,13 +26,13 @@ use crate::{
     exit::Exit,
     infra::InfraError,
     profile::{self, Overrides},
-    run::{control::Act, folder::RunFolder},
+    run::{control::Act, folder::RunFolder, replay::Replay},
     tui::{
         acts::Wish,
         app::News,
         launch::{Choices, Form, Order, ProfileChoice, What},
         model::Tone,
-        source::{Replay, Source, Tail},
+        source::{Source, Tail},
         view::Origin,
     },
 };
@@ -50,6 +50,9 @@ pub async fn run(context: &Context, args: &TuiArgs) -> anyhow::Result<Exit> {
     if let Some(name) = &args.replay {
         let found = runs::find(context, Some(name))?;
         let replay = Replay::open(&found.events()).with_context(|| format!("cannot replay {}", found.name()))?;
+        if replay.is_empty() {
+            bail!("cannot replay {}: {} holds no events", found.name(), found.events().display());
+        }
         let source = (Source::Replay(Box::new(replay)), Origin::Replay);
         let deck = Deck::open(args.look, source, None, Some(lines::From::Run(found.logs())))?;
         return serve(context, deck, Hands::Nobody, None).await;
@@ -83,7 +86,8 @@ fn attachable(context: &Context, name: Option<&str>) -> anyhow::Result<Option<(R
     };
     let Some(found) = found else { return Ok(None) };
     let events = found.events();
-    let tail = Tail::open(&events).with_context(|| format!("cannot read {}", events.display()))?;
+    let writer = found.read().ok().and_then(|file| file.process);
+    let tail = Tail::open(&events, writer).with_context(|| format!("cannot read {}", events.display()))?;
     Ok(Some((found, tail)))
 }
 

@@ -29,6 +29,23 @@ pub enum LagStatus {
     Ok,
 }
 
+impl LagStatus {
+    /// Its name, as people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "LOST",
+            Self::Stop => "STOP",
+            Self::Rewind => "REWIND",
+            Self::Stall => "STALL",
+            Self::Rebalancing => "REBALANCING",
+            Self::Warn => "WARN",
+            Self::NoCommit => "NO_COMMIT",
+            Self::CatchingUp => "CATCHING_UP",
+            Self::Ok => "OK",
+        }
+    }
+}
+
 /// One look at a consumer group.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KafkaSample {

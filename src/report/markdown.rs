@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{count, figure, millis, percent};
+use super::{count, figure, millis, percent, rows};
 use crate::{goal::State, run::summary::Summary, verify::Verdict};
 
 /// The whole report as Markdown.
@@ -58,25 +58,7 @@ fn checks(text: &mut String, summary: &Summary) {
 
 fn coupons(text: &mut String, summary: &Summary) {
     text.push_str("## Coupons\n\nT total, G granted in Redis, K events in Kafka, M rows in MySQL, D dead letters, A told QUEUED, U unknown, F refused.\n\n");
-    table(
-        text,
-        &["coupon", "T", "G", "K", "M", "D", "stock", "A", "U", "F"],
-        summary.coupons.iter().map(|c| {
-            let n = |value: Option<u64>| value.map_or_else(|| "-".into(), count);
-            vec![
-                c.coupon.to_string(),
-                count(c.total),
-                n(c.grants),
-                n(c.events),
-                n(c.rows),
-                n(c.dead),
-                figure(c.stock),
-                n(c.acknowledged),
-                n(c.uncertain),
-                n(c.refused),
-            ]
-        }),
-    );
+    table(text, &["coupon", "T", "G", "K", "M", "D", "stock", "A", "U", "F"], summary.coupons.iter().map(rows::coupon));
 }
 
 fn goals(text: &mut String, summary: &Summary) {
@@ -127,18 +109,10 @@ fn phases(text: &mut String, summary: &Summary) {
         text,
         &["scenario", "phase", "target", "s", "requests", "req/s", "p50 ms", "p95 ms", "p99 ms", "max ms"],
         summary.phases.iter().map(|p| {
-            vec![
-                p.scenario.clone(),
-                (p.index + 1).to_string(),
-                p.target.to_string(),
-                format!("{:.1}", p.duration_s),
-                count(p.sent),
-                format!("{:.0}", p.rps),
-                millis(p.p50_ms),
-                millis(p.p95_ms),
-                millis(p.p99_ms),
-                millis(p.max_ms),
-            ]
+            [p.scenario.clone(), (p.index + 1).to_string(), p.target.to_string()]
+                .into_iter()
+                .chain(rows::phase(p))
+                .collect()
         }),
     );
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{classes, count, figure, millis, percent};
+use super::{classes, count, figure, millis, percent, rows};
 use crate::{
     exit::Exit,
     goal::State,
@@ -43,17 +43,8 @@ fn phases(summary: &Summary) -> String {
         &[1, 2, 3, 4, 5, 6, 7, 8],
     );
     for phase in &summary.phases {
-        table.add_row(vec![
-            format!("{} {}", phase.scenario, phase.index + 1),
-            format!("{}", phase.target),
-            format!("{:.1}", phase.duration_s),
-            count(phase.sent),
-            format!("{:.0}", phase.rps),
-            millis(phase.p50_ms),
-            millis(phase.p95_ms),
-            millis(phase.p99_ms),
-            millis(phase.max_ms),
-        ]);
+        let name = format!("{} {}", phase.scenario, phase.index + 1);
+        table.add_row([name, phase.target.to_string()].into_iter().chain(rows::phase(phase)));
     }
     format!("\n{table}\n")
 }
@@ -89,19 +80,7 @@ fn coupons(sets: &[SetSizes]) -> String {
     let header = ["coupon", "total", "granted", "events", "rows", "dead", "left", "told QUEUED", "unknown", "refused"];
     let mut table = table::new(&header, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
     for c in sets {
-        let n = |value: Option<u64>| value.map_or_else(|| "-".into(), count);
-        table.add_row(vec![
-            c.coupon.to_string(),
-            count(c.total),
-            n(c.grants),
-            n(c.events),
-            n(c.rows),
-            n(c.dead),
-            figure(c.stock),
-            n(c.acknowledged),
-            n(c.uncertain),
-            n(c.refused),
-        ]);
+        table.add_row(rows::coupon(c));
     }
     format!("\n{table}\n")
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::model::{
-    Away, Board, Check, Coupon, Funnel, Goal, GoalState, Load, Phase, Series, Source, Tone, Verdict, Word,
-};
+use super::model::{Away, Board, Check, Coupon, Goal, GoalState, Load, Phase, Series, Source, Tone, Verdict, Word};
 use crate::{
     event::LoadSample,
     goal::State,
@@ -23,7 +21,7 @@ pub fn board(state: &RunState) -> Board {
         load: state.load.as_ref().map(load),
         series: series(&state.history),
         goals: state.goals.iter().map(goal).collect(),
-        funnel: funnel(state),
+        funnel: state.funnel(),
         coupons: coupons(state),
         verdict: verdict(state, &checks),
         attention: attention(state),
@@ -99,18 +97,6 @@ fn goal(result: &crate::goal::GoalResult) -> Goal {
             State::Missed => GoalState::Missed,
             State::Unknown => GoalState::Unknown,
         },
-    }
-}
-
-fn funnel(state: &RunState) -> Funnel {
-    let funnel = state.funnel();
-    Funnel {
-        requests: funnel.requests,
-        granted: funnel.granted,
-        in_kafka: funnel.in_kafka,
-        rows: funnel.rows,
-        dead: funnel.dead_letters,
-        pending: funnel.pending,
     }
 }
 

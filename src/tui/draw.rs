@@ -25,7 +25,7 @@ pub mod table;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-pub use self::{kafka::status_name, stack::LOG_SECTION};
+pub use self::stack::LOG_SECTION;
 use self::{
     pen::{Pen, below, top},
     table::{Data, Section, Standing},

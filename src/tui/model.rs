@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::event::watch::{KafkaSample, MysqlSample, RedisSample, StackSample};
+use crate::{
+    event::watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
+    run::state::Funnel,
+};
 
 /// Everything that can be seen at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -180,30 +183,6 @@ pub struct Goal {
     pub actual: Option<f64>,
     /// Its state now.
     pub state: GoalState,
-}
-
-/// From request to row. What is not known is absent, never 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Funnel {
-    /// Requests for a coupon.
-    pub requests: Option<u64>,
-    /// Grants in Redis.
-    pub granted: Option<u64>,
-    /// Events in Kafka.
-    pub in_kafka: Option<u64>,
-    /// Rows in MySQL.
-    pub rows: Option<u64>,
-    /// Dead letters.
-    pub dead: Option<u64>,
-    /// Granted and not yet acknowledged by Kafka.
-    pub pending: Option<u64>,
-}
-
-impl Funnel {
-    /// Granted, and neither a row nor a dead letter yet.
-    pub fn in_flight(&self) -> Option<u64> {
-        Some(self.granted?.saturating_sub(self.rows?).saturating_sub(self.dead.unwrap_or(0)))
-    }
 }
 
 /// A coupon.

@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     logs::Logs,
-    model::{
-        Away, Board, Check, Coupon, Funnel, Goal, GoalState, Load, LogLine, Phase, Series, Source, Tone, Verdict, Word,
-    },
+    model::{Away, Board, Check, Coupon, Goal, GoalState, Load, LogLine, Phase, Series, Source, Tone, Verdict, Word},
 };
-use crate::event::watch::{
-    Broker, ComponentSample, DeadLetter, Digest, KafkaSample, LagStatus, LockWait, Member, MysqlSample, PartitionLag,
-    PoolSample, RedisSample, SlowCommand, SlowQuery, StackSample,
+use crate::{
+    event::watch::{
+        Broker, ComponentSample, DeadLetter, Digest, KafkaSample, LagStatus, LockWait, Member, MysqlSample,
+        PartitionLag, PoolSample, RedisSample, SlowCommand, SlowQuery, StackSample,
+    },
+    run::state::Funnel,
 };
 
 /// A coupon event at its height: Kafka falls behind, MySQL is locked, everything can be read.
@@ -37,8 +38,9 @@ pub fn busy() -> Board {
             granted: Some(1_000),
             in_kafka: Some(997),
             rows: Some(812),
-            dead: Some(2),
+            dead_letters: Some(2),
             pending: Some(3),
+            unconsumed: None,
         },
         coupons: coupons(),
         verdict: Verdict { tone: Tone::Warn, text: "checks not run yet, 1 goal missed".into(), exit_code: None },

@@ -41,16 +41,18 @@ pub enum Role {
 }
 
 /// A set of colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+// The comments of its values are the help of `--theme`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[expect(clippy::doc_markdown, reason = "these comments are the help that people read")]
 pub enum Theme {
-    /// The terminal's own sixteen colours.
+    /// The terminal's own sixteen
     #[default]
     Default,
-    /// Blue, orange and vermilion instead of green, yellow and red.
+    /// Blue, yellow and orange instead of green, yellow and red
     ColourBlind,
-    /// Bright on black, no dim text.
+    /// Bright on black
     HighContrast,
-    /// No colours: bold, underlined and reversed only (`NO_COLOR`).
+    /// None, as with NO_COLOR
     None,
 }
 

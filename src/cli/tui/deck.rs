@@ -18,7 +18,7 @@ use crate::{
         launch::Form,
         model::Tone,
         source::Source,
-        theme::{Look, Theme},
+        theme::Look,
         view::Origin,
     },
 };
@@ -136,9 +136,7 @@ impl Drop for Deck {
 
 fn look_of(args: LookArgs) -> Look {
     let mut look = Look::from_env(|name| std::env::var(name).ok());
-    look.theme = args
-        .theme
-        .map_or(look.theme, |theme| Theme::ALL.into_iter().find(|t| t.name() == theme.name()).unwrap_or_default());
+    look.theme = args.theme.unwrap_or(look.theme);
     look.ascii |= args.ascii;
     look
 }

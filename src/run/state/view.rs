@@ -22,6 +22,13 @@ pub struct Funnel {
     pub unconsumed: Option<u64>,
 }
 
+impl Funnel {
+    /// Granted, and neither a row nor a dead letter yet.
+    pub fn in_flight(&self) -> Option<u64> {
+        Some(self.granted?.saturating_sub(self.rows?).saturating_sub(self.dead_letters.unwrap_or(0)))
+    }
+}
+
 /// Where a scenario stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {

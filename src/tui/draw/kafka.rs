@@ -32,21 +32,6 @@ pub fn tone_of(status: LagStatus) -> Tone {
     }
 }
 
-/// Its name, as `ecomctl lag` prints it.
-pub fn status_name(status: LagStatus) -> &'static str {
-    match status {
-        LagStatus::Lost => "LOST",
-        LagStatus::Stop => "STOP",
-        LagStatus::Rewind => "REWIND",
-        LagStatus::Stall => "STALL",
-        LagStatus::Rebalancing => "REBALANCING",
-        LagStatus::Warn => "WARN",
-        LagStatus::NoCommit => "NO_COMMIT",
-        LagStatus::CatchingUp => "CATCHING_UP",
-        LagStatus::Ok => "OK",
-    }
-}
-
 fn sample<'a>(data: &Data<'a>) -> Option<&'a KafkaSample> {
     data.board.kafka.newest.as_deref()
 }
@@ -76,7 +61,7 @@ const PARTITIONS: Section = Section {
         vec![
             piece(p.topic.as_str(), Role::Text),
             piece(p.partition.to_string(), Role::Text),
-            piece(status_name(p.status), role),
+            piece(p.status.name(), role),
             piece(text::count(p.lag), role),
             piece(trend(p.slope), Role::Text),
             piece(text::seconds(p.drain_s), Role::Text),
@@ -96,11 +81,7 @@ const PARTITIONS: Section = Section {
         Some(Detail {
             title: headline(&format!("{} {}", p.topic, p.partition)),
             lines: vec![
-                format!(
-                    "status {}{}",
-                    status_name(p.status),
-                    if p.hot { ", hot: far more than its share" } else { "" }
-                ),
+                format!("status {}{}", p.status.name(), if p.hot { ", hot: far more than its share" } else { "" }),
                 format!(
                     "lag {}, trend {}, consumed in {}",
                     text::count(p.lag),
@@ -227,7 +208,7 @@ fn figures(k: &KafkaSample) -> Vec<Figure<'_>> {
     let mut all = vec![
         figure("group", k.group.as_str(), Role::Accent),
         figure("state", k.state.as_str(), Role::Text),
-        figure("status", status_name(k.status), role),
+        figure("status", k.status.name(), role),
         figure("lag", text::count(k.lag), role),
         figure("trend", trend(k.slope), Role::Text),
         figure("consumed in", text::seconds(k.drain_s), Role::Text),

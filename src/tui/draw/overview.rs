@@ -7,10 +7,13 @@ use super::{
     pen::{Pen, Piece, below, figure, halves, piece, role_of, top},
     table::{Column, Data, Detail, Section, col, headline, no_detail, num},
 };
-use crate::tui::{
-    model::{Board, Funnel, GoalState, Load},
-    text,
-    theme::Role,
+use crate::{
+    run::state::Funnel,
+    tui::{
+        model::{Board, GoalState, Load},
+        text,
+        theme::Role,
+    },
 };
 
 pub const PANEL: Panel = Panel {
@@ -226,7 +229,7 @@ fn sparks(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &Load) -> u16 {
 
 fn funnel(pen: &mut Pen<'_>, area: Rect, funnel: &Funnel) -> u16 {
     let arrow = format!(" {} ", pen.glyphs().arrow);
-    let dead = if funnel.dead.unwrap_or(0) > 0 { Role::Bad } else { Role::Text };
+    let dead = if funnel.dead_letters.unwrap_or(0) > 0 { Role::Bad } else { Role::Text };
     let flight = funnel.in_flight().map_or(Role::Dim, |n| if n > 0 { Role::Accent } else { Role::Good });
     let stages = [
         ("requests ", funnel.requests, Role::Text),
@@ -244,7 +247,7 @@ fn funnel(pen: &mut Pen<'_>, area: Rect, funnel: &Funnel) -> u16 {
     }
     let ends = [
         piece("   dead letters ", Role::Dim),
-        piece(text::count(funnel.dead), dead),
+        piece(text::count(funnel.dead_letters), dead),
         piece("   in flight ", Role::Dim),
         piece(text::count(funnel.in_flight()), flight),
     ];
