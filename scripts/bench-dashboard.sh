@@ -51,12 +51,22 @@ rate() {
   sed -n '/"http_reqs"/,/}/s/.*"rate": *\([0-9.]*\).*/\1/p' "$newest/summary.json" | head -n 1
 }
 
-without() { "$ecomctl" run "$work/full.yaml" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }; }
+# 4 says that the generator was the limit: it is meant to be.
+without() {
+  local code=0
+  "$ecomctl" run "$work/full.yaml" >"$work/log" 2>&1 || code=$?
+  if [ "$code" -ne 0 ] && [ "$code" -ne 4 ]; then
+    cat "$work/log" >&2
+    return 1
+  fi
+}
 
-# shown PROFILE: in a terminal of its own, until the run has ended; then the dashboard is left.
+# shown PROFILE SECONDS: in a terminal of its own, until the run has ended; then the dashboard is left. Nobody looks at that
+# terminal during the SECONDS that the load takes: five looks a second cost as much as 7 % of the rate.
 shown() {
   rm -f "$work/done"
   tmux -S "$work/tmux" new-session -d -s "$session" -x 200 -y 60 "'$ecomctl' run '$1' --tui; touch '$work/done'"
+  sleep "$2"
   for _ in $(seq 600); do
     if tmux -S "$work/tmux" capture-pane -p -t "$session" 2>/dev/null | grep -q 'ended, exit'; then break; fi
     sleep 0.2
@@ -89,7 +99,7 @@ for pair in $(seq "$pairs"); do
   order=(without with)
   if [ $((pair % 2)) -eq 0 ]; then order=(with without); fi
   for who in "${order[@]}"; do
-    if [ "$who" = with ]; then shown "$work/full.yaml"; else without; fi
+    if [ "$who" = with ]; then shown "$work/full.yaml" 11; else without; fi
     rate >>"$work/$who"
   done
   echo "pair $pair: without $(tail -n 1 "$work/without"), with $(tail -n 1 "$work/with") requests/s"
@@ -105,6 +115,6 @@ paste "$work/without" "$work/with" | awk '
     printf "difference with the dashboard: %.2f %% (95 %% confidence: %.2f to %.2f %%)\n", m, m - e, m + e
   }'
 (sleep 12; share >"$work/share") &
-shown "$work/many.yaml"
+shown "$work/many.yaml" 28
 wait
 echo "dashboard thread with 5,000 virtual users: $(cat "$work/share") % of one core"

@@ -128,6 +128,7 @@ pub struct Replay {
     /// Time of it.
     now_ms: u64,
     end_ms: u64,
+    events: u64,
     problems: Problems,
 }
 
@@ -141,9 +142,13 @@ impl Replay {
         let mut problems = Problems::default();
         let mut keyframes = vec![Keyframe::default()];
         let (mut state, mut every, mut last_ms) = (RunState::default(), KEYFRAME_MS, 0);
+        let mut events = 0;
         loop {
             match lines.next()? {
-                Line::Event(stamped) => state.apply(&stamped),
+                Line::Event(stamped) => {
+                    state.apply(&stamped);
+                    events += 1;
+                }
                 Line::Bad(why) => problems.add(lines.line, why),
                 Line::Unfinished => {
                     problems.add(lines.line + 1, "the last line is cut off".into());
@@ -166,12 +171,17 @@ impl Replay {
             }
         }
         lines.seek(0, 0)?;
-        Ok(Self { lines, keyframes, now: Keyframe::default(), now_ms: 0, end_ms: state.t_ms, problems })
+        Ok(Self { lines, keyframes, now: Keyframe::default(), now_ms: 0, end_ms: state.t_ms, events, problems })
     }
 
     /// Time of the last event, in milliseconds since the run began.
     pub fn end_ms(&self) -> u64 {
         self.end_ms
+    }
+
+    /// Whether no line is an event: then it is no recording.
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
     }
 
     /// Lines that are no events.
@@ -321,6 +331,13 @@ mod tests {
         assert_eq!(lines, [2, 3, 4, 6]);
         assert!(replay.problems().first[1].why.contains("bytes"), "{:?}", replay.problems());
         assert_eq!(replay.seek(9).unwrap().load.as_ref().unwrap().vus, 2);
+        assert!(!replay.is_empty());
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_no_recording() {
+        let (_folder, path) = file(b"hello\n\xff\xfe\n");
+        assert!(Replay::open(&path).unwrap().is_empty());
     }
 
     #[test]

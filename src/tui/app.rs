@@ -20,7 +20,7 @@ use super::{
     launch::Form,
     logs::{Logs, MOST_LINES},
     model::{Board, LogLine, Tone},
-    source::Source,
+    source::{End, Source},
     terminal::{self, Screen},
     theme::Look,
     view::{Effect, Notice, Origin, Slider, View},
@@ -88,6 +88,8 @@ pub struct App {
     said: (Option<Notice>, Instant),
     ended: bool,
     closed: bool,
+    /// The shell is wanted.
+    suspended: bool,
 }
 
 impl App {
@@ -102,10 +104,9 @@ impl App {
         view.launching = view.form.is_some() && setup.origin == Origin::Idle;
         let mut board = Board::default();
         if let Source::Replay(replay) = &mut setup.source {
-            let total_ms = replay.total_ms;
+            let total_ms = replay.end_ms();
             view.slider = Some(Slider { at_ms: 0, total_ms, playing: true, speed: 1 });
-            let state = replay.seek(0)?;
-            board = board::board(&state);
+            board = board::board(replay.seek(0)?);
         }
         Ok(Self {
             view,
@@ -118,6 +119,7 @@ impl App {
             said: (None, Instant::now()),
             ended: false,
             closed: false,
+            suspended: false,
         })
     }
 
@@ -136,10 +138,13 @@ impl App {
                 self.newest = (self.board.at_ms, now);
                 changed = true;
             }
-            if polled.ended {
+            if let Some(end) = polled.end {
                 self.ended = true;
                 self.view.origin = Origin::Ended;
-                self.view.say(Tone::Plain, "the run has ended; q leaves");
+                match end {
+                    End::Over => self.view.say(Tone::Plain, "the run has ended; q leaves"),
+                    End::BrokenOff => self.view.say(Tone::Bad, "the run's process is gone, it did not end cleanly"),
+                }
                 changed = true;
             }
         }
@@ -232,8 +237,8 @@ impl App {
     fn seek(&mut self, to: u64) -> io::Result<()> {
         if let (Source::Replay(replay), Some(slider)) = (&mut self.setup.source, &mut self.view.slider) {
             slider.at_ms = to;
-            let state = replay.seek(to)?;
-            self.board = board::board(&state);
+            self.board = board::board(replay.seek(to)?);
+            self.board.at_ms = to;
         }
         Ok(())
     }
@@ -249,6 +254,7 @@ impl App {
             Effect::None => return Ok(false),
             Effect::Draw => {}
             Effect::Leave => self.closed = true,
+            Effect::Suspend => self.suspended = true,
             Effect::Seek(to) => self.seek(to)?,
             Effect::Export => self.export(),
             Effect::Wish(wish) => self.wish(wish),
@@ -332,7 +338,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             changed = false;
         }
         let deadline = Instant::now() + FRAME;
-        while !changed && !app.closed() {
+        while !changed && !app.closed() && !app.suspended {
             let left = deadline.saturating_duration_since(Instant::now());
             if !event::poll(left)? {
                 break;
@@ -345,6 +351,10 @@ pub fn run(setup: Setup) -> io::Result<()> {
                     _ => false,
                 };
             }
+        }
+        if std::mem::take(&mut app.suspended) {
+            screen.suspend()?;
+            changed = true;
         }
         changed |= app.tick(Instant::now())?;
     }

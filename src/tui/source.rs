@@ -1,24 +1,24 @@
 //! Where states come from: a run of this process, the file of another one, a watched stack, or a recording.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+    io,
     path::Path,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
 
-use crate::{event::Stamped, run::state::RunState};
+use crate::{
+    infra::process::{self, ProcessRef},
+    run::{
+        replay::{Follower, Replay},
+        state::RunState,
+    },
+};
 
-/// Bytes that are read of a growing file at a time, so that keys are answered in between.
-const AT_A_TIME: u64 = 4 << 20;
-
-/// Longest line that is read; what is longer is no event of ours.
-const MOST_LINE: usize = 4 << 20;
-
-/// Moments of a recording that are kept, so that going back is quick.
-const MOMENTS: u64 = 24;
+/// How often it is looked whether the process that writes a file still lives.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Where states come from.
 #[derive(Debug, Default)]
@@ -34,13 +34,22 @@ pub enum Source {
     Replay(Box<Replay>),
 }
 
+/// Why nothing more will come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The run is over.
+    Over,
+    /// Its process is gone, and has not written an end.
+    BrokenOff,
+}
+
 /// What a look at the source gave.
 #[derive(Debug, Default)]
 pub struct Polled {
     /// The state, where it is newer than the last one.
     pub state: Option<Arc<RunState>>,
     /// Nothing more will come.
-    pub ended: bool,
+    pub end: Option<End>,
 }
 
 impl Source {
@@ -53,157 +62,52 @@ impl Source {
             Self::Idle | Self::Replay(_) => Ok(Polled::default()),
             Self::Live(receiver) => {
                 let changed = receiver.has_changed();
-                let ended = changed.is_err();
+                let end = changed.is_err().then_some(End::Over);
                 // When the sender has gone its last word still counts.
-                let state = (ended || changed.unwrap_or(false)).then(|| Arc::clone(&receiver.borrow_and_update()));
-                Ok(Polled { state, ended })
+                let new = end.is_some() || changed.unwrap_or(false);
+                Ok(Polled { state: new.then(|| Arc::clone(&receiver.borrow_and_update())), end })
             }
-            Self::Tail(tail) => {
-                let changed = tail.read()?;
-                let ended = tail.state.finished.is_some();
-                Ok(Polled { state: changed.then(|| Arc::new(tail.state.clone())), ended })
-            }
+            Self::Tail(tail) => tail.poll(),
         }
     }
 }
 
-/// Follows a file of events.
+/// Follows the events of another process.
 #[derive(Debug)]
 pub struct Tail {
-    file: File,
-    line: Vec<u8>,
-    /// The state so far.
-    pub state: RunState,
+    follower: Follower,
+    writer: Option<ProcessRef>,
+    looked: Instant,
 }
 
 impl Tail {
-    /// Follows `path` from its beginning.
+    /// Follows `events` from its beginning; `writer` is the process that writes it, where it is known.
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)?, line: Vec::new(), state: RunState::default() })
+    pub fn open(events: &Path, writer: Option<ProcessRef>) -> io::Result<Self> {
+        Ok(Self { follower: Follower::open(events)?, writer, looked: Instant::now() })
     }
 
-    /// Takes in what was written since; gives whether that was anything.
-    fn read(&mut self) -> io::Result<bool> {
-        let mut bytes = Vec::new();
-        (&mut self.file).take(AT_A_TIME).read_to_end(&mut bytes)?;
-        let mut changed = false;
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.line.extend_from_slice(piece);
-            if piece.ends_with(b"\n") {
-                changed |= take(&mut self.state, &self.line);
-                self.line.clear();
-            } else if self.line.len() > MOST_LINE {
-                self.line.clear();
-            }
-        }
-        Ok(changed)
-    }
-}
-
-/// Takes a line in; one that is no event changes nothing.
-fn take(state: &mut RunState, line: &[u8]) -> bool {
-    match serde_json::from_slice::<Stamped>(line) {
-        Ok(stamped) => {
-            state.apply(&stamped);
-            true
-        }
-        Err(_) => false,
-    }
-}
-
-/// A moment of a recording.
-#[derive(Debug)]
-struct Moment {
-    offset: u64,
-    state: RunState,
-}
-
-/// A recording that can be shown at any of its moments.
-#[derive(Debug)]
-pub struct Replay {
-    file: BufReader<File>,
-    moments: Vec<Moment>,
-    state: RunState,
-    /// Where the next line begins.
-    offset: u64,
-    /// Milliseconds since the run began, of its last event.
-    pub total_ms: u64,
-}
-
-impl Replay {
-    /// Reads `path` once.
-    ///
-    /// # Errors
-    /// When it cannot be read, or there is no event in it.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let every = (file.metadata()?.len() / MOMENTS).max(256 << 10);
-        let mut replay = Self {
-            file: BufReader::new(file),
-            moments: vec![Moment { offset: 0, state: RunState::default() }],
-            state: RunState::default(),
-            offset: 0,
-            total_ms: 0,
+    fn poll(&mut self) -> io::Result<Polled> {
+        // Looked for before the file is read: what it wrote last is then among what is read.
+        let gone = self.gone();
+        let new = self.follower.poll()? > 0;
+        let state = self.follower.state();
+        let end = match (&state.finished, gone && !new) {
+            (Some(_), _) => Some(End::Over),
+            (None, true) => Some(End::BrokenOff),
+            (None, false) => None,
         };
-        let mut events = 0_u64;
-        while let Some((stamped, length)) = replay.next()? {
-            if let Some(stamped) = stamped {
-                replay.state.apply(&stamped);
-                events += 1;
-            }
-            replay.offset += length;
-            let kept = replay.moments.last().map_or(0, |moment| moment.offset);
-            if replay.offset - kept >= every {
-                replay.moments.push(Moment { offset: replay.offset, state: replay.state.clone() });
-            }
-        }
-        if events == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} has no events", path.display())));
-        }
-        replay.total_ms = replay.state.t_ms;
-        Ok(replay)
+        Ok(Polled { state: new.then(|| Arc::new(state.clone())), end })
     }
 
-    /// The state at `at_ms`.
-    ///
-    /// # Errors
-    /// When the file cannot be read any more.
-    pub fn seek(&mut self, at_ms: u64) -> io::Result<Arc<RunState>> {
-        let before = |moment: &&Moment| moment.state.t_ms <= at_ms;
-        let nearest = self.moments.iter().rev().find(before);
-        // Going on from where it stands is shortest, unless that is too far or a kept moment is nearer.
-        if let Some(moment) = nearest
-            && (self.state.t_ms > at_ms || moment.offset > self.offset)
-        {
-            self.state = moment.state.clone();
-            self.offset = moment.offset;
+    fn gone(&mut self) -> bool {
+        if self.looked.elapsed() < LOOK {
+            return false;
         }
-        self.file.seek(SeekFrom::Start(self.offset))?;
-        while let Some((stamped, length)) = self.next()? {
-            match stamped {
-                Some(stamped) if stamped.t_ms > at_ms => break,
-                Some(stamped) => self.state.apply(&stamped),
-                None => {}
-            }
-            self.offset += length;
-        }
-        let mut state = self.state.clone();
-        state.t_ms = at_ms;
-        Ok(Arc::new(state))
-    }
-
-    /// The next line with its length: an event, or none where it cannot be read as one. A last line without an end
-    /// was cut off when its writer was killed.
-    fn next(&mut self) -> io::Result<Option<(Option<Stamped>, u64)>> {
-        let mut line = Vec::new();
-        let length = self.file.by_ref().take(MOST_LINE as u64).read_until(b'\n', &mut line)?;
-        if length == 0 {
-            return Ok(None);
-        }
-        Ok(Some((serde_json::from_slice(&line).ok(), length as u64)))
+        self.looked = Instant::now();
+        self.writer.is_some_and(|writer| !process::is_alive(writer))
     }
 }
 
@@ -212,59 +116,41 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::event::{Event, LoadSample};
+    use crate::event::{Event, LoadSample, Stamped};
 
-    fn line(t_ms: u64, sent: u64) -> String {
-        let event = Event::Load(LoadSample { sent, ..LoadSample::default() });
-        serde_json::to_string(&Stamped { t_ms, event }).unwrap() + "\n"
-    }
-
-    fn sent(state: &RunState) -> u64 {
-        state.load.as_ref().map_or(0, |load| load.sent)
+    fn write(file: &mut tempfile::NamedTempFile, event: Event) {
+        writeln!(file, "{}", serde_json::to_string(&Stamped { t_ms: 1_000, event }).unwrap()).unwrap();
     }
 
     #[test]
-    fn a_replay_shows_each_moment_whichever_way_it_is_reached() {
+    fn a_run_of_another_process_is_followed_to_its_end() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        // Long enough for several kept moments.
-        let padding = "x".repeat(2_000);
-        for i in 0..1_000_u64 {
-            file.write_all(line(i * 1_000, i).as_bytes()).unwrap();
-            let warning = Stamped { t_ms: i * 1_000, event: Event::Warning { message: padding.clone() } };
-            writeln!(file, "{}", serde_json::to_string(&warning).unwrap()).unwrap();
-            writeln!(file, "no event").unwrap();
-        }
-        write!(file, "{{\"t_ms\":9").unwrap(); // cut off
-        let mut replay = Replay::open(file.path()).unwrap();
-        assert_eq!(replay.total_ms, 999_000);
-        assert!(replay.moments.len() > 3, "{}", replay.moments.len());
-        for at in [0, 999_000, 500_500, 500_000, 499_999, 3_000, 998_999, 0, 250_000] {
-            assert_eq!(sent(&replay.seek(at).unwrap()), at / 1_000, "{at}");
-            assert_eq!(replay.seek(at).unwrap().t_ms, at);
-        }
-    }
-
-    #[test]
-    fn what_is_no_recording_is_refused() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b"hello\n\xff\xfe\n").unwrap();
-        assert!(Replay::open(file.path()).unwrap_err().to_string().contains("no events"));
-    }
-
-    #[test]
-    fn a_growing_file_is_followed_also_over_half_lines() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        let mut source = Source::Tail(Box::new(Tail::open(file.path()).unwrap()));
+        let mut source = Source::Tail(Box::new(Tail::open(file.path(), None).unwrap()));
         assert!(source.poll().unwrap().state.is_none());
-        let whole = line(1_000, 7);
-        file.write_all(&whole.as_bytes()[..10]).unwrap();
-        assert!(source.poll().unwrap().state.is_none(), "half a line is no event");
-        file.write_all(&whole.as_bytes()[10..]).unwrap();
+        write(&mut file, Event::Load(LoadSample { sent: 7, ..LoadSample::default() }));
         let polled = source.poll().unwrap();
-        assert_eq!(polled.state.map(|s| sent(&s)), Some(7));
-        let end = Event::Finished { verdict: "consistent".into(), exit_code: 0 };
-        writeln!(file, "{}", serde_json::to_string(&Stamped { t_ms: 2_000, event: end }).unwrap()).unwrap();
-        assert!(source.poll().unwrap().ended);
+        assert_eq!(polled.state.map(|state| state.load.as_ref().unwrap().sent), Some(7));
+        assert_eq!(polled.end, None);
+        write(&mut file, Event::Finished { verdict: "consistent".into(), exit_code: 0 });
+        assert_eq!(source.poll().unwrap().end, Some(End::Over));
+    }
+
+    #[test]
+    fn a_process_that_was_killed_ends_what_is_followed_but_its_last_words_count() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut tail = Tail::open(file.path(), process::reference(child.id())).unwrap();
+        let long_ago = || Instant::now().checked_sub(LOOK).unwrap();
+        tail.looked = long_ago();
+        assert_eq!(tail.poll().unwrap().end, None, "it lives");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        write(&mut file, Event::Stage { name: "load".into() });
+        tail.looked = long_ago();
+        let polled = tail.poll().unwrap();
+        assert_eq!((polled.state.unwrap().stage.as_str(), polled.end), ("load", None));
+        tail.looked = long_ago();
+        assert_eq!(tail.poll().unwrap().end, Some(End::BrokenOff));
     }
 
     #[test]
@@ -275,7 +161,7 @@ mod tests {
         sender.send_replace(Arc::new(RunState { t_ms: 5, ..RunState::default() }));
         drop(sender);
         let polled = source.poll().unwrap();
-        assert!(polled.ended);
+        assert_eq!(polled.end, Some(End::Over));
         assert_eq!(polled.state.map(|s| s.t_ms), Some(5));
     }
 }

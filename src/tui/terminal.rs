@@ -17,6 +17,7 @@ use crossterm::{
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
+use nix::sys::signal::{Signal, raise};
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 /// The terminal is ours at the moment.
@@ -75,11 +76,14 @@ impl Screen {
         &mut self.terminal
     }
 
-    /// Takes it again after it was stopped (Ctrl-Z) and goes on.
+    /// Gives the terminal to the shell, as Ctrl-Z does everywhere, and takes it again when the shell lets us go on.
     ///
     /// # Errors
     /// When the terminal cannot be changed.
-    pub fn again(&mut self) -> io::Result<()> {
+    pub fn suspend(&mut self) -> io::Result<()> {
+        leave();
+        // To this thread: it must not go on and take the terminal again before the whole process stands still.
+        raise(Signal::SIGTSTP)?;
         enable_raw_mode()?;
         ENTERED.store(true, Ordering::SeqCst);
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)?;

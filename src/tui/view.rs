@@ -1,5 +1,8 @@
 //! What the person looks at: tab, cursor, search, what is open. Pure: actions change it, and say what must be done.
 
+mod cursor;
+mod over;
+
 use super::{
     acts::Wish,
     draw::{
@@ -94,6 +97,8 @@ pub enum Effect {
     None,
     /// Leave the dashboard.
     Leave,
+    /// Give the terminal to the shell until it lets us go on.
+    Suspend,
     /// Send this out.
     Wish(Wish),
     /// Write the screen to a file.
@@ -186,6 +191,9 @@ impl View {
         if action == Action::Interrupt {
             return Effect::Wish(Wish::Interrupt);
         }
+        if action == Action::Suspend {
+            return self.suspend();
+        }
         match self.overlay.take() {
             Some(overlay) => self.over(overlay, action, data),
             None if self.launching => self.launch(action),
@@ -193,91 +201,12 @@ impl View {
         }
     }
 
-    /// Something is open: keys are for it.
-    fn over(&mut self, overlay: Overlay, action: Action, data: &Data<'_>) -> Effect {
-        let page = self.page.max(2) / 2;
-        match (overlay, action) {
-            (
-                Overlay::Help(_)
-                | Overlay::Detail(..)
-                | Overlay::Confirm(_)
-                | Overlay::Number { .. }
-                | Overlay::Search(_),
-                Action::Cancel,
-            ) => {}
-            (Overlay::Help(at), action) => self.overlay = Some(Overlay::Help(scrolled(at, action, page))),
-            (Overlay::Detail(detail, at), action) => {
-                self.overlay = Some(Overlay::Detail(detail, scrolled(at, action, page)));
-            }
-            (Overlay::Confirm(act), Action::Accept) => return Effect::Wish(Wish::Act(act)),
-            (Overlay::Number { vus, text }, Action::Accept) => return self.number(vus, text),
-            (Overlay::Number { vus, mut text }, Action::Type(c)) => {
-                if text.len() < 9 && (c != '.' || (!vus && !text.contains('.'))) {
-                    text.push(c);
-                }
-                self.overlay = Some(Overlay::Number { vus, text });
-            }
-            (Overlay::Number { vus, mut text }, Action::Backspace) => {
-                text.pop();
-                self.overlay = Some(Overlay::Number { vus, text });
-            }
-            (Overlay::Search(text), Action::Accept) => {
-                self.search = text;
-                if !self.search.is_empty() {
-                    self.find(true, true, data);
-                }
-            }
-            (Overlay::Search(mut text), Action::Type(c)) => {
-                text.push(c);
-                self.overlay = Some(Overlay::Search(text));
-            }
-            (Overlay::Search(mut text), Action::Backspace) => {
-                text.pop();
-                self.overlay = Some(Overlay::Search(text));
-            }
-            (overlay, _) => self.overlay = Some(overlay),
+    /// The whole process stops, and so would the load: its figures would be worth nothing.
+    fn suspend(&mut self) -> Effect {
+        if self.origin != Origin::Run {
+            return Effect::Suspend;
         }
-        Effect::Draw
-    }
-
-    fn number(&mut self, vus: bool, text: String) -> Effect {
-        let act = if vus {
-            text.parse().ok().map(Act::SetVus)
-        } else {
-            text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0).map(Act::SetRate)
-        };
-        if let Some(act) = act {
-            return Effect::Wish(Wish::Act(act));
-        }
-        self.say(Tone::Warn, "a number is needed");
-        self.overlay = Some(Overlay::Number { vus, text });
-        Effect::Draw
-    }
-
-    fn launch(&mut self, action: Action) -> Effect {
-        let Some(form) = &mut self.form else {
-            self.launching = false;
-            return Effect::Draw;
-        };
-        match action {
-            Action::Down => form.step(true),
-            Action::Up => form.step(false),
-            Action::ChooseLeft => form.choose(false),
-            Action::ChooseRight => form.choose(true),
-            Action::Type(c) => form.digit(c),
-            Action::Backspace => form.backspace(),
-            Action::Cancel => self.launching = false,
-            Action::Accept => {
-                if let Some(busy) = form.busy {
-                    self.say(Tone::Warn, format!("`{}` is under way", busy.name()));
-                } else if let Some(order) = form.accept() {
-                    form.busy = Some(order.what);
-                    return Effect::Wish(Wish::Launch(order));
-                }
-            }
-            Action::Leave => return Effect::Leave,
-            other => return self.everywhere(other),
-        }
+        self.say(Tone::Warn, "the run would stand still too: q leaves the dashboard, and the run goes on");
         Effect::Draw
     }
 
@@ -400,71 +329,5 @@ impl View {
             _ => slider.total_ms,
         };
         Effect::Seek(to.min(slider.total_ms))
-    }
-
-    /// Row under the cursor of the table that has the keys.
-    pub fn row(&self, data: &Data<'_>) -> usize {
-        let (at, section) = self.focus();
-        self.row_of(at, section, data)
-    }
-
-    /// Row under the cursor of table `at`.
-    pub fn row_of(&self, at: usize, section: &Section, data: &Data<'_>) -> usize {
-        let last = (section.len)(data).saturating_sub(1);
-        if self.follow && self.tab == STACK && at == draw::LOG_SECTION {
-            last
-        } else {
-            self.cursor[self.tab][at].min(last)
-        }
-    }
-
-    fn step(&mut self, action: Action, data: &Data<'_>) {
-        let (at, section) = self.focus();
-        let last = (section.len)(data).saturating_sub(1);
-        let now = self.row_of(at, section, data);
-        let page = self.page.max(2) - 1;
-        let to = match action {
-            Action::Down => now + 1,
-            Action::Up => now.saturating_sub(1),
-            Action::PageDown => now + page,
-            Action::PageUp => now.saturating_sub(page),
-            Action::First => 0,
-            _ => last,
-        };
-        self.go(at, to.min(last), last, action == Action::Last);
-    }
-
-    fn go(&mut self, at: usize, to: usize, last: usize, follow: bool) {
-        self.cursor[self.tab][at] = to;
-        if self.tab == STACK && at == draw::LOG_SECTION {
-            self.follow = follow || (self.follow && to == last);
-        }
-    }
-
-    /// Goes to the next row that holds what is searched for; `here` counts the present one too.
-    fn find(&mut self, forward: bool, here: bool, data: &Data<'_>) {
-        if self.search.is_empty() {
-            return self.say(Tone::Plain, "nothing is searched for: /");
-        }
-        let (at, section) = self.focus();
-        let len = (section.len)(data);
-        let now = self.row_of(at, section, data);
-        let found = (usize::from(!here)..=len)
-            .map(|step| if forward { now + step } else { now + len * 2 - step } % len.max(1))
-            .find(|row| *row < len && section.holds(data, *row, &self.search));
-        match found {
-            Some(row) => self.go(at, row, len.saturating_sub(1), false),
-            None => self.say(Tone::Warn, format!("not found: {}", self.search)),
-        }
-    }
-}
-
-fn scrolled(at: usize, action: Action, page: usize) -> usize {
-    match action {
-        Action::Down => at + 1,
-        Action::Up => at.saturating_sub(1),
-        Action::PageDown => at + page,
-        Action::PageUp => at.saturating_sub(page),
-        _ => at,
     }
 }

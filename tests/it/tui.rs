@@ -3,7 +3,7 @@
 
 use std::{
     path::Path,
-    process::Stdio,
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -117,11 +117,10 @@ fn a_run_is_driven_through_the_dashboard_and_replayed() {
 const LONG_RUN: [&str; 8] =
     ["run", "coupon-quick", "--duration", "90s", "--set", "goals={}", "--set", "checks={require: []}"];
 
-#[test]
-fn the_run_of_another_process_is_looked_at_and_acted_on() {
-    let stack = shared();
+/// Starts [`LONG_RUN`] and waits for its load.
+fn long_run(stack: &Stack) -> Child {
     let runs = stack.state_dir().join("runs");
-    let mut run = stack.command(&LONG_RUN).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let run = stack.command(&LONG_RUN).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let since = Instant::now();
     let loads = || {
         let newest = std::fs::read_dir(&runs).ok()?.flatten().map(|entry| entry.path()).max()?;
@@ -133,6 +132,13 @@ fn the_run_of_another_process_is_looked_at_and_acted_on() {
         assert!(since.elapsed() < Duration::from_secs(60), "the load does not begin");
         std::thread::sleep(Duration::from_millis(100));
     }
+    run
+}
+
+#[test]
+fn the_run_of_another_process_is_looked_at_and_acted_on() {
+    let stack = shared();
+    let mut run = long_run(&stack);
     let terminal = Terminal::open("attached", stack.scratch(), (120, 40));
     start(&terminal, &stack, "tui");
     terminal.wait_for("the run", SOON, |screen| screen.contains("attached") && screen.contains("· load ·"));
@@ -144,6 +150,20 @@ fn the_run_of_another_process_is_looked_at_and_acted_on() {
     terminal.wait_for("the exit code", SOON, |screen| screen.contains("EXIT=0"));
     terminal.is_restored();
     assert!(run.wait().unwrap().success());
+}
+
+#[test]
+fn a_run_that_is_killed_is_told_to_whoever_looks_at_it() {
+    let stack = shared();
+    let mut run = long_run(&stack);
+    let terminal = Terminal::open("killed", stack.scratch(), (120, 40));
+    start(&terminal, &stack, "tui");
+    terminal.wait_for("the run", SOON, |screen| screen.contains("attached") && screen.contains("· load ·"));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    terminal.wait_for("its end", SOON, |s| s.contains("the run's process is gone") && !s.contains("attached"));
+    terminal.press(&["q"]);
+    terminal.wait_for("the exit code", SOON, |screen| screen.contains("EXIT=0"));
 }
 
 #[test]
@@ -219,6 +239,48 @@ fn where_nothing_runs_it_offers_what_can_be_started() {
     terminal.wait_for("the form again", SOON, |screen| screen.contains("What shall be started?"));
     kill(Pid::from_raw(terminal.pid_of("ecomctl")), Signal::SIGTERM).unwrap();
     terminal.wait_for("the exit code", SOON, |screen| screen.contains("EXIT=143"));
+    terminal.is_restored();
+}
+
+#[test]
+fn what_is_chosen_is_brought_up_seeded_and_run() {
+    let stack = Stack::empty();
+    let terminal = Terminal::open("launch", stack.scratch(), (120, 40));
+    start(&terminal, &stack, "tui --provider native --set goals={} --set 'checks={require: []}'");
+    let minute = Duration::from_secs(60);
+    terminal.wait_for("the form", SOON, |screen| screen.contains("What shall be started?"));
+    // Under the profile stand the provider, two counts, and then what can be done.
+    terminal.press(&["Down", "Down", "Backspace", "Down", "Down", "Enter"]);
+    terminal.wait_for("the stack", minute, |screen| screen.contains("up: ended with exit code 0"));
+    terminal.press(&["5"]);
+    terminal.wait_for("its components", SOON, |screen| screen.contains("kafka-1") && screen.contains("healthy"));
+    terminal.press(&["o", "Down", "Enter"]);
+    terminal.wait_for("the data", minute, |screen| screen.contains("seed: ended with exit code 0"));
+    terminal.press(&["Down", "Enter"]);
+    terminal.wait_for("the load", minute, |screen| screen.contains("· load ·") && screen.contains("running"));
+    terminal.press(&["S", "y"]);
+    terminal.wait_for("the end", minute, |screen| screen.contains("ended, exit 0"));
+    terminal.press(&["q"]);
+    // What the commands said meanwhile is written when the screen is the shell's again.
+    terminal.wait_for("the exit code", minute, |screen| screen.contains("EXIT=0") && screen.contains("1,000 users"));
+    terminal.is_restored();
+    let summary = std::fs::read(newest(&stack.state_dir().join("runs")).join("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+    assert_eq!((&summary["profile"], &summary["exit_code"]), (&"coupon-quick".into(), &0.into()));
+}
+
+#[test]
+fn the_shell_can_have_the_terminal_for_a_while() {
+    let stack = Stack::empty();
+    let terminal = Terminal::open("shell", stack.scratch(), (100, 30));
+    terminal.line(&format!("clear; '{ECOMCTL}' tui --state-dir '{}'", stack.state_dir().display()));
+    terminal.wait_for("the form", SOON, |screen| screen.contains("What shall be started?"));
+    terminal.press(&["Ctrl-z"]);
+    terminal.is_restored();
+    terminal.line("clear; fg");
+    terminal.wait_for("the form again", SOON, |screen| screen.contains("What shall be started?"));
+    assert!(terminal.modes().0, "a screen of its own");
+    terminal.press(&["q"]);
     terminal.is_restored();
 }
 

@@ -31,6 +31,7 @@ fn press(view: &mut View, board: &Board, keys: &str) -> Effect {
             "Down" => (KeyCode::Down, KeyModifiers::NONE),
             "Right" => (KeyCode::Right, KeyModifiers::NONE),
             "C-c" => (KeyCode::Char('c'), KeyModifiers::CONTROL),
+            "C-z" => (KeyCode::Char('z'), KeyModifiers::CONTROL),
             "C-d" => (KeyCode::Char('d'), KeyModifiers::CONTROL),
             other => (KeyCode::Char(other.chars().next().unwrap()), KeyModifiers::NONE),
         };
@@ -74,6 +75,18 @@ fn numbers_are_typed_and_what_is_none_is_not_sent() {
     assert!(text(&board, &view, (80, 24)).contains("a number is needed"));
     press(&mut view, &board, "<Esc>");
     assert_eq!(view.mode(), Mode::Look);
+}
+
+#[test]
+fn the_shell_gets_the_terminal_unless_a_load_would_stand_still() {
+    let board = sample::busy();
+    for origin in [Origin::Idle, Origin::Attached, Origin::Watching, Origin::Replay, Origin::Ended] {
+        let mut view = View { origin, ..view() };
+        assert_eq!(press(&mut view, &board, "<C-z>"), Effect::Suspend, "{origin:?}");
+    }
+    let mut view = View { origin: Origin::Run, ..view() };
+    assert_eq!(press(&mut view, &board, "<C-z>"), Effect::Draw);
+    assert!(text(&board, &view, (120, 40)).contains("the run would stand still too"));
 }
 
 #[test]
