@@ -253,7 +253,7 @@ fn what_is_chosen_is_brought_up_seeded_and_run() {
     terminal.press(&["Down", "Down", "Backspace", "Down", "Down", "Enter"]);
     terminal.wait_for("the stack", minute, |screen| screen.contains("up: ended with exit code 0"));
     terminal.press(&["5"]);
-    terminal.wait_for("its components", SOON, |screen| screen.contains("kafka-1") && screen.contains("healthy"));
+    terminal.wait_for("its components", SOON, |screen| screen.contains("kafka-1") && screen.contains("in trouble 0"));
     terminal.press(&["o", "Down", "Enter"]);
     terminal.wait_for("the data", minute, |screen| screen.contains("seed: ended with exit code 0"));
     terminal.press(&["Down", "Enter"]);
