@@ -36,7 +36,7 @@ fn plain(value: f64) -> String {
 /// One line for each alarm that was raised, the worst first.
 pub(super) fn lines(summary: &Summary) -> Vec<String> {
     let mut raised: Vec<&Alarm> = summary.alarms.iter().filter(|alarm| alarm.worst > AlarmLevel::Ok).collect();
-    raised.sort_by(|a, b| b.worst.cmp(&a.worst));
+    raised.sort_by_key(|alarm| std::cmp::Reverse(alarm.worst));
     raised.into_iter().map(line).collect()
 }
 

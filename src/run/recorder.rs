@@ -193,7 +193,9 @@ mod tests {
         assert_eq!((events.len(), *level, *value, *threshold), (5, AlarmLevel::Critical, 7.0, 5.0));
         assert_eq!(events[3].t_ms, events[2].t_ms);
         let mut again = RunState::default();
-        events.iter().for_each(|event| again.apply(event));
+        for event in &events {
+            again.apply(event);
+        }
         assert_eq!(again, state);
         assert_eq!((state.alarms["consumer_lag"].level, state.alarms["consumer_lag"].value), (*level, Some(8.0)));
     }
