@@ -65,6 +65,23 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         last: bool,
     },
+    /// An alarm came to another level.
+    Alarm {
+        /// Metric, as in the profile.
+        metric: String,
+        /// The level that counts now.
+        level: AlarmLevel,
+        /// The metric's value at this moment.
+        value: f64,
+        /// The level that was reached; of `ok` the lowest, which was left.
+        threshold: f64,
+        /// The component that the value is of, where there are several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        component: Option<String>,
+        /// What the profile says to do about it; absent with `ok`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        act: Option<String>,
+    },
     /// The consumer group, seen by its watcher.
     Kafka(watch::KafkaSample),
     /// Redis, seen by its watcher.
@@ -122,6 +139,30 @@ pub enum Event {
     },
 }
 
+/// Level of an alarm. The worse comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AlarmLevel {
+    /// None of its levels counts.
+    #[default]
+    Ok,
+    /// The warning level counts.
+    Warning,
+    /// The critical level counts.
+    Critical,
+}
+
+impl AlarmLevel {
+    /// Its name in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// One second of load.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct LoadSample {
@@ -142,6 +183,9 @@ pub struct LoadSample {
     pub p95_ms: Option<f64>,
     /// 99th percentile.
     pub p99_ms: Option<f64>,
+    /// Mean of the latencies of this second in milliseconds; absent in files of older versions.
+    #[serde(default)]
+    pub mean_ms: Option<f64>,
     /// Iterations dropped since the start.
     pub dropped: u64,
 }

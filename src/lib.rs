@@ -6,6 +6,7 @@
 //! the run's state; every stage emits events on one bounded channel, one recorder writes them down; [`tui`] draws what it
 //! recorded. [`cli`] parses and prints, and does nothing else.
 
+pub mod alarm;
 pub mod cli;
 pub mod compose;
 pub mod event;

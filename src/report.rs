@@ -1,12 +1,15 @@
 //! Reports of a run, for people and for programs. All are drawn from [`crate::run::summary::Summary`] and nothing else,
 //! so that no two of them can differ.
 
+mod alarms;
 pub mod markdown;
 mod rows;
 pub mod schema;
 pub mod terminal;
 
 use std::fmt::Write;
+
+pub use alarms::alarm_value;
 
 /// A count with thousands set apart: `15,234`.
 pub fn count(n: u64) -> String {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::AlarmLevel;
+
 /// The plan of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RunPlan {
@@ -12,6 +14,12 @@ pub struct RunPlan {
     /// Goals, in the order in which they are reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goals: Vec<GoalPlan>,
+    /// Alarms, in the order of their metrics.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<AlarmPlan>,
+    /// Cores of the machine, of which CPU use without a limit is a share; 0 where nobody said.
+    #[serde(default)]
+    pub cores: u32,
     /// Coupons that are proven.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coupons: Vec<CouponPlan>,
@@ -57,6 +65,40 @@ pub struct GoalPlan {
     pub metric: String,
     /// Expression, as in the profile.
     pub expression: String,
+}
+
+/// An alarm. At least one of its levels is there; with both the critical one is the higher.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct AlarmPlan {
+    /// Metric, as in the profile.
+    pub metric: String,
+    /// Value from which it is a warning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<f64>,
+    /// Value from which it is critical.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critical: Option<f64>,
+    /// Seconds for which the value must stay there.
+    #[serde(default)]
+    pub for_s: f64,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<String>,
+}
+
+impl AlarmPlan {
+    /// The lowest of its levels.
+    pub fn lowest(&self) -> f64 {
+        self.warning.or(self.critical).unwrap_or(f64::INFINITY)
+    }
+
+    /// The value at which `level` begins; of [`AlarmLevel::Ok`] the one at which it ends.
+    pub fn threshold(&self, level: AlarmLevel) -> f64 {
+        match level {
+            AlarmLevel::Critical => self.critical.unwrap_or(f64::INFINITY),
+            AlarmLevel::Ok | AlarmLevel::Warning => self.lowest(),
+        }
+    }
 }
 
 /// A coupon.

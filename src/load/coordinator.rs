@@ -262,6 +262,7 @@ impl<'a> Reporter<'a> {
         }
         sample.rps = self.rps;
         sample.outcomes = plan.by_name(&outcomes);
+        sample.mean_ms = latencies.mean();
         sample.p50_ms = latencies.percentile(50.0);
         sample.p95_ms = latencies.percentile(95.0);
         sample.p99_ms = latencies.percentile(99.0);

@@ -29,6 +29,9 @@ pub struct Profile {
     /// Thresholds in k6's grammar: metric, or `metric{tag:value}` → expressions.
     #[serde(default)]
     pub goals: BTreeMap<String, Vec<Goal>>,
+    /// Levels that metrics should not stay at: metric → levels.
+    #[serde(default)]
+    pub alarms: BTreeMap<String, AlarmSpec>,
     /// Consistency checks.
     #[serde(default)]
     pub checks: CheckSpec,
@@ -323,6 +326,28 @@ impl Goal {
             Self::Expression(text) | Self::Full { threshold: text, .. } => text,
         }
     }
+}
+
+/// Levels of one metric. At least one of them is given; with both the critical one is the higher.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlarmSpec {
+    /// Value from which it is a warning, in the metric's unit.
+    #[serde(default)]
+    pub warning: Option<f64>,
+    /// Value from which it is critical.
+    #[serde(default)]
+    pub critical: Option<f64>,
+    /// How long the value must stay at or above a level before it counts.
+    #[serde(default = "default_hold", rename = "for")]
+    pub hold: HumanDuration,
+    /// What to do about it, for people.
+    #[serde(default)]
+    pub act: Option<String>,
+}
+
+fn default_hold() -> HumanDuration {
+    HumanDuration::from_secs(10)
 }
 
 /// Consistency checks.

@@ -1,5 +1,6 @@
 //! What types cannot say: one function for each rule.
 
+mod alarms;
 mod backend;
 mod goals;
 mod requests;
@@ -55,6 +56,10 @@ const RULES: &[fn(&mut Context<'_>)] = &[
     requests::validate_coupons,
     goals::validate_goals,
     goals::validate_goal_tags,
+    alarms::validate_metrics,
+    alarms::validate_levels,
+    alarms::validate_holds,
+    alarms::validate_acts,
     goals::validate_checks,
     goals::validate_drain,
 ];
@@ -105,8 +110,8 @@ impl Context<'_> {
 
     /// Whether these sections are as they were written. A rule across sections asks first.
     fn clean(&self, sections: &[&str]) -> bool {
-        const KNOWN: [&str; 9] =
-            ["about", "system", "stack", "backend", "seed", "scenarios", "goals", "checks", "drain"];
+        const KNOWN: [&str; 10] =
+            ["about", "system", "stack", "backend", "seed", "scenarios", "goals", "alarms", "checks", "drain"];
         self.shape.iter().all(|p| {
             let section = p.path.split(['.', '[']).next().unwrap_or_default();
             KNOWN.contains(&section) && !sections.contains(&section)

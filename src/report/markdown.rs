@@ -23,6 +23,7 @@ pub fn render(summary: &Summary) -> String {
     checks(&mut text, summary);
     coupons(&mut text, summary);
     goals(&mut text, summary);
+    alarms(&mut text, summary);
     requests(&mut text, summary, sent);
     phases(&mut text, summary);
     environment(&mut text, summary);
@@ -79,6 +80,22 @@ fn goals(text: &mut String, summary: &Summary) {
             vec![goal.metric.clone(), format!("`{}`", goal.expression), actual, state.into()]
         }),
     );
+}
+
+fn alarms(text: &mut String, summary: &Summary) {
+    if summary.alarms.is_empty() {
+        return;
+    }
+    text.push_str("## Alarms\n\n");
+    let raised = super::alarms::lines(summary);
+    if raised.is_empty() {
+        let watched: Vec<_> = summary.alarms.iter().map(|alarm| format!("`{}`", alarm.metric)).collect();
+        let _ = writeln!(text, "None was raised; watched: {}.", watched.join(", "));
+    }
+    for line in raised {
+        let _ = writeln!(text, "- {line}");
+    }
+    text.push('\n');
 }
 
 fn requests(text: &mut String, summary: &Summary, sent: u64) {

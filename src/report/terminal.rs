@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{classes, count, figure, millis, percent, rows};
+use super::{alarms, classes, count, figure, millis, percent, rows};
 use crate::{
     exit::Exit,
     goal::State,
@@ -30,6 +30,9 @@ pub fn render(summary: &Summary) -> String {
     text.push_str(&coupons(&summary.coupons));
     text.push_str(&goals(summary));
     text.push_str(&checks(&summary.checks));
+    for line in alarms::lines(summary) {
+        let _ = writeln!(text, "alarm: {line}");
+    }
     text.push_str(&closing(summary));
     text
 }

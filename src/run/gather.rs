@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{
     folder::{RunFile, RunFolder},
     stages::Walked,
-    state::RunState,
-    summary::{self, Lag, PartitionLag, SCHEMA_VERSION, StackEntry, Summary},
+    state::{AlarmNow, RunState},
+    summary::{self, Alarm, Lag, PartitionLag, SCHEMA_VERSION, StackEntry, Summary},
     walk::Request,
 };
 use crate::{
@@ -63,6 +63,7 @@ pub fn summary(from: &Gathered<'_>) -> Summary {
         outcomes: walked.load.outcomes.clone(),
         goals: goal::evaluate(&profile.goals, &metrics),
         metrics: metrics.iter().map(|(name, metric)| (name.clone(), to_json(metric))).collect(),
+        alarms: from.state.alarms.values().map(alarm).collect(),
         lag: lag(walked, from.state),
         coupons: verify.map_or_else(Vec::new, |v| v.sets.clone()),
         checks: verify.map_or_else(Vec::new, |v| v.checks.clone()),
@@ -134,6 +135,22 @@ fn requests(load: &LoadSummary) -> Vec<summary::Request> {
         max_ms: r.duration.max(),
     };
     load.requests.iter().map(request).collect()
+}
+
+fn alarm(now: &AlarmNow) -> Alarm {
+    let seconds = |ms: u64| ms as f64 / 1_000.0;
+    Alarm {
+        metric: now.plan.metric.clone(),
+        warning: now.plan.warning,
+        critical: now.plan.critical,
+        for_s: now.plan.for_s,
+        worst: now.worst,
+        first_raised_s: now.first_ms.map(seconds),
+        above_s: seconds(now.above_ms),
+        highest: now.highest,
+        component: now.highest_of.clone(),
+        act: now.plan.act.clone(),
+    }
 }
 
 fn lag(walked: &Walked, state: &RunState) -> Lag {

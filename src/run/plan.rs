@@ -1,9 +1,9 @@
 //! A profile as the plan that stands in a run's first event.
 
 use crate::{
-    event::plan::{CouponPlan, GoalPlan, PhasePlan, RunPlan, ScenarioPlan},
+    event::plan::{AlarmPlan, CouponPlan, GoalPlan, PhasePlan, RunPlan, ScenarioPlan},
     load::schedule::{Phase, SECOND, Schedule},
-    profile::model::{Profile, Scenario},
+    profile::model::{AlarmSpec, Profile, Scenario},
     seed::SeedPlan,
 };
 
@@ -19,10 +19,22 @@ pub(super) fn of(profile: &Profile, coupons: &[(u64, u64)]) -> RunPlan {
         system: profile.system.name().to_owned(),
         scenarios: profile.scenarios.iter().map(|(name, s)| scenario(name, s)).collect(),
         goals: goals.collect(),
+        alarms: profile.alarms.iter().map(|(metric, spec)| alarm(metric, spec)).collect(),
+        cores: std::thread::available_parallelism().map_or(0, |n| n.get() as u32),
         coupons: coupons.collect(),
         require: profile.checks.require.clone(),
         consumers: profile.backend.consumers,
         drain_s: profile.drain.timeout.0.as_secs_f64(),
+    }
+}
+
+fn alarm(metric: &str, spec: &AlarmSpec) -> AlarmPlan {
+    AlarmPlan {
+        metric: metric.to_owned(),
+        warning: spec.warning,
+        critical: spec.critical,
+        for_s: spec.hold.0.as_secs_f64(),
+        act: spec.act.clone(),
     }
 }
 

@@ -1,4 +1,5 @@
 //! The one task that owns a run's state: it writes events down and publishes snapshots; everybody else only reads.
+//! It also watches the run's alarms: what they come to is an event like any other.
 
 use std::{
     io,
@@ -15,7 +16,10 @@ use tokio::{
 };
 
 use super::state::RunState;
-use crate::event::{Event, Stamped};
+use crate::{
+    alarm::watch::Watch,
+    event::{Event, Stamped},
+};
 
 /// Events that may wait for the recorder. A sender waits when it is full: no event is ever dropped.
 const QUEUE: usize = 1_024;
@@ -107,7 +111,7 @@ async fn record(
     mut items: mpsc::Receiver<Item>,
     publish: watch::Sender<Arc<RunState>>,
 ) -> io::Result<RunState> {
-    let mut state = RunState::default();
+    let (mut state, mut alarms) = (RunState::default(), Watch::default());
     let (mut flushed, mut published, mut unseen) = (Instant::now(), Instant::now(), false);
     let mut outcome = Ok(());
     // After a failed write the events are still taken: a full disk must not stall the load.
@@ -123,10 +127,14 @@ async fn record(
         let Some(item) = item else { break };
         let (settled, urgent) = match item {
             Item::Event(stamped) => {
-                if outcome.is_ok() {
-                    outcome = write_line(&mut file, &stamped).await;
+                // What an event raises stands right behind it, with its time.
+                let raised = alarms.see(&stamped).into_iter().map(|event| Stamped { t_ms: stamped.t_ms, event });
+                for stamped in std::iter::once(&stamped).chain(&raised.collect::<Vec<_>>()) {
+                    if outcome.is_ok() {
+                        outcome = write_line(&mut file, stamped).await;
+                    }
+                    state.apply(stamped);
                 }
-                state.apply(&stamped);
                 // Whoever follows sees a new stage, or what somebody did, at once.
                 (None, matches!(stamped.event, Event::Stage { .. } | Event::Act { .. } | Event::Finished { .. }))
             }
@@ -160,6 +168,37 @@ async fn write_line(file: &mut BufWriter<File>, stamped: &Stamped) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{
+        AlarmLevel, ProbeSample,
+        plan::{AlarmPlan, RunPlan},
+    };
+
+    #[tokio::test]
+    async fn an_alarm_is_an_event_behind_its_sample_and_whoever_reads_the_file_has_the_same_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let (emitter, recorder) = Recorder::start(&path, Instant::now()).await.unwrap();
+        let alarm = AlarmPlan { metric: "consumer_lag".into(), critical: Some(5.0), ..AlarmPlan::default() };
+        let plan = RunPlan { alarms: vec![alarm], ..RunPlan::default() };
+        let (profile, plan) = ("p".to_owned(), Some(Box::new(plan)));
+        emitter.emit(Event::RunStarted { schema_version: 1, profile, at: String::new(), plan }).await;
+        for lag in [1, 7, 8] {
+            emitter.emit(Event::Probe(ProbeSample { lag: Some(lag), ..ProbeSample::default() })).await;
+        }
+        drop(emitter);
+        let state = recorder.finish().await.unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let events: Vec<Stamped> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let Event::Alarm { level, value, threshold, .. } = &events[3].event else { panic!("{text}") };
+        assert_eq!((events.len(), *level, *value, *threshold), (5, AlarmLevel::Critical, 7.0, 5.0));
+        assert_eq!(events[3].t_ms, events[2].t_ms);
+        let mut again = RunState::default();
+        for event in &events {
+            again.apply(event);
+        }
+        assert_eq!(again, state);
+        assert_eq!((state.alarms["consumer_lag"].level, state.alarms["consumer_lag"].value), (*level, Some(8.0)));
+    }
 
     #[tokio::test]
     async fn every_event_is_written_and_readable_again() {

@@ -13,6 +13,7 @@
 //! | `history` | all samples | bounded series for sparklines ([`History`], [`Series`]) |
 //! | `seen` | `Probe` | trends over all samples, for goals and the summary |
 //! | `goals`, `goals_last` | `Goals`, `Probe` | each goal with its state and figure; whether that is the last word |
+//! | `alarms` | `RunStarted`, `Alarm`, all samples | metric → its level, since when, and its figures so far ([`AlarmNow`]) |
 //! | `checks` | `Check` | id → verdict, evidence, rows |
 //! | `acts` | `Act` | what was done by hand, newest last |
 //! | `processes`, `restarts` | `Process` | backend processes; how often each was started again |
@@ -22,6 +23,7 @@
 //! [`RunState::funnel`] and [`RunState::progress`] derive the rest. Cloning is cheap: series and large samples are
 //! shared. Nothing here grows with the length of the run.
 
+mod alarms;
 mod goals;
 mod history;
 mod series;
@@ -34,6 +36,7 @@ use std::{
 };
 
 pub use self::{
+    alarms::{AlarmNow, Alarms},
     history::{History, Keyed},
     series::{MOST_POINTS, Point, Series},
     view::{Funnel, Progress},
@@ -95,6 +98,8 @@ pub struct RunState {
     pub goals: Vec<GoalResult>,
     /// The goals' states are the last word.
     pub goals_last: bool,
+    /// Metric → how its alarm stands.
+    pub alarms: Alarms,
     /// Check → verdict.
     pub checks: BTreeMap<String, CheckNow>,
     /// What was done by hand, newest last.
@@ -226,9 +231,11 @@ impl RunState {
     pub fn apply(&mut self, stamped: &Stamped) {
         let t_ms = stamped.t_ms;
         self.t_ms = self.t_ms.max(t_ms);
+        self.alarms.see(stamped);
         match &stamped.event {
             Event::RunStarted { profile, at, plan, .. } => {
                 (self.profile, self.started_at) = (profile.clone(), at.clone());
+                self.alarms = Alarms::new(plan.as_deref());
                 self.goals = plan.as_ref().map_or_else(Vec::new, |plan| goals::unknown(&plan.goals));
                 self.plan = plan.as_deref().cloned().map(Arc::new);
             }
@@ -253,6 +260,7 @@ impl RunState {
                 goals::merge(&mut self.goals, results);
                 self.goals_last |= *last;
             }
+            Event::Alarm { .. } => self.alarms.tell(stamped),
             Event::Kafka(_) | Event::Redis(_) | Event::Mysql(_) | Event::Stack(_) => {
                 self.watched(t_ms, &stamped.event);
             }

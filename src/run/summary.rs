@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    event::AlarmLevel,
     exit::Exit,
     goal::{GoalResult, State},
     load::PhaseSummary,
@@ -48,6 +49,9 @@ pub struct Summary {
     pub outcomes: BTreeMap<String, u64>,
     /// Goals.
     pub goals: Vec<GoalResult>,
+    /// Alarms that the profile configures, raised or not. They change no exit code.
+    #[serde(default)]
+    pub alarms: Vec<Alarm>,
     /// Consumer lag.
     pub lag: Lag,
     /// Coupon by coupon, the sets that were compared.
@@ -100,6 +104,31 @@ pub struct Request {
     pub p99_ms: Option<f64>,
     /// Longest.
     pub max_ms: Option<f64>,
+}
+
+/// What became of an alarm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Alarm {
+    /// Metric, as in the profile.
+    pub metric: String,
+    /// Value from which it is a warning.
+    pub warning: Option<f64>,
+    /// Value from which it is critical.
+    pub critical: Option<f64>,
+    /// Seconds for which the value must stay there.
+    pub for_s: f64,
+    /// The worst level that counted.
+    pub worst: AlarmLevel,
+    /// Seconds from the beginning of the run until a level counted for the first time; none when none did.
+    pub first_raised_s: Option<f64>,
+    /// Seconds for which the value was seen at or above the lowest level.
+    pub above_s: f64,
+    /// Highest value, in the metric's unit; none when there was no value.
+    pub highest: Option<f64>,
+    /// Component that the highest value is of, where there are several.
+    pub component: Option<String>,
+    /// What the profile says to do about it.
+    pub act: Option<String>,
 }
 
 /// Consumer lag.

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::model::{Away, Board, Check, Coupon, Goal, GoalState, Load, Phase, Series, Source, Tone, Verdict, Word};
+use super::model::{
+    Alarm, AlarmState, Away, Board, Check, Coupon, Goal, GoalState, Load, Phase, Series, Source, Tone, Verdict, Word,
+};
 use crate::{
-    event::LoadSample,
+    event::{AlarmLevel, LoadSample},
     goal::State,
-    run::state::{self, Newest, RunState},
+    report::alarm_value,
+    run::state::{self, AlarmNow, Newest, RunState},
 };
 
 /// Makes a board of `state`.
@@ -21,6 +24,7 @@ pub fn board(state: &RunState) -> Board {
         load: state.load.as_ref().map(load),
         series: series(&state.history),
         goals: state.goals.iter().map(goal).collect(),
+        alarms: alarms(state),
         funnel: state.funnel(),
         coupons: coupons(state),
         verdict: verdict(state, &checks),
@@ -98,6 +102,26 @@ fn goal(result: &crate::goal::GoalResult) -> Goal {
             State::Unknown => GoalState::Unknown,
         },
     }
+}
+
+fn alarms(state: &RunState) -> Vec<Alarm> {
+    let alarm = |now: &AlarmNow| Alarm {
+        plan: now.plan.clone(),
+        state: match now.level {
+            AlarmLevel::Critical => AlarmState::Critical,
+            AlarmLevel::Warning => AlarmState::Warning,
+            AlarmLevel::Ok if now.pending() => AlarmState::Pending,
+            AlarmLevel::Ok if now.highest.is_none() => AlarmState::Unknown,
+            AlarmLevel::Ok => AlarmState::Ok,
+        },
+        value: now.value,
+        component: now.component.clone(),
+        since_ms: now.since_ms,
+        highest: now.highest,
+    };
+    let mut all: Vec<_> = state.alarms.values().map(alarm).collect();
+    all.sort_by_key(|alarm| std::cmp::Reverse(alarm.state));
+    all
 }
 
 fn coupons(state: &RunState) -> Vec<Coupon> {
@@ -200,7 +224,21 @@ fn attention(state: &RunState) -> Vec<Word> {
             all.push(Word { at_ms: Some(process.t_ms), tone: Tone::Bad, text });
         }
     }
+    // When the run is over nothing can be done about them any more; its report has them.
+    if state.finished.is_none() {
+        all.extend(alarms(state).iter().filter(|alarm| alarm.state >= AlarmState::Warning).map(raised));
+    }
     all
+}
+
+/// `consumer_lag critical since 00:31, now 2,348: add consumers`
+pub(super) fn raised(alarm: &Alarm) -> Word {
+    let since = alarm.since_ms.map_or_else(String::new, |ms| format!(" since {}", super::text::clock(ms)));
+    let now = alarm.value.map_or_else(String::new, |value| format!(", now {}", alarm_value(&alarm.plan.metric, value)));
+    let of = alarm.component.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
+    let act = alarm.plan.act.as_ref().map_or_else(String::new, |act| format!(": {act}"));
+    let text = format!("{} {}{since}{now}{of}{act}", alarm.plan.metric, alarm.state.name());
+    Word { at_ms: alarm.since_ms, tone: alarm.state.tone(), text }
 }
 
 fn happenings(state: &RunState) -> Vec<Word> {
@@ -226,7 +264,11 @@ fn happenings(state: &RunState) -> Vec<Word> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{CouponSample, Event, ProbeSample, Stamped, watch::RedisSample};
+    use crate::event::{
+        CouponSample, Event, ProbeSample, Stamped,
+        plan::{AlarmPlan, RunPlan},
+        watch::RedisSample,
+    };
 
     fn state(events: Vec<Event>) -> RunState {
         let mut state = RunState::default();
@@ -260,6 +302,42 @@ mod tests {
         assert_eq!(seen.checks.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["SY1", "CP2", "CP10"]);
         assert_eq!((seen.verdict.tone, seen.verdict.text.as_str()), (Tone::Bad, "1 check VIOLATED"));
         assert_eq!(seen.checks[0].rows, ["user 1"]);
+    }
+
+    #[test]
+    fn a_raised_alarm_asks_for_attention_behind_what_is_broken_and_leaves_the_verdict_alone() {
+        let planned = |metric: &str| AlarmPlan { metric: metric.into(), warning: Some(5.0), ..AlarmPlan::default() };
+        let mut lag = planned("consumer_lag");
+        lag.act = Some("add consumers".into());
+        let alarms = vec![lag, planned("cpu"), planned("dead_letters")];
+        let plan = Some(Box::new(RunPlan { alarms, ..RunPlan::default() }));
+        let begun = Event::RunStarted { schema_version: 1, profile: "x".into(), at: String::new(), plan };
+        let probe = ProbeSample { lag: Some(9), dead_letters: Some(5), ..ProbeSample::default() };
+        let raise = Event::Alarm {
+            metric: "consumer_lag".into(),
+            level: AlarmLevel::Critical,
+            value: 9.0,
+            threshold: 5.0,
+            component: None,
+            act: None,
+        };
+        let away = Event::Unreachable { source: "redis".into(), why: "refused".into() };
+        let mut state = state(vec![begun, Event::Probe(probe), raise, away]);
+        let seen = board(&state);
+        let states: Vec<_> = seen.alarms.iter().map(|a| (a.plan.metric.as_str(), a.state)).collect();
+        let expected = [
+            ("consumer_lag", AlarmState::Critical),
+            ("dead_letters", AlarmState::Pending),
+            ("cpu", AlarmState::Unknown),
+        ];
+        assert_eq!(states, expected, "the worst first");
+        let words: Vec<_> = seen.attention.iter().map(|word| word.text.as_str()).collect();
+        let said = "consumer_lag critical since 00:02, now 9: add consumers";
+        assert_eq!(words, ["redis away since 00:03: refused", said]);
+        assert_eq!((seen.verdict.tone, seen.verdict.text.as_str()), (Tone::Plain, "checks not run yet"));
+        let event = Event::Finished { verdict: "consistent".into(), exit_code: 0 };
+        state.apply(&Stamped { t_ms: 9_000, event });
+        assert_eq!(board(&state).attention.len(), 1, "nothing can be done about an alarm of a run that is over");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 mod checks;
 pub mod frame;
+mod goals;
 mod kafka;
 mod layout;
 mod mysql;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    event::watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
+    event::{
+        plan::AlarmPlan,
+        watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
+    },
     run::state::Funnel,
 };
 
@@ -26,6 +29,8 @@ pub struct Board {
     pub series: Series,
     /// Goals.
     pub goals: Vec<Goal>,
+    /// Alarms, the worst first.
+    pub alarms: Vec<Alarm>,
     /// From request to row.
     pub funnel: Funnel,
     /// Coupons.
@@ -183,6 +188,62 @@ pub struct Goal {
     pub actual: Option<f64>,
     /// Its state now.
     pub state: GoalState,
+}
+
+/// State of an alarm. The worse comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum AlarmState {
+    /// Its metric was never measured.
+    #[default]
+    Unknown,
+    /// Below its levels.
+    Ok,
+    /// At or above a level, and not yet for long enough.
+    Pending,
+    /// The warning level counts.
+    Warning,
+    /// The critical level counts.
+    Critical,
+}
+
+impl AlarmState {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Ok => "ok",
+            Self::Pending => "pending",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// How urgent it is.
+    pub const fn tone(self) -> Tone {
+        match self {
+            Self::Unknown | Self::Pending => Tone::Plain,
+            Self::Ok => Tone::Good,
+            Self::Warning => Tone::Warn,
+            Self::Critical => Tone::Bad,
+        }
+    }
+}
+
+/// An alarm.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Alarm {
+    /// Metric, levels, and what to do.
+    pub plan: AlarmPlan,
+    /// Its state now.
+    pub state: AlarmState,
+    /// The metric's value now; absent where it cannot be measured.
+    pub value: Option<f64>,
+    /// The component that the value is of, where there are several.
+    pub component: Option<String>,
+    /// Since when its level counts, or is over; absent while none ever counted.
+    pub since_ms: Option<u64>,
+    /// Highest value so far.
+    pub highest: Option<f64>,
 }
 
 /// A coupon.

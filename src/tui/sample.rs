@@ -3,13 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    board,
     logs::Logs,
-    model::{Away, Board, Check, Coupon, Goal, GoalState, Load, LogLine, Phase, Series, Source, Tone, Verdict, Word},
+    model::{
+        Alarm, AlarmState, Away, Board, Check, Coupon, Goal, GoalState, Load, LogLine, Phase, Series, Source, Tone,
+        Verdict, Word,
+    },
 };
 use crate::{
-    event::watch::{
-        Broker, ComponentSample, DeadLetter, Digest, KafkaSample, LagStatus, LockWait, Member, MysqlSample,
-        PartitionLag, PoolSample, RedisSample, SlowCommand, SlowQuery, StackSample,
+    event::{
+        plan::AlarmPlan,
+        watch::{
+            Broker, ComponentSample, DeadLetter, Digest, KafkaSample, LagStatus, LockWait, Member, MysqlSample,
+            PartitionLag, PoolSample, RedisSample, SlowCommand, SlowQuery, StackSample,
+        },
     },
     run::state::Funnel,
 };
@@ -33,6 +40,7 @@ pub fn busy() -> Board {
             goal("consumer_lag", "max<1000", Some(2_348.0), GoalState::Missed),
             goal("http_reqs", "count>=50000", None, GoalState::Unknown),
         ],
+        alarms: alarms(),
         funnel: Funnel {
             requests: Some(15_234),
             granted: Some(1_000),
@@ -44,7 +52,7 @@ pub fn busy() -> Board {
         },
         coupons: coupons(),
         verdict: Verdict { tone: Tone::Warn, text: "checks not run yet, 1 goal missed".into(), exit_code: None },
-        attention: Vec::new(),
+        attention: alarms()[..2].iter().map(board::raised).collect(),
         kafka: Source { newest: Some(Arc::new(kafka())), away: None },
         redis: Source { newest: Some(Arc::new(redis())), away: None },
         mysql: Source { newest: Some(Arc::new(mysql())), away: None },
@@ -80,10 +88,11 @@ pub fn trouble() -> Board {
     ];
     board.verdict = Verdict { tone: Tone::Bad, text: "1 check VIOLATED, 1 goal missed".into(), exit_code: None };
     let bad = |at_ms, text: String| Word { at_ms: Some(at_ms), tone: Tone::Bad, text };
-    board.attention = vec![
+    let broken = [
         bad(72_000, format!("redis away since 01:12: {why}")),
         bad(159_000, "CP5 violated: coupon 1: 2 users without a row".into()),
     ];
+    board.attention = broken.into_iter().chain(board.attention).collect();
     board
 }
 
@@ -136,6 +145,29 @@ fn series() -> Series {
 
 fn goal(metric: &str, expression: &str, actual: Option<f64>, state: GoalState) -> Goal {
     Goal { metric: metric.into(), expression: expression.into(), actual, state }
+}
+
+/// One in each state.
+fn alarms() -> Vec<Alarm> {
+    let alarm = |metric: &str, (warning, critical), state, value, component: &str| Alarm {
+        plan: AlarmPlan { metric: metric.into(), warning, critical, for_s: 10.0, act: None },
+        state,
+        value,
+        component: (!component.is_empty()).then(|| component.to_owned()),
+        since_ms: None,
+        highest: value,
+    };
+    let lag = (Some(100.0), Some(1_000.0));
+    let mut all = vec![
+        alarm("consumer_lag", lag, AlarmState::Critical, Some(2_348.0), ""),
+        alarm("cpu", (Some(0.8), None), AlarmState::Warning, Some(1.18), "api-1"),
+        alarm("memory", (None, Some(0.9)), AlarmState::Pending, Some(0.947), "kafka-1"),
+        alarm("mysql_connections_used", (Some(0.8), None), AlarmState::Ok, Some(0.74), ""),
+        alarm("http_req_failed", (Some(0.1), None), AlarmState::Unknown, None, ""),
+    ];
+    all[0].plan.act = Some("add consumers".into());
+    (all[0].since_ms, all[1].since_ms) = (Some(31_000), Some(40_000));
+    all
 }
 
 fn coupons() -> Vec<Coupon> {

@@ -3,6 +3,7 @@
 // Helpers of tests may panic as tests do; clippy.toml knows functions marked #[test] only.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod alarms;
 mod backend_api;
 mod backend_consumer;
 mod backend_gate;

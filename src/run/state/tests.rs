@@ -207,6 +207,14 @@ fn every_event_survives_its_line() {
         Event::Goals { results: vec![goal], last: true },
         Event::Redis(RedisSample { gates: [(7, GateSample::default())].into(), ..RedisSample::default() }),
         Event::Unreachable { source: "redis".into(), why: "gone".into() },
+        Event::Alarm {
+            metric: "cpu".into(),
+            level: crate::event::AlarmLevel::Warning,
+            value: 0.93,
+            threshold: 0.8,
+            component: Some("mysql".into()),
+            act: Some("look".into()),
+        },
         Event::Check { id: "CP1".into(), verdict: "holds".into(), evidence: String::new(), rows: vec!["a".into()] },
         Event::Finished { verdict: "consistent".into(), exit_code: 0 },
     ];

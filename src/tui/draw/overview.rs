@@ -1,16 +1,16 @@
-//! Overview: what the generator does, goals, and how far requests have come on their way to rows.
+//! Overview: what the generator does, goals and alarms, and how far requests have come on their way to rows.
 
 use ratatui::layout::Rect;
 
 use super::{
-    Panel,
+    Panel, goals,
     pen::{Pen, Piece, below, figure, halves, piece, role_of, top},
-    table::{Column, Data, Detail, Section, col, headline, no_detail, num},
+    table::{Column, Data, Detail, Section, col, no_detail, num},
 };
 use crate::{
     run::state::Funnel,
     tui::{
-        model::{Board, GoalState, Load},
+        model::{Board, Load},
         text,
         theme::Role,
     },
@@ -21,43 +21,25 @@ pub const PANEL: Panel = Panel {
     sections: &[GOALS, COUPONS, HAPPENINGS],
     groups: &[&[0, 1], &[2]],
     summary,
-    rows: 15,
+    rows: 12,
     away: |_| None,
-    tone: |board| board.verdict.tone,
+    tone: |board| board.alarms.first().map_or(board.verdict.tone, |worst| worst.state.tone().max(board.verdict.tone)),
 };
 
+/// Goals, and the alarms under them.
 const GOALS: Section = Section {
-    name: "Goals",
-    columns: &[col("", 1), col("metric", 0), col("goal", 14), num("now", 12)],
-    len: |data| data.board.goals.len(),
-    row: |data, at| {
-        let goal = &data.board.goals[at];
-        // Signs are ASCII: they stand in every glyph set.
-        let (sign, role) = match goal.state {
-            GoalState::Met => ("+", Role::Good),
-            GoalState::Missed => ("x", Role::Bad),
-            GoalState::Unknown => ("?", Role::Dim),
-        };
-        let now = goal.actual.map_or_else(|| "-".into(), |n| crate::report::millis(Some(n)));
-        vec![
-            piece(sign, role),
-            piece(goal.metric.as_str(), Role::Text),
-            piece(goal.expression.as_str(), Role::Text),
-            piece(now, role),
-        ]
+    name: "Goals and alarms",
+    columns: &[col("", 1), col("metric", 0), col("goal, level", 16), num("now", 10)],
+    len: |data| data.board.goals.len() + data.board.alarms.len(),
+    row: |data, at| match data.board.goals.get(at) {
+        Some(goal) => goals::goal_row(goal),
+        None => goals::alarm_row(&data.board.alarms[at - data.board.goals.len()]),
     },
-    detail: |data, at| {
-        let goal = &data.board.goals[at];
-        let state = match goal.state {
-            GoalState::Met => "met",
-            GoalState::Missed => "missed",
-            GoalState::Unknown => "cannot be told yet",
-        };
-        let now = goal.actual.map_or_else(|| "-".into(), |n| n.to_string());
-        let lines = vec![format!("{}: {}", goal.metric, goal.expression), format!("now {now}: {state}")];
-        Some(Detail { title: headline(&goal.metric), lines })
+    detail: |data, at| match data.board.goals.get(at) {
+        Some(goal) => Some(goals::goal_detail(goal)),
+        None => data.board.alarms.get(at - data.board.goals.len()).map(goals::alarm_detail),
     },
-    empty: |_| "no goals",
+    empty: |_| "no goals, no alarms",
 };
 
 const COUPON_COLUMNS: &[Column] = &[
@@ -131,7 +113,9 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
     }
     used += funnel(pen, below(area, used), &board.funnel);
     if !board.verdict.text.is_empty() {
-        let pieces = [piece("so far ", Role::Dim), piece(board.verdict.text.as_str(), role_of(board.verdict.tone))];
+        let mut pieces =
+            vec![piece("so far ", Role::Dim), piece(board.verdict.text.as_str(), role_of(board.verdict.tone))];
+        pieces.extend(goals::raised(&board.alarms));
         pen.line(below(area, used), 0, &pieces);
         used += 1;
     }
@@ -193,7 +177,8 @@ fn outcomes(pen: &mut Pen<'_>, area: Rect, load: &Load) -> u16 {
 }
 
 fn sparks(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &Load) -> u16 {
-    let wide = area.width >= 120;
+    // Where there is room for two rows or three, two lines beside each other leave the tables the others.
+    let wide = area.width >= 120 || area.height < 4;
     let high = (area.height / if wide { 2 } else { 4 }).clamp(1, 6);
     let series = &board.series;
     let longest = |values: &[&[Option<f64>]]| {

@@ -37,7 +37,20 @@ fn states_have_their_colours_in_every_theme() {
             theme,
             0,
             &sample::busy(),
-            &["+ http_req", "x consumer_lag", "? http_reqs", "16 (0.04 %)", "87.6 ms"],
+            &["+ http_req", "x consumer_lag   ", "? http_reqs", "16 (0.04 %)", "87.6 ms"],
+        );
+        all += &dump(
+            theme,
+            0,
+            &sample::busy(),
+            &[
+                "critical 00:31",
+                "warning 00:40",
+                "pending >= 90 %",
+                "ok < 80 %",
+                "unknown < 10 %",
+                "consumer_lag critical",
+            ],
         );
         all += &dump(theme, 1, &sample::busy(), &["WARN  ", "CATCHING_UP", "NO_COMMIT", "OK  ", "HOT"]);
         all += &dump(theme, 4, &sample::busy(), &["97.2 %", "11.4 %", "restarting (137)", "healthy"]);

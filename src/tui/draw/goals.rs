@@ -1,0 +1,103 @@
+//! Rows of goals and alarms.
+
+use super::{
+    pen::{Piece, piece, role_of},
+    table::{Detail, headline},
+};
+use crate::{
+    report::{alarm_value, millis},
+    tui::{
+        model::{Alarm, AlarmState, Goal, GoalState},
+        text::clock,
+        theme::Role,
+    },
+};
+
+/// A goal. Signs are ASCII: they stand in every glyph set.
+pub(super) fn goal_row(goal: &Goal) -> Vec<Piece<'_>> {
+    let (sign, role) = match goal.state {
+        GoalState::Met => ("+", Role::Good),
+        GoalState::Missed => ("x", Role::Bad),
+        GoalState::Unknown => ("?", Role::Dim),
+    };
+    let now = goal.actual.map_or_else(|| "-".into(), |n| millis(Some(n)));
+    vec![
+        piece(sign, role),
+        piece(goal.metric.as_str(), Role::Text),
+        piece(goal.expression.as_str(), Role::Text),
+        piece(now, role),
+    ]
+}
+
+/// A goal in full.
+pub(super) fn goal_detail(goal: &Goal) -> Detail {
+    let state = match goal.state {
+        GoalState::Met => "met",
+        GoalState::Missed => "missed",
+        GoalState::Unknown => "cannot be told yet",
+    };
+    let now = goal.actual.map_or_else(|| "-".into(), |n| n.to_string());
+    let lines = vec![format!("{}: {}", goal.metric, goal.expression), format!("now {now}: {state}")];
+    Detail { title: headline(&goal.metric), lines }
+}
+
+/// An alarm: its level since when, or up to where all is well.
+pub(super) fn alarm_row(alarm: &Alarm) -> Vec<Piece<'_>> {
+    let sign = sign(alarm.state);
+    let role = if alarm.state == AlarmState::Unknown { Role::Dim } else { role_of(alarm.state.tone()) };
+    let metric = match &alarm.component {
+        Some(name) => format!("{} ({name})", alarm.plan.metric).into(),
+        None => alarm.plan.metric.as_str().into(),
+    };
+    let level = match (alarm.state, alarm.since_ms) {
+        (AlarmState::Pending, _) | (_, None) => {
+            let relation = if alarm.state == AlarmState::Pending { ">=" } else { "<" };
+            format!("{} {relation} {}", alarm.state.name(), value(alarm, Some(alarm.plan.lowest())))
+        }
+        (state, Some(since)) => format!("{} {}", state.name(), clock(since)),
+    };
+    vec![
+        piece(sign, role),
+        Piece { text: metric, role: Role::Text },
+        piece(level, role),
+        piece(value(alarm, alarm.value), role),
+    ]
+}
+
+/// The alarms that are raised, in a line: `   alarms x consumer_lag  ! cpu`. It is seen where the table has no room.
+pub(super) fn raised(alarms: &[Alarm]) -> Vec<Piece<'_>> {
+    let raised = alarms.iter().filter(|alarm| alarm.state >= AlarmState::Warning);
+    let words = raised
+        .map(|alarm| piece(format!(" {} {} ", sign(alarm.state), alarm.plan.metric), role_of(alarm.state.tone())));
+    let words: Vec<_> = words.collect();
+    if words.is_empty() { words } else { std::iter::once(piece("   alarms", Role::Dim)).chain(words).collect() }
+}
+
+fn sign(state: AlarmState) -> &'static str {
+    match state {
+        AlarmState::Unknown => "?",
+        AlarmState::Ok => "+",
+        AlarmState::Pending => "~",
+        AlarmState::Warning => "!",
+        AlarmState::Critical => "x",
+    }
+}
+
+/// An alarm in full.
+pub(super) fn alarm_detail(alarm: &Alarm) -> Detail {
+    let plan = &alarm.plan;
+    let level = |level: Option<f64>| level.map_or_else(|| "none".into(), |level| value(alarm, Some(level)));
+    let since = alarm.since_ms.map_or_else(String::new, |ms| format!(" since {}", clock(ms)));
+    let of = alarm.component.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+    let mut lines = vec![
+        format!("now {}{of}: {}{since}", value(alarm, alarm.value), alarm.state.name()),
+        format!("warning from {}, critical from {}, for {} s", level(plan.warning), level(plan.critical), plan.for_s),
+        format!("highest so far {}", value(alarm, alarm.highest)),
+    ];
+    lines.extend(plan.act.as_ref().map(|act| format!("what to do: {act}")));
+    Detail { title: headline(&format!("Alarm: {}", plan.metric)), lines }
+}
+
+fn value(alarm: &Alarm, value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |value| alarm_value(&alarm.plan.metric, value))
+}
