@@ -68,6 +68,9 @@ pub fn classes(outcomes: &std::collections::BTreeMap<String, u64>) -> String {
 }
 
 #[cfg(test)]
+mod rows;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
