@@ -188,6 +188,18 @@ pub struct LoadSample {
     pub mean_ms: Option<f64>,
     /// Iterations dropped since the start.
     pub dropped: u64,
+    /// `hit` and `miss`: answers that came from a cache, and that say they did not; empty where none says so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cache: BTreeMap<String, CacheSample>,
+}
+
+/// Answers from a cache, or past it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CacheSample {
+    /// Answers since the start.
+    pub answers: u64,
+    /// 95th percentile of their latencies of this second in milliseconds; none without an answer.
+    pub p95_ms: Option<f64>,
 }
 
 /// One look at the servers. Rows are read before Kafka, and Kafka before Redis: the sets only grow, so that

@@ -184,7 +184,17 @@ mod tests {
             (
                 "http_req_duration{nam:a}",
                 "avg<1",
-                "`http_req_duration` cannot be selected by `nam`; allowed: name, scenario, outcome, expected_response, phase",
+                "`http_req_duration` cannot be selected by `nam`; allowed: name, scenario, outcome, expected_response, phase, cache",
+            ),
+            (
+                "http_req_duration{cache:hit,outcome:OK}",
+                "avg<1",
+                "`http_req_duration` cannot be selected by `outcome`; allowed: beside `cache` only name and scenario",
+            ),
+            (
+                "http_reqs{cache:stale}",
+                "count<1",
+                "`http_reqs` cannot be selected by `cache`; allowed: cache with hit or miss",
             ),
             ("http_req_duration", "p(95<1", "`p(95<1`, column 5: expected `)`, found `<`"),
         ] {
@@ -193,6 +203,9 @@ mod tests {
         }
         for (metric, expression) in [
             ("http_req_duration{name:issue,outcome:QUEUED}", "p(99.9)<=200"),
+            ("http_req_duration{name:product,cache:hit}", "p(95)<50"),
+            ("http_reqs{cache:miss}", "count<100"),
+            ("cache_hit_rate{scenario:read}", "rate>0.95"),
             ("http_reqs", "rate>1000"),
             ("http_reqs{status:200}", "count>0"),
             ("dropped_iterations", "count==0"),

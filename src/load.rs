@@ -10,6 +10,7 @@
 //! pacing     what the clock brings about: starts, pauses, time-outs
 //! exchange   connect, write, read, classify                   (one request)
 //! template, response    bytes out, bytes in                   (pure)
+//! cache      whether an answer came from a cache              (pure)
 //! measure    histograms and counts of a thread → merged
 //! figures    measures → metrics, also by tag; summary → files
 //! ```
@@ -20,6 +21,7 @@
 //! More executors are more arms of [`schedule::Schedule`]; another protocol is another `exchange`.
 
 mod alarm;
+mod cache;
 mod clock;
 mod compile;
 mod control;
@@ -47,6 +49,7 @@ use std::{
 };
 
 pub use self::{
+    cache::CacheAnswer,
     control::{ControlError, LoadControl},
     coordinator::run,
     summary::{LoadSummary, PhaseSummary, RequestSummary},

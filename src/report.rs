@@ -72,6 +72,9 @@ pub fn classes(outcomes: &std::collections::BTreeMap<String, u64>) -> String {
 }
 
 #[cfg(test)]
+mod request_rows;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

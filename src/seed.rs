@@ -5,6 +5,7 @@
 //! touches nothing else.
 
 mod api;
+mod cache;
 mod coupons;
 mod db;
 mod error;
@@ -22,6 +23,7 @@ use crate::profile::{
     fixture::{self, Fixture},
     model::{CouponSeed, SeedSpec},
 };
+use cache::Changed;
 use db::Db;
 use tables::Table;
 
@@ -177,6 +179,9 @@ async fn run_on(
     let mut reports = Vec::new();
     for (table, survey) in tables.into_iter().zip(surveys) {
         progress(SeedProgress { table: table.name, done: survey.good, total: table.asked });
+        // On servers of others nothing is removed, and a row that is only added was never kept.
+        let kept = table.is_kept && plan.may_destroy();
+        let changed = if kept { Some(Changed::find(db, &table, &survey).await?) } else { None };
         let removed = if plan.may_destroy() { db.remove_wrong(&table, &survey).await? } else { 0 };
         let table = std::sync::Arc::new(table);
         let inserted = match (&plan.via, table.api_path) {
@@ -187,6 +192,9 @@ async fn run_on(
         };
         let found = db.survey(&table).await?;
         found.must_be_as_asked(&table, plan.may_destroy())?;
+        if let Some(changed) = changed {
+            changed.forget(&endpoints.redis).await?;
+        }
         let (asked, found) = (table.asked, found.good);
         reports.push(TableReport { table: table.name, asked, found, inserted, removed });
     }

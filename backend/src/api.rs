@@ -21,7 +21,7 @@ use crate::{
     db::Db,
     failpoint::Failpoints,
     producer::EventProducer,
-    product,
+    product::{self, cache::ProductCache},
     settings::Settings,
     telemetry::Metrics,
     user::{self, directory::Directory},
@@ -39,6 +39,8 @@ pub struct Api {
     pub coupons: Coupons,
     /// The users.
     pub users: Directory,
+    /// Products in Redis; none where the profile turns it off.
+    pub products: Option<ProductCache>,
     /// Kafka.
     pub producer: EventProducer,
     /// Places of the producer's queue. One is taken before the gate is asked.
@@ -69,7 +71,7 @@ pub fn router(api: Arc<Api>) -> Router {
     Router::new()
         .merge(coupon::routes::router())
         .merge(user::routes::router())
-        .merge(product::router())
+        .merge(product::routes::router())
         .route("/noop", get(noop))
         .with_state(api)
 }

@@ -42,6 +42,11 @@ pub fn gate_keys(coupon_id: u64) -> GateKeys {
     GateKeys { stock: key("stock"), users: key("users"), pending: key("pending"), epoch: key("epoch") }
 }
 
+/// Redis key of product `id`, as JSON and with a time to live. A cache and nothing else: any of these may go at any time.
+pub fn product_key(id: u64) -> String {
+    format!("product:{id}")
+}
+
 /// Header of a dead letter: topic the record came from (UTF-8).
 pub const HEADER_TOPIC: &str = "dlt-original-topic";
 /// Header of a dead letter: partition the record came from (decimal).

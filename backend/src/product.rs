@@ -1,119 +1,46 @@
-//! Products: `GET /api/products`, `GET /api/products/{id}`, `POST /api/products`.
+//! Products: their rows in MySQL, the copies that Redis keeps of them, and the routes in front of both.
 
-use std::sync::Arc;
+pub mod cache;
+pub mod routes;
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{Path, Query, State, rejection::PathRejection, rejection::QueryRejection},
-    http::StatusCode,
-    response::Response,
-    routing::get,
-};
 use mysql_async::prelude::Queryable;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    api::{
-        Api, body,
-        reply::{self, Refused},
-    },
-    user::routes::length,
-};
+use crate::db::{Db, DbError};
 
-/// Products of one page, unless the client asks for another number.
-const PAGE: u32 = 20;
-/// Most products of one page.
-const PAGE_MAX: u32 = 100;
+/// The columns of a product, in the order of [`Row`].
 const COLUMNS: &str = "id, name, price, stock, description";
 
-/// The products' routes.
-pub fn router() -> Router<Arc<Api>> {
-    Router::new().route("/api/products", get(list).post(create)).route("/api/products/{id}", get(one))
-}
-
-#[derive(Serialize)]
-struct Product {
-    id: u64,
-    name: String,
-    price: u64,
-    stock: u32,
-    description: String,
+/// One product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    /// Id.
+    pub id: u64,
+    /// Name.
+    pub name: String,
+    /// Price in won.
+    pub price: u64,
+    /// Pieces in stock.
+    pub stock: u32,
+    /// Description.
+    pub description: String,
 }
 
 type Row = (u64, String, u64, u32, String);
 
-fn product((id, name, price, stock, description): Row) -> Product {
-    Product { id, name, price, stock, description }
-}
-
-#[derive(Deserialize)]
-struct Page {
-    limit: Option<u32>,
-    after: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Listing {
-    products: Vec<Product>,
-    /// What to give as `after` for the next page; none on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<u64>,
-}
-
-async fn list(State(api): State<Arc<Api>>, page: Result<Query<Page>, QueryRejection>) -> Result<Response, Refused> {
-    let Query(page) = page.map_err(|e| Refused::invalid(e.body_text()))?;
-    let limit = page.limit.unwrap_or(PAGE);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Refused::invalid(format!("limit is {limit}; it must be 1 to {PAGE_MAX}")));
+impl From<Row> for Product {
+    fn from((id, name, price, stock, description): Row) -> Self {
+        Self { id, name, price, stock, description }
     }
-    let query = format!("SELECT {COLUMNS} FROM products WHERE id > ? ORDER BY id LIMIT {limit}");
-    let rows: Vec<Row> = api
-        .db
-        .within(async {
-            let mut conn = api.db.pool().get_conn().await?;
-            conn.exec(query, (page.after.unwrap_or(0),)).await
-        })
-        .await?;
-    let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.0);
-    Ok(reply::json(StatusCode::OK, &Listing { products: rows.into_iter().map(product).collect(), next }))
 }
 
-async fn one(State(api): State<Arc<Api>>, id: Result<Path<String>, PathRejection>) -> Result<Response, Refused> {
-    let Path(id) = id.map_err(|e| Refused::invalid(e.body_text()))?;
-    let id = reply::id("product", &id)?;
-    let row: Option<Row> = api
-        .db
+/// Product `id` as MySQL has it; `None` when there is none.
+async fn read(db: &Db, id: u64) -> Result<Option<Product>, DbError> {
+    let row: Option<Row> = db
         .within(async {
-            let mut conn = api.db.pool().get_conn().await?;
+            let mut conn = db.pool().get_conn().await?;
             conn.exec_first(format!("SELECT {COLUMNS} FROM products WHERE id = ?"), (id,)).await
         })
         .await?;
-    let row = row.ok_or_else(|| Refused::unknown("product", id))?;
-    Ok(reply::json(StatusCode::OK, &product(row)))
-}
-
-#[derive(Deserialize)]
-struct NewProduct {
-    name: String,
-    price: u64,
-    stock: u32,
-    #[serde(default)]
-    description: String,
-}
-
-async fn create(State(api): State<Arc<Api>>, body: Body) -> Result<Response, Refused> {
-    let NewProduct { name, price, stock, description } = body::read(body, api.body_limit, api.request_timeout).await?;
-    length("name", &name, 200)?;
-    let id = api
-        .db
-        .within(async {
-            let mut conn = api.db.pool().get_conn().await?;
-            let insert = "INSERT INTO products (name, price, stock, description) VALUES (?, ?, ?, ?)";
-            conn.exec_drop(insert, (&name, price, stock, &description)).await?;
-            Ok(conn.last_insert_id())
-        })
-        .await?;
-    let id = id.unwrap_or_default();
-    Ok(reply::json(StatusCode::CREATED, &Product { id, name, price, stock, description }))
+    Ok(row.map(Product::from))
 }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub db_pool: DbPool,
     /// Connections to Redis of each process; they are shared by pipelining.
     pub redis_pool: RedisPool,
+    /// Products that Redis keeps for the API.
+    pub product_cache: ProductCache,
     /// The HTTP server.
     pub http: Http,
     /// The Kafka producer of the API.
@@ -47,6 +49,7 @@ impl Default for Settings {
             port: None,
             db_pool: DbPool::default(),
             redis_pool: RedisPool::default(),
+            product_cache: ProductCache::default(),
             http: Http::default(),
             producer: Producer::default(),
             consumer: Consumer::default(),
@@ -148,6 +151,20 @@ pub struct RedisPool {
 impl Default for RedisPool {
     fn default() -> Self {
         Self { max: 2, timeout: HumanDuration::from_secs(2) }
+    }
+}
+
+/// Products that Redis keeps for the API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProductCache {
+    /// How long a product is kept, and so how old an answer may be; 0s: nothing is kept.
+    pub ttl: HumanDuration,
+}
+
+impl Default for ProductCache {
+    fn default() -> Self {
+        Self { ttl: HumanDuration::from_secs(60) }
     }
 }
 

@@ -47,6 +47,12 @@ pub struct Metrics {
     pub reconciled: Counter,
     /// Gates that were rebuilt.
     pub rebuilds: Counter,
+    /// Products that were answered from the cache.
+    pub product_hits: Counter,
+    /// Products that were answered past it.
+    pub product_misses: Counter,
+    /// Reads and writes of the cache that failed.
+    pub product_cache_errors: Counter,
     /// Connections to MySQL in use.
     pub db_in_use: Gauge,
     /// Connections to MySQL that are open.
@@ -122,6 +128,9 @@ impl Metrics {
         let retries = counter("consumer_retries", "Batches tried again");
         let reconciled = counter("reconciler_sent", "Pending events sent by the reconciler");
         let rebuilds = counter("gate_rebuilds", "Gates rebuilt after Redis lost its state");
+        let product_hits = counter("product_cache_hits", "Products answered from the cache");
+        let product_misses = counter("product_cache_misses", "Products answered past the cache");
+        let product_cache_errors = counter("product_cache_errors", "Reads and writes of the product cache that failed");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -154,6 +163,9 @@ impl Metrics {
             stalled,
             reconciled,
             rebuilds,
+            product_hits,
+            product_misses,
+            product_cache_errors,
             db_in_use,
             db_open,
             db_idle,

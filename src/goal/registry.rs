@@ -73,7 +73,7 @@ pub const METRICS: &[Known] = &[
     known(
         "http_reqs",
         Kind::Counter,
-        &["name", "scenario", "outcome", "status", "expected_response", "phase"],
+        &["name", "scenario", "outcome", "status", "expected_response", "phase", "cache"],
         "requests sent",
     ),
     known(
@@ -85,8 +85,14 @@ pub const METRICS: &[Known] = &[
     known(
         "http_req_duration",
         Kind::Trend,
-        &["name", "scenario", "outcome", "expected_response", "phase"],
+        &["name", "scenario", "outcome", "expected_response", "phase", "cache"],
         "ms: sending + waiting + receiving; in an open model from the intended start",
+    ),
+    known(
+        "cache_hit_rate",
+        Kind::Rate,
+        REQUEST,
+        "share of answers from a cache among those that say whether they are (X-Cache, Cache-Status)",
     ),
     known("http_req_blocked", Kind::Trend, REQUEST, "ms from the wish to send until a connection was at hand or begun"),
     known("http_req_connecting", Kind::Trend, REQUEST, "ms to connect; 0 on a connection that is kept"),
@@ -129,7 +135,8 @@ pub fn find(name: &str) -> Result<&'static Known, GoalError> {
 }
 
 impl Known {
-    /// Whether the selector's tags are known, and can be combined: a phase is measured per scenario only.
+    /// Whether the selector's tags are known, and can be combined: a phase is measured per scenario only, and cache hits
+    /// and misses per request only.
     pub(super) fn check_tags(&self, selector: &Selector) -> Result<(), GoalError> {
         let fail = |tag: &str, allowed: String| {
             Err(GoalError::UnknownTag { metric: self.name.to_owned(), tag: tag.to_owned(), allowed })
@@ -142,12 +149,18 @@ impl Known {
             if selector.tag("phase").is_some() && tag != "phase" && tag != "scenario" {
                 return fail(tag, "beside `phase` only scenario".to_owned());
             }
+            if selector.tag("cache").is_some() && !matches!(tag.as_str(), "cache" | "name" | "scenario") {
+                return fail(tag, "beside `cache` only name and scenario".to_owned());
+            }
         }
         if selector.tag("phase").is_some_and(|phase| phase.parse::<usize>().is_err()) {
             return fail("phase", "phase with a number from 0".to_owned());
         }
         if selector.tag("expected_response").is_some_and(|value| value != "true" && value != "false") {
             return fail("expected_response", "expected_response with true or false".to_owned());
+        }
+        if selector.tag("cache").is_some_and(|value| value != "hit" && value != "miss") {
+            return fail("cache", "cache with hit or miss".to_owned());
         }
         Ok(())
     }

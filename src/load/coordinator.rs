@@ -13,6 +13,7 @@ use std::{
 
 use super::{
     LoadControl, LoadError, LoadEvent, LoadPlan, LoadSummary,
+    cache::{ByCache, CacheAnswer},
     clock::{Clock, Nanos},
     compile::Compiled,
     figures::Figures,
@@ -24,7 +25,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    event::LoadSample,
+    event::{CacheSample, LoadSample},
     goal::{self, Expression, Selector, State, Trend},
     profile::model::Goal,
 };
@@ -243,6 +244,7 @@ impl<'a> Reporter<'a> {
         let mut sample = LoadSample::default();
         let mut outcomes = vec![0; plan.classes.len()];
         let mut latencies = Trend::default();
+        let (mut cached, mut cached_latencies) = (ByCache::default(), ByCache::default());
         for thread in 0..self.shared.published.len() {
             let Some(mut slot) = self.shared.published(thread) else { continue };
             sample.vus += slot.vus;
@@ -252,6 +254,9 @@ impl<'a> Reporter<'a> {
             add(&mut outcomes, &slot.outcomes);
             latencies.merge(&slot.latencies);
             slot.latencies.clear();
+            cached.add(slot.cached);
+            cached_latencies.merge(&slot.cached_latencies);
+            slot.cached_latencies.clear();
         }
         let now = self.shared.clock.now();
         let seconds = now.saturating_sub(self.sampled_at) as f64 / SECOND as f64;
@@ -266,6 +271,7 @@ impl<'a> Reporter<'a> {
         sample.p50_ms = latencies.percentile(50.0);
         sample.p95_ms = latencies.percentile(95.0);
         sample.p99_ms = latencies.percentile(99.0);
+        sample.cache = cache_samples(&cached, &cached_latencies);
         let vus = f64::from(sample.vus);
         let (_, min, max) = self.vus.unwrap_or((vus, vus, vus));
         self.vus = Some((vus, min.min(vus), max.max(vus)));
@@ -307,4 +313,13 @@ impl<'a> Reporter<'a> {
             }
         }
     }
+}
+
+/// Both, as soon as one answer said whether it came from a cache.
+fn cache_samples(answers: &ByCache<u64>, latencies: &ByCache<Trend>) -> BTreeMap<String, CacheSample> {
+    if answers.all() == 0 {
+        return BTreeMap::new();
+    }
+    let sample = |of| CacheSample { answers: *answers.of(of), p95_ms: latencies.of(of).percentile(95.0) };
+    CacheAnswer::ALL.into_iter().map(|of| (of.name().to_owned(), sample(of))).collect()
 }

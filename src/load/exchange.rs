@@ -163,7 +163,7 @@ impl Worker<'_> {
         loop {
             let bytes = match stream.read(&mut self.scratch) {
                 Ok(0) => {
-                    let ending = vu.parser.end().map(|answer| Ending::Status(answer.status));
+                    let ending = vu.parser.end().map(|answer| Ending::Status(answer.status, answer.cache));
                     return Reading::Over(ending.unwrap_or(Ending::Failed(Failure::Reset)), false);
                 }
                 Ok(bytes) => bytes,
@@ -180,7 +180,8 @@ impl Worker<'_> {
                 Ok(Fed::More) => {}
                 Ok(Fed::Done { answer, used }) => {
                     let clean = used == bytes && vu.state == State::Reading && !read_closed;
-                    return Reading::Over(Ending::Status(answer.status), answer.keep_alive && clean);
+                    let ending = Ending::Status(answer.status, answer.cache);
+                    return Reading::Over(ending, answer.keep_alive && clean);
                 }
                 Err(_) => return Reading::Over(Ending::Failed(Failure::Garbage), false),
             }
@@ -199,7 +200,7 @@ impl Worker<'_> {
         let plan = &self.shared.plan;
         let request = &plan.requests[place.request];
         let class = match ending {
-            Ending::Status(status) => request.class(status),
+            Ending::Status(status, _) => request.class(status),
             Ending::Failed(_) => UNKNOWN,
         };
         let times = self.vus[index].times;
@@ -207,6 +208,9 @@ impl Worker<'_> {
         self.measures.ended(place, class, ending, &timing);
         if has_latency(ending) {
             self.latencies.record_thousandths(micros(timing.duration));
+        }
+        if let Ending::Status(_, Some(answer)) = ending {
+            self.cached.of_mut(answer).record_thousandths(micros(timing.duration));
         }
         if let Some(coupon) = request.coupon {
             let outcome = plan.ledger_outcome(class);
@@ -232,7 +236,7 @@ impl Worker<'_> {
 
 /// Keeps or closes the connection after a request; returns how long to pause when connections give no answer.
 fn settle_connection(vu: &mut Vu, ending: Ending, keep: bool) -> Nanos {
-    let answered = matches!(ending, Ending::Status(_));
+    let answered = matches!(ending, Ending::Status(..));
     let pause = if answered || ending == Ending::Failed(Failure::TimeOut) || !vu.fresh {
         vu.failures = 0;
         0
@@ -342,7 +346,7 @@ mod tests {
         let refused = Ending::Failed(Failure::Refused);
         let pauses: Vec<Nanos> = (0..6).map(|_| settle_connection(&mut vu, refused, false) / 1_000_000).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1_000, 1_000]);
-        assert_eq!(settle_connection(&mut vu, Ending::Status(200), true), 0);
+        assert_eq!(settle_connection(&mut vu, Ending::Status(200, None), true), 0);
         assert_eq!(settle_connection(&mut vu, Ending::Failed(Failure::Reset), false), 0, "it had answered before");
         assert_eq!(settle_connection(&mut vu, refused, false), FIRST_PAUSE);
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    cache::{ByCache, CacheAnswer},
     compile::{Compiled, CompiledRequest, UNKNOWN},
     measure::{Measures, PhaseMeasure, RequestMeasure, ScenarioMeasure, merged},
 };
@@ -28,6 +29,7 @@ impl Figures {
             "http_reqs" => Some(self.counter(self.count_requests(selector)?)),
             "http_req_failed" => self.failed(selector),
             "http_req_duration" => trend(self.duration(selector)),
+            "cache_hit_rate" => self.cache_hit_rate(selector),
             "http_req_blocked" => request_trend(|r| &r.blocked),
             "http_req_connecting" => request_trend(|r| &r.connecting),
             "http_req_sending" => request_trend(|r| &r.sending),
@@ -88,7 +90,24 @@ impl Figures {
             && selector.tag("expected_response").is_none_or(|value| value == expected)
     }
 
+    /// Durations of the answers that came from a cache, or of those that did not, as the tag `cache` asks.
+    fn cached(&self, selector: &Selector) -> Option<Trend> {
+        let of = CacheAnswer::named(selector.tag("cache")?);
+        let requests = self.requests(selector).map(|(_, measure)| &measure.cached);
+        Some(merged(requests.filter_map(|cached| Some(cached.of(of?)))))
+    }
+
+    /// The share of hits among the answers that say what they are; none where no answer does.
+    fn cache_hit_rate(&self, selector: &Selector) -> Option<Metric> {
+        let mut sum = ByCache::default();
+        self.requests(selector).for_each(|(_, measure)| sum.add(measure.cached.counts()));
+        (sum.all() > 0).then_some(Metric::Rate { passes: sum.hit, fails: sum.miss })
+    }
+
     fn duration(&self, selector: &Selector) -> Trend {
+        if let Some(cached) = self.cached(selector) {
+            return cached;
+        }
         if let Some(phases) = self.phases(selector) {
             return merged(phases.map(|phase| &phase.duration));
         }
@@ -97,6 +116,9 @@ impl Figures {
     }
 
     fn count_requests(&self, selector: &Selector) -> Option<u64> {
+        if let Some(cached) = self.cached(selector) {
+            return Some(cached.count());
+        }
         if let Some(phases) = self.phases(selector) {
             return Some(phases.map(|phase| phase.sent).sum());
         }

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::compile::Compiled;
+use super::{
+    cache::{ByCache, CacheAnswer},
+    compile::Compiled,
+};
 use crate::goal::Trend;
 
 /// Why a request has no answer.
@@ -22,8 +25,8 @@ pub(super) const FAILURES: [&str; 5] = ["time-out", "reset", "refused", "connect
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// Answered with this status.
-    Status(u16),
+    /// Answered with this status, from a cache or past it where the answer says so.
+    Status(u16, Option<CacheAnswer>),
     /// Not answered.
     Failed(Failure),
 }
@@ -63,6 +66,8 @@ pub(super) struct RequestMeasure {
     pub failures: [u64; FAILURES.len()],
     /// By class: duration of requests that were answered or timed out.
     pub durations: Vec<Trend>,
+    /// Duration of answers that say whether they came from a cache.
+    pub cached: ByCache<Trend>,
     pub blocked: Trend,
     pub connecting: Trend,
     pub sending: Trend,
@@ -152,7 +157,12 @@ impl Measures {
         let phase = &mut self.scenarios[place.scenario].phases[place.phase];
         phase.outcomes[class] += 1;
         match ending {
-            Ending::Status(status) => *request.statuses.entry(status).or_default() += 1,
+            Ending::Status(status, cache) => {
+                *request.statuses.entry(status).or_default() += 1;
+                if let Some(answer) = cache {
+                    request.cached.of_mut(answer).record_thousandths(micros(timing.duration));
+                }
+            }
             Ending::Failed(failure) => request.failures[failure as usize] += 1,
         }
         if !has_latency(ending) {
@@ -209,6 +219,13 @@ impl Measures {
         all
     }
 
+    /// Answers from a cache, and past it.
+    pub fn total_cached(&self) -> ByCache<u64> {
+        let mut all = ByCache::default();
+        self.requests.iter().for_each(|request| all.add(request.cached.counts()));
+        all
+    }
+
     /// Iterations dropped.
     pub fn total_dropped(&self) -> u64 {
         self.scenarios.iter().map(|scenario| scenario.dropped).sum()
@@ -217,7 +234,7 @@ impl Measures {
 
 /// Whether a latency is kept of a request that ended so.
 pub(super) fn has_latency(ending: Ending) -> bool {
-    matches!(ending, Ending::Status(_) | Ending::Failed(Failure::TimeOut))
+    matches!(ending, Ending::Status(..) | Ending::Failed(Failure::TimeOut))
 }
 
 pub(super) fn add(own: &mut [u64], other: &[u64]) {
@@ -231,6 +248,7 @@ impl RequestMeasure {
         add(&mut self.failures, &other.failures);
         other.statuses.iter().for_each(|(status, count)| *self.statuses.entry(*status).or_default() += count);
         self.durations.iter_mut().zip(&other.durations).for_each(|(own, other)| own.merge(other));
+        self.cached.merge(&other.cached);
         self.blocked.merge(&other.blocked);
         self.connecting.merge(&other.connecting);
         self.sending.merge(&other.sending);

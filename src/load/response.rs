@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Response, Status};
 
+use super::cache::{self, CacheAnswer};
+
 /// Longest head and longest trailer that are taken.
 pub const MAX_HEAD: usize = 64 << 10;
 /// Most header fields that are taken.
@@ -22,6 +24,8 @@ pub struct Answer {
     pub status: u16,
     /// Whether the connection can carry another request.
     pub keep_alive: bool,
+    /// Whether it came from a cache, where it says so.
+    pub cache: Option<CacheAnswer>,
 }
 
 /// What [`Parser::feed`] came to.
@@ -137,7 +141,7 @@ impl Parser {
             return;
         }
         let keep_alive = head.keep_alive && head.body != State::UntilClose;
-        self.answer = Some(Answer { status: head.status, keep_alive });
+        self.answer = Some(Answer { status: head.status, keep_alive, cache: head.cache });
         self.state = head.body;
     }
 
@@ -192,6 +196,7 @@ fn after_size(size: u64) -> State {
 struct Head {
     status: u16,
     keep_alive: bool,
+    cache: Option<CacheAnswer>,
     body: State,
     /// 1xx: another head follows.
     interim: bool,
@@ -210,7 +215,8 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Garbage> {
         _ => return Err(Garbage("a head without end")),
     };
     let status = response.code.ok_or(Garbage("no status"))?;
-    let mut fields = Fields { keep_alive: response.version == Some(1), length: None, coding: Coding::Plain };
+    let keep_alive = response.version == Some(1);
+    let mut fields = Fields { keep_alive, cache: None, length: None, coding: Coding::Plain };
     for header in response.headers.iter() {
         fields.take(header)?;
     }
@@ -221,7 +227,8 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Garbage> {
         (_, Coding::Plain, Some(length)) => State::Length(length),
         (_, Coding::Other, _) | (_, Coding::Plain, None) => State::UntilClose,
     };
-    Ok(Some((length, Head { status, keep_alive: fields.keep_alive, body, interim: status < 200 })))
+    let Fields { keep_alive, cache, .. } = fields;
+    Ok(Some((length, Head { status, keep_alive, cache, body, interim: status < 200 })))
 }
 
 #[derive(Clone, Copy)]
@@ -231,9 +238,10 @@ enum Coding {
     Other,
 }
 
-/// The header fields that say where the answer ends.
+/// The header fields that say where the answer ends, and whence it came.
 struct Fields {
     keep_alive: bool,
+    cache: Option<CacheAnswer>,
     length: Option<u64>,
     coding: Coding,
 }
@@ -260,6 +268,9 @@ impl Fields {
             } else if tokens().any(|token| token.eq_ignore_ascii_case(b"keep-alive")) {
                 self.keep_alive = true;
             }
+        } else {
+            // Several fields are one list: the best word counts.
+            self.cache = self.cache.max(cache::of_field(header.name, header.value));
         }
         Ok(())
     }
@@ -301,7 +312,7 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands beside None in the tables")]
     fn answer(status: u16, keep_alive: bool) -> Option<Answer> {
-        Some(Answer { status, keep_alive })
+        Some(Answer { status, keep_alive, cache: None })
     }
 
     #[test]
@@ -324,6 +335,28 @@ mod tests {
         ] {
             assert_eq!(one(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_answer_says_whether_it_came_from_a_cache() {
+        use CacheAnswer::{Hit, Miss};
+        for (fields, said) in [
+            ("", None),
+            ("X-Cache: HIT\r\n", Some(Hit)),
+            ("x-cache:   Miss from cloudfront\r\n", Some(Miss)),
+            ("X-Cache: MISS\r\nX-Cache: HIT\r\n", Some(Hit)),
+            ("X-Cache: HIT\r\nX-Cache: MISS\r\n", Some(Hit)),
+            ("Cache-Status: Edge; fwd=miss\r\nX-Cache: odd\r\n", Some(Miss)),
+            ("X-Cache: MISS\r\nCache-Status: Edge; hit\r\n", Some(Hit)),
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
+            assert_eq!(one(&text), Some(Answer { status: 200, keep_alive: true, cache: said }), "{fields}");
+        }
+        let interim = "HTTP/1.1 103 Early\r\nX-Cache: HIT\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(one(interim), answer(200, true), "a head before the answer's own does not speak for it");
+        let two = "HTTP/1.1 200 OK\r\nX-Cache: HIT\r\nContent-Length: 0\r\n\r\nHTTP/1.1 204 No\r\n\r\n";
+        let said: Vec<_> = read(&[two.as_bytes()], true).0.iter().map(|answer| answer.cache).collect();
+        assert_eq!(said, [Some(Hit), None], "nothing is left over from the answer before");
     }
 
     #[test]
@@ -355,8 +388,11 @@ mod tests {
     fn any_answer() -> impl Strategy<Value = Vec<u8>> {
         let body = prop::collection::vec(any::<u8>(), 0..60);
         let status = prop::sample::select(vec![200_u16, 204, 304, 404, 409, 410, 503]);
-        (status, prop::collection::vec(body, 0..4), 0..3_u8, any::<bool>()).prop_map(|(status, parts, kind, close)| {
-            let mut bytes = format!("HTTP/1.1 {status} Text\r\nServer: test\r\n").into_bytes();
+        let cache =
+            prop::sample::select(vec!["", "X-Cache: HIT\r\n", "x-cache: b, MISS\r\n", "Cache-Status: a;hit\r\n"]);
+        let parts = prop::collection::vec(body, 0..4);
+        (status, parts, 0..3_u8, any::<bool>(), cache).prop_map(|(status, parts, kind, close, cache)| {
+            let mut bytes = format!("HTTP/1.1 {status} Text\r\nServer: test\r\n{cache}").into_bytes();
             if close {
                 bytes.extend(b"Connection: close\r\n");
             }

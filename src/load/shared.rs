@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     LoadControl,
+    cache::ByCache,
     clock::{Clock, Nanos},
     compile::Compiled,
     measure::Measures,
@@ -62,6 +63,10 @@ pub(super) struct Published {
     pub dropped: u64,
     /// Latencies since the reader last took them.
     pub latencies: Trend,
+    /// Answers from a cache, and past it.
+    pub cached: ByCache<u64>,
+    /// Their latencies since the reader last took them.
+    pub cached_latencies: ByCache<Trend>,
     /// All figures, where goals ask for them.
     pub all: Option<Measures>,
 }

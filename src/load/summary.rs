@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cache::{ByCache, CacheAnswer},
     figures::Figures,
     measure::{FAILURES, PhaseMeasure, RequestMeasure, merged},
     schedule::{Phase, SECOND},
@@ -82,6 +83,8 @@ pub struct RequestSummary {
     /// Sending + waiting + receiving; in an open model from the intended start. Of requests that were answered or timed
     /// out, as all trends here.
     pub duration: Trend,
+    /// Answers that say whether they came from a cache: `hit` and `miss` → duration; empty where none says so.
+    pub cache: BTreeMap<String, Trend>,
     /// Until a connection was at hand or begun.
     pub blocked: Trend,
     /// Making the connection; 0 on one that is kept.
@@ -172,19 +175,27 @@ impl LoadSummary {
     }
 
     /// The generator's metrics under k6's names; besides the whole ones `http_reqs` and `http_req_duration` by request,
-    /// and the sub-metrics that the plan's goals ask for. What has no samples is absent.
+    /// both by cache hits and misses where answers say which they are, and the sub-metrics that the plan's goals ask
+    /// for. What has no samples is absent.
     pub fn metrics(&self) -> Metrics {
         let whole =
             registry::METRICS.iter().map(|known| Selector { metric: known.name.to_owned(), ..Selector::default() });
-        let by_name = self.requests.iter().flat_map(|request| {
-            ["http_reqs", "http_req_duration"].map(|metric| Selector {
-                metric: metric.to_owned(),
-                tags: BTreeMap::from([("name".to_owned(), request.name.clone())]),
-            })
+        let by_name = self.requests.iter().flat_map(|request| split(&[("name", &request.name)]));
+        let cached = || self.requests.iter().filter(|request| !request.cache.is_empty());
+        let by_cache = CacheAnswer::ALL.into_iter().flat_map(|answer| {
+            let cache = ("cache", answer.name());
+            let whole = cached().take(1).flat_map(move |_| split(&[cache]));
+            whole.chain(cached().flat_map(move |request| split(&[cache, ("name", &request.name)])))
         });
-        let all = whole.chain(by_name).chain(self.selectors.iter().cloned());
+        let all = whole.chain(by_name).chain(by_cache).chain(self.selectors.iter().cloned());
         all.filter_map(|selector| Some((selector.to_string(), self.figures.metric(&selector)?))).collect()
     }
+}
+
+/// The metrics that are told by request and by cache, for these tags.
+fn split(tags: &[(&str, &str)]) -> [Selector; 2] {
+    let tags: BTreeMap<_, _> = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    ["http_reqs", "http_req_duration"].map(|metric| Selector { metric: metric.to_owned(), tags: tags.clone() })
 }
 
 impl RequestSummary {
@@ -198,6 +209,7 @@ impl RequestSummary {
             statuses: measure.statuses.clone(),
             failures: failures.map(|(name, count)| ((*name).to_owned(), count)).collect(),
             duration: measure.duration(),
+            cache: if measure.cached.counts().all() > 0 { by_name(&measure.cached) } else { BTreeMap::new() },
             blocked: measure.blocked.clone(),
             connecting: measure.connecting.clone(),
             sending: measure.sending.clone(),
@@ -205,6 +217,10 @@ impl RequestSummary {
             receiving: measure.receiving.clone(),
         }
     }
+}
+
+fn by_name(cached: &ByCache<Trend>) -> BTreeMap<String, Trend> {
+    CacheAnswer::ALL.into_iter().map(|answer| (answer.name().to_owned(), cached.of(answer).clone())).collect()
 }
 
 /// Phases that began before the load ended.

@@ -13,6 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use super::{
     LoadError,
     alarm::Alarm,
+    cache::ByCache,
     clock::Nanos,
     compile::CompiledScenario,
     control::{Pace, Wish},
@@ -71,6 +72,8 @@ pub(super) struct Worker<'a> {
     pub measures: Measures,
     /// Latencies since the last publication.
     pub latencies: Trend,
+    /// Those of answers that say whether they came from a cache.
+    pub cached: ByCache<Trend>,
     pub next_publication: Nanos,
     pub ledger: Option<LedgerWriter>,
     /// Why the thread cannot go on.
@@ -131,6 +134,7 @@ impl<'a> Worker<'a> {
             request: Vec::with_capacity(1024),
             measures: Measures::new(&shared.plan),
             latencies: Trend::default(),
+            cached: ByCache::default(),
             next_publication: shared.start + SECOND,
             ledger,
             fault: None,
@@ -363,6 +367,9 @@ impl<'a> Worker<'a> {
         slot.dropped = self.measures.total_dropped();
         slot.latencies.merge(&self.latencies);
         self.latencies.clear();
+        slot.cached = self.measures.total_cached();
+        slot.cached_latencies.merge(&self.cached);
+        self.cached.clear();
         let second = now.saturating_sub(shared.start) / SECOND;
         if shared.publishes_all && second.is_multiple_of(2) {
             slot.all = Some(self.measures.clone());

@@ -146,6 +146,9 @@ fn the_shipped_profiles_are_what_they_are_for() {
         })
         .collect();
     assert_eq!(ends, [(10, 100), (20, 500), (30, 1_000), (60, 5_000), (90, 5_000), (120, 1_000), (150, 0)]);
+    // The users' ids are the products': each random user reads a product that exists.
+    let reads = load("product-read", &Overrides::default()).unwrap().profile;
+    assert!(reads.seed.users <= reads.seed.products && !reads.backend.product_cache.ttl.0.is_zero());
     for profile in [quick, event] {
         assert_eq!(profile.checks.require, validate::KNOWN_CHECKS);
     }
@@ -162,7 +165,7 @@ fn profiles_are_found_by_name_and_by_path() {
     assert_eq!((by_path.name.as_str(), &by_path.source), ("mine", &Source::File(path)));
     assert_eq!(by_path.profile, by_name.profile);
     let names: Vec<String> = list().into_iter().map(|p| p.name).collect();
-    assert_eq!(names, ["coupon-event", "coupon-quick", "sample", "smoke"]);
+    assert_eq!(names, ["coupon-event", "coupon-quick", "product-read", "sample", "smoke"]);
     assert!(list().iter().all(|p| p.system == "ecommerce"));
 }
 

@@ -111,11 +111,23 @@ fn requests(text: &mut String, summary: &Summary, sent: u64) {
             millis(request.p99_ms),
             millis(request.max_ms),
         ];
+        let cached = request.cache.iter().map(|(name, cached)| {
+            vec![
+                String::new(),
+                format!("cache {name}"),
+                count(cached.answers),
+                percent(cached.answers, sent),
+                millis(cached.p50_ms),
+                millis(cached.p95_ms),
+                millis(cached.p99_ms),
+                millis(cached.max_ms),
+            ]
+        });
         let empty = || std::iter::repeat_n(String::new(), 4);
         let classes = request.outcomes.iter().filter(|(_, n)| **n > 0).map(move |(class, n)| {
             [String::new(), class.clone(), count(*n), percent(*n, sent)].into_iter().chain(empty()).collect()
         });
-        std::iter::once(all).chain(classes).collect::<Vec<_>>()
+        std::iter::once(all).chain(cached).chain(classes).collect::<Vec<_>>()
     });
     table(text, &["request", "outcome", "requests", "share", "p50 ms", "p95 ms", "p99 ms", "max ms"], rows);
 }

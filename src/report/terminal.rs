@@ -68,6 +68,18 @@ fn requests(summary: &Summary, sent: u64) -> String {
             millis(request.p99_ms),
             millis(request.max_ms),
         ]);
+        for (name, cached) in &request.cache {
+            table.add_row(vec![
+                String::new(),
+                format!("cache {name}"),
+                count(cached.answers),
+                percent(cached.answers, sent),
+                millis(cached.p50_ms),
+                millis(cached.p95_ms),
+                millis(cached.p99_ms),
+                millis(cached.max_ms),
+            ]);
+        }
         for (class, n) in request.outcomes.iter().filter(|(_, n)| **n > 0) {
             table.add_row(vec![String::new(), class.clone(), count(*n), percent(*n, sent)]);
         }

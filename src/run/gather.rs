@@ -121,6 +121,16 @@ fn stack(walked: &Walked) -> BTreeMap<String, StackEntry> {
     walked.stack.components.iter().map(|(name, c)| (name.clone(), entry(c))).collect()
 }
 
+fn cache(trend: &Trend) -> summary::CacheFigures {
+    summary::CacheFigures {
+        answers: trend.count(),
+        p50_ms: trend.percentile(50.0),
+        p95_ms: trend.percentile(95.0),
+        p99_ms: trend.percentile(99.0),
+        max_ms: trend.max(),
+    }
+}
+
 fn requests(load: &LoadSummary) -> Vec<summary::Request> {
     let request = |r: &crate::load::RequestSummary| summary::Request {
         scenario: r.scenario.clone(),
@@ -133,6 +143,7 @@ fn requests(load: &LoadSummary) -> Vec<summary::Request> {
         p95_ms: r.duration.percentile(95.0),
         p99_ms: r.duration.percentile(99.0),
         max_ms: r.duration.max(),
+        cache: r.cache.iter().map(|(name, trend)| (name.clone(), cache(trend))).collect(),
     };
     load.requests.iter().map(request).collect()
 }

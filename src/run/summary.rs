@@ -104,6 +104,24 @@ pub struct Request {
     pub p99_ms: Option<f64>,
     /// Longest.
     pub max_ms: Option<f64>,
+    /// `hit` and `miss`: answers that say whether they came from a cache; absent where none says so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cache: BTreeMap<String, CacheFigures>,
+}
+
+/// Answers from a cache, or past it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct CacheFigures {
+    /// How many there were.
+    pub answers: u64,
+    /// Percentiles of their duration in milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 95th.
+    pub p95_ms: Option<f64>,
+    /// 99th.
+    pub p99_ms: Option<f64>,
+    /// Longest.
+    pub max_ms: Option<f64>,
 }
 
 /// What became of an alarm.

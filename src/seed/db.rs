@@ -114,6 +114,15 @@ impl Db {
         Ok(Survey { good, wrong: all.saturating_sub(good), in_the_way: in_range.saturating_sub(good) })
     }
 
+    /// Numbers of the rows that are not as asked.
+    pub async fn wrong_keys(&self, table: &Table) -> Result<Vec<u64>, SeedError> {
+        let (good, params) = table.good();
+        let sql = format!("SELECT {} FROM {} WHERE NOT {good}", table.key, table.name);
+        let what = format!("reading rows of {} that are not as asked", table.name);
+        let mut conn = self.conn().await?;
+        self.step(&what, conn.exec(sql, Params::Positional(params))).await
+    }
+
     /// Removes the rows that are not as asked; how many there were.
     pub async fn remove_wrong(&self, table: &Table, survey: &Survey) -> Result<u64, SeedError> {
         if survey.wrong == 0 {

@@ -13,7 +13,8 @@ use super::SeedError;
 /// Longest a connection or a command may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-async fn step<T>(
+/// Runs one step with a time limit, and names it where it fails.
+pub(super) async fn step<T>(
     redis: &RedisEndpoint,
     what: &str,
     step: impl Future<Output = redis::RedisResult<T>>,
@@ -26,7 +27,8 @@ async fn step<T>(
     Err(SeedError::Redis { server: redis.to_string(), what: what.to_owned(), why })
 }
 
-async fn connect(redis: &RedisEndpoint) -> Result<MultiplexedConnection, SeedError> {
+/// A connection.
+pub(super) async fn connect(redis: &RedisEndpoint) -> Result<MultiplexedConnection, SeedError> {
     step(redis, "connecting", async { redis.client()?.get_multiplexed_async_connection().await }).await
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Table {
     /// Its parameters.
     pub params: Vec<Value>,
     pub asked: u64,
+    /// The API keeps rows of it in Redis.
+    pub is_kept: bool,
     pub row: RowOf,
     /// Path and body of the API's route that makes a row, where it has one.
     pub api_path: Option<&'static str>,
@@ -45,6 +47,7 @@ impl Table {
             as_asked: USERS_AS_ASKED,
             params,
             asked: plan.users,
+            is_kept: false,
             row: Box::new(move |n| vec![n.into(), users.name.fill(n).into(), users.email.fill(n).into()]),
             api_path: Some("/api/users"),
             body: Box::new(
@@ -62,6 +65,7 @@ impl Table {
             as_asked: "balance = ?",
             params: vec![balance.into()],
             asked: plan.users,
+            is_kept: false,
             row: Box::new(move |n| vec![n.into(), balance.into()]),
             api_path: None,
             body: Box::new(|_| serde_json::Value::Null),
@@ -81,6 +85,7 @@ impl Table {
             as_asked: PRODUCTS_AS_ASKED,
             params,
             asked: plan.products,
+            is_kept: true,
             row: Box::new(move |n| {
                 let price = n.saturating_mul(p.price_step);
                 vec![n.into(), p.name.fill(n).into(), price.into(), p.stock.into(), p.description.fill(n).into()]

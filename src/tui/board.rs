@@ -72,7 +72,7 @@ fn load(sample: &LoadSample) -> Load {
         // A refusal (SOLD_OUT, DUPLICATE) is an answer; these two are none.
         errors: ["ERROR", "UNKNOWN"].iter().filter_map(|class| sample.outcomes.get(*class)).sum(),
         dropped: sample.dropped,
-        cache: Vec::new(),
+        cache: sample.cache.iter().map(|(name, c)| (name.clone(), c.answers, c.p95_ms)).collect(),
     }
 }
 
@@ -338,6 +338,20 @@ mod tests {
         let event = Event::Finished { verdict: "consistent".into(), exit_code: 0 };
         state.apply(&Stamped { t_ms: 9_000, event });
         assert_eq!(board(&state).attention.len(), 1, "nothing can be done about an alarm of a run that is over");
+    }
+
+    #[test]
+    fn hits_and_misses_stand_apart_where_answers_say_which_they_are() {
+        let line = |cache: &str| {
+            let text = format!(
+                r#"{{"t_ms":1,"type":"load","vus":1,"sent":9,"rps":1.0,"outcomes":{{}},"p50_ms":1.0,"p95_ms":1.0,"p99_ms":1.0,"dropped":0{cache}}}"#
+            );
+            serde_json::from_str::<Stamped>(&text).unwrap().event
+        };
+        let cache = r#","cache":{"hit":{"answers":7,"p95_ms":1.5},"miss":{"answers":2,"p95_ms":null}}"#;
+        let seen = |event| board(&state(vec![event])).load.unwrap().cache;
+        assert_eq!(seen(line(cache)), [("hit".to_owned(), 7, Some(1.5)), ("miss".to_owned(), 2, None)]);
+        assert_eq!(seen(line("")), Vec::new(), "files of older versions have none");
     }
 
     #[test]

@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend_world::{World, free_address, until};
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Value,
 }
 
 async fn raw(address: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
@@ -34,20 +34,20 @@ async fn raw(address: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
     Ok(Answer { status, head: head.to_ascii_lowercase(), body })
 }
 
-async fn call(address: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
+pub async fn call(address: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
     let length = body.len();
     let head =
         format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
     raw(address, head.as_bytes()).await.expect("answers")
 }
 
-struct Api {
-    address: SocketAddr,
+pub struct Api {
+    pub address: SocketAddr,
     stop: CancellationToken,
     process: tokio::task::JoinHandle<Result<(), backend::BackendError>>,
 }
 
-async fn start(world: &World) -> Api {
+pub async fn start(world: &World) -> Api {
     world.create_topic(COUPON_TOPIC, 3).await;
     world.create_topic(&dead_letter_topic(COUPON_TOPIC), 1).await;
     let address = free_address();
@@ -65,7 +65,7 @@ async fn start(world: &World) -> Api {
 }
 
 impl Api {
-    async fn end(self) {
+    pub async fn end(self) {
         self.stop.cancel();
         let ended = tokio::time::timeout(std::time::Duration::from_secs(20), self.process).await;
         ended.expect("ends in time").expect("does not panic").expect("ends well");

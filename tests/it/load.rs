@@ -130,6 +130,58 @@ fn every_request_is_seen_by_the_server_and_stands_in_the_ledger() {
 }
 
 #[test]
+fn answers_from_a_cache_and_past_it_are_told_apart() {
+    let (target, _) = shop(1);
+    let mut scenario = constant(4, "2200ms", get("/hit"));
+    scenario["requests"] = json!([get("/hit"), get("/miss"), get("/noop")]);
+    let mut plan = plan(target, scenario);
+    let goals = [
+        ("http_req_duration{cache:miss,name:miss}", "min>=20"),
+        ("http_reqs{cache:hit,name:noop}", "count==0"),
+        ("http_req_duration{cache:hit,name:miss}", "max<1"),
+        ("cache_hit_rate{name:hit}", "rate==1"),
+        ("cache_hit_rate{name:noop}", "rate==1"),
+        ("cache_hit_rate", "rate<1"),
+    ];
+    plan.goals =
+        goals.iter().map(|(metric, text)| ((*metric).to_owned(), vec![Goal::Expression((*text).into())])).collect();
+    let (summary, events) = run(&plan);
+    let metrics = summary.metrics();
+    let states = goals.map(|(metric, text)| {
+        let lookup = |selector: &goal::Selector| metrics.get(&selector.to_string()).cloned();
+        goal::evaluate_one(metric, text, lookup).state
+    });
+    let (met, unknown) = (goal::State::Met, goal::State::Unknown);
+    assert_eq!(states, [met, met, unknown, met, unknown, met]);
+
+    let by_name = |name: &str| summary.requests.iter().find(|request| request.name == name).unwrap();
+    let counts = |name: &str| -> Vec<u64> { by_name(name).cache.values().map(goal::Trend::count).collect() };
+    assert_eq!(counts("hit"), [by_name("hit").sent, 0]);
+    assert_eq!(counts("miss"), [0, by_name("miss").sent]);
+    assert_eq!(counts("noop"), Vec::<u64>::new());
+    let count = |metric: &str| serde_json::to_value(&metrics[metric]).unwrap()["values"]["count"].as_u64().unwrap();
+    assert_eq!(count("http_reqs{cache:hit}"), by_name("hit").sent);
+    assert_eq!(count("http_reqs{cache:miss,name:miss}"), by_name("miss").sent);
+    assert!(!metrics.contains_key("http_req_duration{cache:hit,name:noop}"));
+
+    let samples: Vec<_> =
+        events.iter().filter_map(|e| if let LoadEvent::Sample(s) = e { Some(s) } else { None }).collect();
+    assert_eq!(samples.last().unwrap().cache["hit"].answers, by_name("hit").sent);
+    assert_eq!(samples.last().unwrap().cache["miss"].answers, by_name("miss").sent);
+    let (hit, miss) = (&samples[0].cache["hit"], &samples[0].cache["miss"]);
+    assert!(hit.answers > 0 && hit.p95_ms.is_some() && miss.p95_ms.unwrap() >= 20.0, "{:?}", samples[0].cache);
+}
+
+#[test]
+fn answers_that_say_nothing_of_a_cache_leave_no_trace_of_one() {
+    let (target, _) = shop(1);
+    let (summary, events) = run(&plan(target, constant(2, "300ms", get("/noop"))));
+    assert!(!summary.metrics().keys().any(|name| name.contains("cache")));
+    let said = |event: &LoadEvent| matches!(event, LoadEvent::Sample(sample) if !sample.cache.is_empty());
+    assert!(!events.iter().any(said));
+}
+
+#[test]
 fn metrics_and_goals_are_over_all_or_by_tag() {
     let (target, _) = shop(10);
     let mut scenario = constant(20, "500ms", issue());

@@ -68,6 +68,8 @@ pub fn shop(stock: u64) -> (SocketAddr, Arc<Seen>) {
     let app = Router::new()
         .route("/api/coupons/1/issue", post(issue))
         .route("/noop", get(other(StatusCode::OK, 0, &[])))
+        .route("/hit", get(other(StatusCode::OK, 0, &[("x-cache", "MISS, TCP_HIT from edge")])))
+        .route("/miss", get(other(StatusCode::NOT_FOUND, 20, &[("cache-status", "shop; fwd=uri-miss")])))
         .route("/slow", get(other(StatusCode::OK, 200, &[])))
         .route("/broken", get(other(StatusCode::SERVICE_UNAVAILABLE, 0, &[])))
         .route("/closes", get(other(StatusCode::OK, 0, &[("connection", "close")])))

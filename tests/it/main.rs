@@ -23,6 +23,7 @@ mod lag;
 mod load;
 mod load_server;
 mod probe;
+mod product;
 mod promise;
 mod schemas;
 mod seed;

@@ -286,6 +286,37 @@ async fn a_reset_touches_the_coupons_own_rows_only() {
 }
 
 #[tokio::test]
+async fn products_that_a_seed_changes_leave_the_cache_and_nothing_else_does() {
+    let (own, backend) = (Own::new().await, TestBackend::default());
+    own.seed(&backend, &plan(1, 5)).await.unwrap();
+    let mut redis = redis(&own.endpoints).await;
+    let names = ["product:1", "product:3", "product:5", "product:7", "product:x", "products", "other"];
+    let keep = async |redis: &mut redis::aio::MultiplexedConnection| {
+        for name in names {
+            redis::cmd("SET").arg(name).arg("old").query_async::<()>(redis).await.unwrap();
+        }
+    };
+    let left = async |redis: &mut redis::aio::MultiplexedConnection| {
+        let values: Vec<Option<String>> = redis::cmd("MGET").arg(&names).query_async(redis).await.unwrap();
+        names.into_iter().zip(values).filter_map(|(name, value)| value.map(|_| name)).collect::<Vec<_>>()
+    };
+
+    keep(&mut redis).await;
+    own.seed(&backend, &plan(1, 5)).await.unwrap();
+    assert_eq!(left(&mut redis).await, names, "nothing was changed");
+    own.run("UPDATE products SET price = 1 WHERE id = 3").await;
+    own.run("INSERT INTO products (id, name, price, stock, description) VALUES (7, 'x', 1, 1, 'x')").await;
+    own.seed(&backend, &plan(1, 5)).await.unwrap();
+    assert_eq!(left(&mut redis).await, ["product:1", "product:5", "product:x", "products", "other"]);
+
+    keep(&mut redis).await;
+    own.run("DELETE FROM products WHERE id = 5").await;
+    own.seed(&backend, &plan(1, 5)).await.unwrap();
+    assert_eq!(left(&mut redis).await, ["product:7", "product:x", "products", "other"], "any may have been deleted");
+    own.end().await;
+}
+
+#[tokio::test]
 async fn rows_by_the_api_are_counted_too() {
     let (own, backend) = (Own::new().await, TestBackend::default());
     let mut by_api = plan(seed::API_ROWS, seed::API_ROWS);

@@ -42,6 +42,7 @@ pub(super) fn validate_durations(c: &mut Context<'_>) {
     let ranges = [
         ("db_pool.timeout", b.db_pool.timeout, 1, day),
         ("redis_pool.timeout", b.redis_pool.timeout, 1, day),
+        ("product_cache.ttl", b.product_cache.ttl, 0, day),
         ("http.request_timeout", b.http.request_timeout, 10, 600_000),
         ("producer.linger", b.producer.linger, 0, quarter),
         ("producer.delivery_timeout", b.producer.delivery_timeout, 100, quarter),
