@@ -25,8 +25,10 @@ const SLOW: usize = 20;
 const GATES: usize = 20;
 /// Gates are looked for anew this often: a pass over the keys is not free.
 const FIND_EVERY: Duration = Duration::from_secs(30);
-/// Keys that one pass looks at.
+/// Keys that one command looks at.
 const FIND_AMONG: usize = 10_000;
+/// Commands of one pass: gates may stand behind very many products of the API's cache.
+const FIND_STEPS: usize = 10;
 /// Arguments of a slow command, and characters of each, that are kept.
 const ARGUMENTS: (usize, usize) = (4, 48);
 
@@ -163,11 +165,21 @@ fn refused(error: &RedisError) -> bool {
 }
 
 async fn find_coupons(asked: &mut Asked<'_>) -> Result<Vec<u64>, RedisError> {
-    let scan = redis::cmd("SCAN").arg(0).arg("MATCH").arg("coupon:{*}:stock").arg("COUNT").arg(FIND_AMONG).to_owned();
-    let Some((_, keys)) = asked.ask::<(u64, Vec<String>)>("SCAN", &scan).await? else { return Ok(Vec::new()) };
-    let id = |key: &String| key.strip_prefix("coupon:{")?.strip_suffix("}:stock")?.parse().ok();
-    let mut coupons: Vec<u64> = keys.iter().filter_map(id).collect();
+    let id = |key: &String| key.strip_prefix("coupon:{")?.strip_suffix("}:stock")?.parse::<u64>().ok();
+    let (mut coupons, mut cursor): (Vec<u64>, u64) = (Vec::new(), 0);
+    for _ in 0..FIND_STEPS {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg("coupon:{*}:stock").arg("COUNT").arg(FIND_AMONG);
+        let Some((next, keys)) = asked.ask::<(u64, Vec<String>)>("SCAN", &scan).await? else { return Ok(Vec::new()) };
+        coupons.extend(keys.iter().filter_map(id));
+        cursor = next;
+        if cursor == 0 {
+            break;
+        }
+    }
     coupons.sort_unstable();
+    // SCAN may name a key twice.
+    coupons.dedup();
     coupons.truncate(GATES);
     Ok(coupons)
 }

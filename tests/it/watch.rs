@@ -144,6 +144,26 @@ async fn a_user_without_rights_leaves_figures_out_and_the_rest_goes_on() {
     redis::cmd("ACL").arg(&["DELUSER", &user]).query_async::<()>(&mut control).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn gates_are_found_behind_very_many_cached_products() {
+    let mut endpoints = support::servers();
+    endpoints.redis.db = 15;
+    let mut control = endpoints.redis.client().unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut pipe = redis::pipe();
+    for id in 1..=40_000 {
+        pipe.set_ex(names::product_key(id), "x", 60).ignore();
+    }
+    for id in 1..=9 {
+        pipe.set_ex(names::gate_keys(id).stock, 5, 60).ignore();
+    }
+    pipe.query_async::<()>(&mut control).await.unwrap();
+    let (watchers, events) = watch(&endpoints);
+    let (sample, _events) = wait(events, redis).await;
+    assert_eq!(sample.gates.keys().copied().collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>());
+    watchers.stop().await;
+    redis::cmd("FLUSHDB").query_async::<()>(&mut control).await.unwrap();
+}
+
 /// A Redis of the test's own; it ends with the test.
 struct Small {
     child: Child,
