@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{count, figure, millis, percent, rows};
+use super::{count, figure, rows};
 use crate::{goal::State, run::summary::Summary, verify::Verdict};
 
 /// The whole report as Markdown.
@@ -100,35 +100,7 @@ fn alarms(text: &mut String, summary: &Summary) {
 
 fn requests(text: &mut String, summary: &Summary, sent: u64) {
     text.push_str("## Requests\n\n");
-    let rows = summary.requests.iter().flat_map(|request| {
-        let all = vec![
-            request.name.clone(),
-            "all".into(),
-            count(request.sent),
-            percent(request.sent, sent),
-            millis(request.p50_ms),
-            millis(request.p95_ms),
-            millis(request.p99_ms),
-            millis(request.max_ms),
-        ];
-        let cached = request.cache.iter().map(|(name, cached)| {
-            vec![
-                String::new(),
-                format!("cache {name}"),
-                count(cached.answers),
-                percent(cached.answers, sent),
-                millis(cached.p50_ms),
-                millis(cached.p95_ms),
-                millis(cached.p99_ms),
-                millis(cached.max_ms),
-            ]
-        });
-        let empty = || std::iter::repeat_n(String::new(), 4);
-        let classes = request.outcomes.iter().filter(|(_, n)| **n > 0).map(move |(class, n)| {
-            [String::new(), class.clone(), count(*n), percent(*n, sent)].into_iter().chain(empty()).collect()
-        });
-        std::iter::once(all).chain(cached).chain(classes).collect::<Vec<_>>()
-    });
+    let rows = summary.requests.iter().flat_map(|request| rows::request(request, sent));
     table(text, &["request", "outcome", "requests", "share", "p50 ms", "p95 ms", "p99 ms", "max ms"], rows);
 }
 

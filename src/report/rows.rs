@@ -1,7 +1,7 @@
 //! Rows that stand in more than one report.
 
-use super::{count, figure, millis};
-use crate::{load::PhaseSummary, verify::SetSizes};
+use super::{count, figure, millis, percent};
+use crate::{load::PhaseSummary, run::summary::Request, verify::SetSizes};
 
 /// Coupon, total, granted, events, rows, dead, left, told QUEUED, unknown, refused.
 pub fn coupon(sizes: &SetSizes) -> Vec<String> {
@@ -31,4 +31,24 @@ pub fn phase(phase: &PhaseSummary) -> [String; 7] {
         millis(phase.p99_ms),
         millis(phase.max_ms),
     ]
+}
+
+/// Rows of request, outcome, requests, share of `sent`, p50, p95, p99 and longest: all of a request, then hits and misses
+/// of a cache, then each outcome, for which there are no times.
+pub fn request(request: &Request, sent: u64) -> Vec<Vec<String>> {
+    let row = |name: &str, what: String, n: u64, times: [Option<f64>; 4]| {
+        let figures = [name.to_owned(), what, count(n), percent(n, sent)];
+        figures.into_iter().chain(times.map(millis)).collect()
+    };
+    let times = [request.p50_ms, request.p95_ms, request.p99_ms, request.max_ms];
+    let mut rows: Vec<Vec<String>> = vec![row(&request.name, "all".into(), request.sent, times)];
+    for (name, cached) in &request.cache {
+        let times = [cached.p50_ms, cached.p95_ms, cached.p99_ms, cached.max_ms];
+        rows.push(row("", format!("cache {name}"), cached.answers, times));
+    }
+    for (class, n) in request.outcomes.iter().filter(|(_, n)| **n > 0) {
+        let none = std::iter::repeat_n(String::new(), times.len());
+        rows.push([String::new(), class.clone(), count(*n), percent(*n, sent)].into_iter().chain(none).collect());
+    }
+    rows
 }

@@ -58,31 +58,7 @@ fn requests(summary: &Summary, sent: u64) -> String {
         &[2, 3, 4, 5, 6, 7],
     );
     for request in &summary.requests {
-        table.add_row(vec![
-            request.name.clone(),
-            "all".into(),
-            count(request.sent),
-            percent(request.sent, sent),
-            millis(request.p50_ms),
-            millis(request.p95_ms),
-            millis(request.p99_ms),
-            millis(request.max_ms),
-        ]);
-        for (name, cached) in &request.cache {
-            table.add_row(vec![
-                String::new(),
-                format!("cache {name}"),
-                count(cached.answers),
-                percent(cached.answers, sent),
-                millis(cached.p50_ms),
-                millis(cached.p95_ms),
-                millis(cached.p99_ms),
-                millis(cached.max_ms),
-            ]);
-        }
-        for (class, n) in request.outcomes.iter().filter(|(_, n)| **n > 0) {
-            table.add_row(vec![String::new(), class.clone(), count(*n), percent(*n, sent)]);
-        }
+        table.add_rows(rows::request(request, sent));
     }
     table.add_row(vec!["sum".into(), String::new(), count(sent), percent(sent, sent)]);
     format!("\n{table}\n")

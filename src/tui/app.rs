@@ -21,7 +21,7 @@ use super::{
     logs::{Logs, MOST_LINES},
     model::{Board, LogLine, Tone},
     source::{End, Source},
-    terminal::{self, Screen},
+    terminal::{self, Input, Screen},
     theme::Look,
     view::{Effect, Notice, Origin, Slider, View},
 };
@@ -340,16 +340,21 @@ pub fn run(setup: Setup) -> io::Result<()> {
         let deadline = Instant::now() + FRAME;
         while !changed && !app.closed() && !app.suspended {
             let left = deadline.saturating_duration_since(Instant::now());
-            if !event::poll(left)? {
-                break;
+            let input = terminal::input_within(left)?;
+            if input == Input::Gone {
+                // As if somebody had left it: a run goes on, unless the signal that comes along ends it.
+                return Ok(());
             }
-            // All that waits, then one draw.
+            // All that waits, another size too, then one draw.
             while event::poll(Duration::ZERO)? {
                 changed |= match event::read()? {
                     Event::Key(key) if key.kind != KeyEventKind::Release => app.key(&key)?,
                     Event::Resize(..) => true,
                     _ => false,
                 };
+            }
+            if input == Input::None {
+                break;
             }
         }
         if std::mem::take(&mut app.suspended) {

@@ -5,10 +5,12 @@
 
 use std::{
     io::{self, Stdout, Write},
+    os::fd::AsFd as _,
     sync::{
         Once,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use crossterm::{
@@ -17,7 +19,11 @@ use crossterm::{
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
-use nix::sys::signal::{Signal, raise};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::{Signal, raise},
+};
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 /// The terminal is ours at the moment.
@@ -37,6 +43,35 @@ pub fn leave() {
         let _ = out.flush();
         let _ = disable_raw_mode();
     }
+}
+
+/// What can be read from the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Something.
+    Waiting,
+    /// Nothing yet.
+    None,
+    /// Nothing ever again: its window was closed, or the connection to it was cut.
+    Gone,
+}
+
+/// Waits up to `limit` for something to read. Whoever reads from a terminal that is gone reads nothing, at once and for
+/// ever, so this is asked first.
+///
+/// # Errors
+/// When the system cannot tell.
+pub fn input_within(limit: Duration) -> io::Result<Input> {
+    let stdin = io::stdin();
+    let mut asked = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut asked, PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)) {
+        Ok(0) | Err(Errno::EINTR) => return Ok(Input::None),
+        Ok(_) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    let is_gone = asked[0].revents().is_some_and(|answer| answer.intersects(gone));
+    Ok(if is_gone { Input::Gone } else { Input::Waiting })
 }
 
 /// The terminal while it is ours.

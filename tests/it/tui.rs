@@ -284,6 +284,40 @@ fn the_shell_can_have_the_terminal_for_a_while() {
     terminal.is_restored();
 }
 
+/// Waits until a process is gone.
+fn gone(pid: i32, within: Duration) {
+    let since = Instant::now();
+    while Path::new(&format!("/proc/{pid}")).exists() {
+        assert!(since.elapsed() < within, "process {pid} still runs");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_dashboard() {
+    let stack = Stack::empty();
+    let terminal = Terminal::open("closed", stack.scratch(), (100, 30));
+    start(&terminal, &stack, "tui");
+    terminal.wait_for("the form", SOON, |screen| screen.contains("What shall be started?"));
+    let pid = terminal.pid_of("ecomctl");
+    drop(terminal);
+    gone(pid, SOON);
+}
+
+#[test]
+fn a_run_whose_terminal_is_closed_ends_cleanly() {
+    let stack = shared();
+    let terminal = Terminal::open("cut", stack.scratch(), (120, 40));
+    start(&terminal, &stack, "run coupon-quick --duration 90s --set goals={} --set 'checks={require: []}' --tui");
+    terminal.wait_for("the load", Duration::from_secs(60), |screen| screen.contains("· load ·"));
+    let pid = terminal.pid_of("ecomctl");
+    drop(terminal);
+    gone(pid, Duration::from_secs(60));
+    let summary = std::fs::read(newest(&stack.state_dir().join("runs")).join("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+    assert_eq!(summary["exit_code"], 143, "the hang-up is a wish to end");
+}
+
 #[test]
 fn without_a_terminal_it_says_so() {
     let stack = Stack::empty();

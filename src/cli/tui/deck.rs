@@ -3,7 +3,7 @@
 use std::{
     io::{self, IsTerminal},
     path::PathBuf,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -27,6 +27,8 @@ use crate::{
 const QUEUE: usize = 64;
 /// Log lines that may wait; a reader of logs waits when it is full.
 const LINES: usize = 4_096;
+/// How long it may take to close. It draws ten times a second; what holds it longer will hold it for ever.
+const CLOSES_WITHIN: Duration = Duration::from_secs(3);
 /// How often it is looked for words that were held.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -38,6 +40,8 @@ pub struct Deck {
     close: CancellationToken,
     ended: oneshot::Receiver<io::Result<()>>,
     over: bool,
+    /// When it was asked to close.
+    closing: Option<Instant>,
 }
 
 /// What comes from the dashboard.
@@ -91,7 +95,7 @@ impl Deck {
         if let Some(from) = logs {
             lines::feed(from, line_sender, close.clone());
         }
-        Ok(Self { news, wishes, close, ended, over: false })
+        Ok(Self { news, wishes, close, ended, over: false, closing: None })
     }
 
     /// Where news go.
@@ -114,6 +118,10 @@ impl Deck {
             }
             Some(wish) = self.wishes.recv(), if !self.over => Heard::Wish(wish),
             () = tokio::time::sleep(TICK) => {
+                if !self.over && self.closing.is_some_and(|since| since.elapsed() > CLOSES_WITHIN) {
+                    self.over = true;
+                    return Heard::Closed(Err(io::Error::other("the dashboard does not close")));
+                }
                 if let Some(line) = held::fresh() {
                     let _ = self.news.try_send(News::Say(Tone::Plain, line));
                 }
@@ -123,7 +131,8 @@ impl Deck {
     }
 
     /// Asks it to close.
-    pub fn close(&self) {
+    pub fn close(&mut self) {
+        self.closing.get_or_insert_with(Instant::now);
         self.close.cancel();
     }
 }

@@ -130,13 +130,22 @@ fn keys_line(pen: &mut Pen<'_>, area: Rect, view: &View) {
     }
     let mode = view.mode();
     let mut pieces: Vec<Piece<'_>> = Vec::new();
+    if !view.search.is_empty() {
+        pieces.push(piece(format!("/{}", view.search), Role::Warn));
+    }
+    let mut room = usize::from(area.width).saturating_sub(pieces.iter().map(|piece| text::width(&piece.text)).sum());
     let also = (mode == Mode::Replay).then_some(Mode::Look);
     for binding in [Some(mode), also].into_iter().flatten().flat_map(keys::of) {
         let (Some(key), Some(hint)) = (binding.keys.first(), binding.hint) else { continue };
-        pieces.extend([piece(key.name(), Role::Accent), piece(format!(" {hint}  "), Role::Dim)]);
-    }
-    if !view.search.is_empty() {
-        pieces.insert(0, piece(format!("/{}  ", view.search), Role::Warn));
+        // Half a hint is none; the help has them all.
+        let gap = if pieces.is_empty() { "" } else { "  " };
+        let (key, hint) = (format!("{gap}{}", key.name()), format!(" {hint}"));
+        let width = text::width(&key) + text::width(&hint);
+        if width > room {
+            break;
+        }
+        room -= width;
+        pieces.extend([piece(key, Role::Accent), piece(hint, Role::Dim)]);
     }
     pen.line(area, 0, &pieces);
 }
