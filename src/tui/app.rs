@@ -338,6 +338,7 @@ pub fn run(setup: Setup) -> io::Result<()> {
             changed = false;
         }
         let deadline = Instant::now() + FRAME;
+        let mut unread = 0;
         while !changed && !app.closed() && !app.suspended {
             let left = deadline.saturating_duration_since(Instant::now());
             let input = terminal::input_within(left)?;
@@ -345,8 +346,10 @@ pub fn run(setup: Setup) -> io::Result<()> {
                 // As if somebody had left it: a run goes on, unless the signal that comes along ends it.
                 return Ok(());
             }
+            unread += 1;
             // All that waits, another size too, then one draw.
             while event::poll(Duration::ZERO)? {
+                unread = 0;
                 changed |= match event::read()? {
                     Event::Key(key) if key.kind != KeyEventKind::Release => app.key(&key)?,
                     Event::Resize(..) => true,
@@ -355,6 +358,11 @@ pub fn run(setup: Setup) -> io::Result<()> {
             }
             if input == Input::None {
                 break;
+            }
+            // Half of a key's bytes may have been taken; twice, they were not looked at.
+            if unread > 1 {
+                terminal::look_again();
+                unread = 0;
             }
         }
         if std::mem::take(&mut app.suspended) {

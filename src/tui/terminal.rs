@@ -74,6 +74,14 @@ pub fn input_within(limit: Duration) -> io::Result<Input> {
     Ok(if is_gone { Input::Gone } else { Input::Waiting })
 }
 
+/// Has crossterm look at the terminal again. Of a key and another size that come at the same moment it takes the size, and
+/// looks at the key only when more comes in (0.29: `UnixInternalEventSource::try_read` returns at the first of the tokens
+/// that mio told of, and mio tells of each but once). So something is made to come in: the terminal's answer to a question.
+pub fn look_again() {
+    // A terminal that does not answer costs a pause, and the key waits for the next one as it would have.
+    let _ = crossterm::cursor::position();
+}
+
 /// The terminal while it is ours.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,

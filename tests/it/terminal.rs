@@ -88,6 +88,12 @@ impl Terminal {
         self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
     }
 
+    /// Changes its size and presses a key at the same moment.
+    pub fn resize_and_press(&self, (width, height): (u16, u16), key: &str) {
+        let size = [width.to_string(), height.to_string()];
+        self.tmux(&["resize-window", "-x", &size[0], "-y", &size[1], ";", "send-keys", key]);
+    }
+
     /// Is another screen than the shell's shown, and is the cursor?
     pub fn modes(&self) -> (bool, bool) {
         let flags = self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]);

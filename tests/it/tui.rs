@@ -294,6 +294,22 @@ fn gone(pid: i32, within: Duration) {
 }
 
 #[test]
+fn a_key_that_comes_with_another_size_is_not_lost() {
+    let stack = Stack::empty();
+    let terminal = Terminal::open("sizes", stack.scratch(), (100, 30));
+    start(&terminal, &stack, "tui");
+    terminal.wait_for("the form", SOON, |screen| screen.contains("What shall be started?"));
+    terminal.press(&["Esc"]);
+    for n in 0..30 {
+        let (key, shown) = if n % 2 == 0 { ("2", "Members") } else { ("4", "Slowest queries") };
+        terminal.resize_and_press((100 + n, 30 + n % 3), key);
+        terminal.wait_for(shown, SOON, |screen| screen.contains(&format!("── {shown}")));
+    }
+    terminal.press(&["q"]);
+    terminal.wait_for("the exit code", SOON, |screen| screen.contains("EXIT=0"));
+}
+
+#[test]
 fn a_terminal_that_is_closed_ends_the_dashboard() {
     let stack = Stack::empty();
     let terminal = Terminal::open("closed", stack.scratch(), (100, 30));
