@@ -11,6 +11,7 @@ pub mod down;
 pub mod env;
 pub mod error;
 pub mod external;
+pub mod gates;
 pub mod logs;
 pub mod native;
 pub mod ports;

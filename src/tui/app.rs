@@ -337,34 +337,11 @@ pub fn run(setup: Setup) -> io::Result<()> {
             screen.terminal().draw(|frame| app.draw(frame.buffer_mut()))?;
             changed = false;
         }
-        let deadline = Instant::now() + FRAME;
-        let mut unread = 0;
-        while !changed && !app.closed() && !app.suspended {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let input = terminal::input_within(left)?;
-            if input == Input::Gone {
-                // As if somebody had left it: a run goes on, unless the signal that comes along ends it.
-                return Ok(());
-            }
-            unread += 1;
-            // All that waits, another size too, then one draw.
-            while event::poll(Duration::ZERO)? {
-                unread = 0;
-                changed |= match event::read()? {
-                    Event::Key(key) if key.kind != KeyEventKind::Release => app.key(&key)?,
-                    Event::Resize(..) => true,
-                    _ => false,
-                };
-            }
-            if input == Input::None {
-                break;
-            }
-            // Half of a key's bytes may have been taken; twice, they were not looked at.
-            if unread > 1 {
-                terminal::look_again();
-                unread = 0;
-            }
-        }
+        let Some(heard) = listen(&mut app)? else {
+            // As if somebody had left it: a run goes on, unless the signal that comes along ends it.
+            return Ok(());
+        };
+        changed |= heard;
         if std::mem::take(&mut app.suspended) {
             screen.suspend()?;
             changed = true;
@@ -372,4 +349,36 @@ pub fn run(setup: Setup) -> io::Result<()> {
         changed |= app.tick(Instant::now())?;
     }
     Ok(())
+}
+
+/// Waits for keys and for another size, a frame's time at most, and takes in all that came; gives whether there is
+/// something to draw, and nothing when the terminal is gone.
+fn listen(app: &mut App) -> io::Result<Option<bool>> {
+    let deadline = Instant::now() + FRAME;
+    let (mut changed, mut unread) = (false, 0);
+    while !changed && !app.closed() && !app.suspended {
+        let input = terminal::input_within(deadline.saturating_duration_since(Instant::now()))?;
+        if input == Input::Gone {
+            return Ok(None);
+        }
+        unread += 1;
+        // All that waits, then one draw.
+        while event::poll(Duration::ZERO)? {
+            unread = 0;
+            changed |= match event::read()? {
+                Event::Key(key) if key.kind != KeyEventKind::Release => app.key(&key)?,
+                Event::Resize(..) => true,
+                _ => false,
+            };
+        }
+        if input == Input::None {
+            break;
+        }
+        // Half of a key's bytes may have been taken; twice, they were not looked at.
+        if unread > 1 {
+            terminal::look_again();
+            unread = 0;
+        }
+    }
+    Ok(Some(changed))
 }

@@ -12,9 +12,12 @@ use redis::{
 };
 
 use super::Source;
-use crate::event::{
-    Event,
-    watch::{GateSample, RedisSample, SlowCommand},
+use crate::{
+    event::{
+        Event,
+        watch::{GateSample, RedisSample, SlowCommand},
+    },
+    infra::gates::GateScan,
 };
 
 /// Longest time for connecting, and for each answer.
@@ -25,10 +28,6 @@ const SLOW: usize = 20;
 const GATES: usize = 20;
 /// Gates are looked for anew this often: a pass over the keys is not free.
 const FIND_EVERY: Duration = Duration::from_secs(30);
-/// Keys that one command looks at.
-const FIND_AMONG: usize = 10_000;
-/// Commands of one pass: gates may stand behind very many products of the API's cache.
-const FIND_STEPS: usize = 10;
 /// Arguments of a slow command, and characters of each, that are kept.
 const ARGUMENTS: (usize, usize) = (4, 48);
 
@@ -165,23 +164,12 @@ fn refused(error: &RedisError) -> bool {
 }
 
 async fn find_coupons(asked: &mut Asked<'_>) -> Result<Vec<u64>, RedisError> {
-    let id = |key: &String| key.strip_prefix("coupon:{")?.strip_suffix("}:stock")?.parse::<u64>().ok();
-    let (mut coupons, mut cursor): (Vec<u64>, u64) = (Vec::new(), 0);
-    for _ in 0..FIND_STEPS {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg("coupon:{*}:stock").arg("COUNT").arg(FIND_AMONG);
-        let Some((next, keys)) = asked.ask::<(u64, Vec<String>)>("SCAN", &scan).await? else { return Ok(Vec::new()) };
-        coupons.extend(keys.iter().filter_map(id));
-        cursor = next;
-        if cursor == 0 {
-            break;
-        }
+    let mut scan = GateScan::default();
+    while let Some(command) = scan.command() {
+        let Some(answer) = asked.ask("SCAN", &command).await? else { return Ok(Vec::new()) };
+        scan.take(answer);
     }
-    coupons.sort_unstable();
-    // SCAN may name a key twice.
-    coupons.dedup();
-    coupons.truncate(GATES);
-    Ok(coupons)
+    Ok(scan.coupons(GATES))
 }
 
 type Gate = (Option<i64>, u64, u64);

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
+use backend::{
+    endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
+    names::gate_keys,
+};
 use mysql_async::prelude::Queryable as _;
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -14,6 +17,7 @@ use serde::Serialize;
 use crate::infra::{
     clients::{self, within},
     error::InfraError,
+    gates::GateScan,
     ready::info_field,
 };
 
@@ -80,13 +84,14 @@ pub(super) async fn redis(endpoint: &RedisEndpoint, limit: Duration) -> Result<R
         ops_per_second: number("instantaneous_ops_per_sec"),
         stock: BTreeMap::new(),
     };
-    // One pass over a part of the keys: a server of somebody else may hold millions, and this is only for show.
-    let scan = redis::cmd("SCAN").arg(0).arg("MATCH").arg("coupon:{*}:stock").arg("COUNT").arg(10_000).to_owned();
-    let (_, keys): (u64, Vec<String>) = within(limit, error, scan.query_async(&mut conn)).await?;
-    for key in keys.into_iter().take(20) {
-        let stock: Option<i64> = within(limit, error, redis::cmd("GET").arg(&key).query_async(&mut conn)).await?;
-        let id = key.trim_start_matches("coupon:{").trim_end_matches("}:stock").to_owned();
-        status.stock.extend(stock.map(|stock| (id, stock)));
+    let mut scan = GateScan::default();
+    while let Some(command) = scan.command() {
+        scan.take(within(limit, error, command.query_async(&mut conn)).await?);
+    }
+    for id in scan.coupons(20) {
+        let get = redis::cmd("GET").arg(gate_keys(id).stock).to_owned();
+        let stock: Option<i64> = within(limit, error, get.query_async(&mut conn)).await?;
+        status.stock.extend(stock.map(|stock| (id.to_string(), stock)));
     }
     Ok(status)
 }
