@@ -1,7 +1,7 @@
 //! The state folder (`.ecomctl`): private, versioned, locked while it is changed, and written atomically.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -27,7 +27,15 @@ pub struct StateDir {
 /// Says who changes the state; the lock goes with this value, and with the process that holds it.
 #[derive(Debug)]
 pub struct StateLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for StateLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is just starting has a copy of the file until its program
+        // runs, and keeps the lock with it.
+        let _ = self.file.unlock();
+    }
 }
 
 impl StateDir {
@@ -94,23 +102,29 @@ impl StateDir {
         let path = self.path(format!("{name}.lock"));
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut file = open.map_err(InfraError::io("open", &path))?;
-        if fs4::FileExt::try_lock(&file).is_err() {
-            let mut text = String::new();
-            let _ = file.read_to_string(&mut text);
-            let (pid, holder) = text.trim().split_once(' ').unwrap_or(("0", "?"));
-            return Err(InfraError::Locked {
-                state: self.root.clone(),
-                pid: pid.parse().unwrap_or(0),
-                command: holder.to_owned(),
-            });
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                let (pid, holder) = text.trim().split_once(' ').unwrap_or(("0", "?"));
+                return Err(InfraError::Locked {
+                    state: self.root.clone(),
+                    pid: pid.parse().unwrap_or(0),
+                    command: holder.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(InfraError::io("lock", &path)(error)),
         }
+        let mut lock = StateLock { file };
+        let file = &mut lock.file;
         let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{} {command}", std::process::id()))
             .and_then(|()| file.flush());
         written.map_err(InfraError::io("write", &path))?;
-        Ok(StateLock { _file: file })
+        Ok(lock)
     }
 
     /// The stack that was brought up last; none where there never was one, or `down -v` removed it.
@@ -280,6 +294,19 @@ mod tests {
         drop(state.lock("run", "run").unwrap());
         drop(held);
         state.lock("stack", "down").unwrap();
+    }
+
+    /// A child shares the file from its fork until its program runs: what looked like another `ecomctl` was a server
+    /// that was being started.
+    #[test]
+    fn a_lock_ends_with_its_holder_also_while_a_child_has_a_copy() {
+        let (_dir, state) = state();
+        let held = state.lock("stack", "up").unwrap();
+        let copy = held.file.try_clone().unwrap();
+        assert!(state.lock("stack", "down").is_err());
+        drop(held);
+        state.lock("stack", "down").unwrap();
+        drop(copy);
     }
 
     #[test]
