@@ -21,7 +21,10 @@ fn five_thousand_people_are_all_accounted_for_in_bounded_memory() {
     let output = wait(child, Duration::from_secs(150));
     let summary: serde_json::Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}\n{}", both(&output)));
-    assert_eq!((output.status.code(), &summary["verdict"]), (Some(0), &"consistent".into()), "{summary:#}");
+    assert_eq!(summary["verdict"], "consistent", "{summary:#}");
+    // A machine with too little room for all of it says so, and the account is right all the same.
+    let expected = if summary["bottleneck"].is_null() { 0 } else { 4 };
+    assert_eq!(output.status.code(), Some(expected), "{summary:#}");
     assert_eq!(summary["metrics"]["vus_max"]["values"]["max"], 5_050.0, "{summary:#}");
     assert_eq!(summary["coupons"][0]["rows"], 1_000, "{summary:#}");
     for request in summary["requests"].as_array().unwrap() {

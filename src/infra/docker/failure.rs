@@ -8,7 +8,7 @@ use bollard::{
 };
 use futures_util::StreamExt as _;
 
-use super::{Engine, list::Container};
+use super::{Engine, list::Container, stats};
 use crate::infra::error::InfraError;
 
 /// Lines of its log that are shown.
@@ -92,7 +92,8 @@ pub(super) async fn collect(engine: &Engine, container: &Container, wrong: &Wron
     let look = engine.docker.inspect_container(&container.id, None::<InspectContainerOptions>);
     let found = tokio::time::timeout(LOOK, look).await.ok().and_then(Result::ok).unwrap_or_default();
     let tail = tokio::time::timeout(LOOK, tail(engine, &container.id, LINES)).await.unwrap_or_default();
-    let (cause, remedy) = explain(&found, wrong, &tail);
+    let wrong = with_memory(engine, &found, wrong).await;
+    let (cause, remedy) = explain(&found, &wrong, &tail);
     InfraError::Container(Box::new(ContainerFailure {
         component: container.component.clone(),
         container: container.name.clone(),
@@ -105,17 +106,32 @@ pub(super) async fn collect(engine: &Engine, container: &Container, wrong: &Wron
     }))
 }
 
+/// The Engine may hear of the end before it hears that memory was the cause: where there is a limit, that is waited for.
+async fn with_memory(engine: &Engine, found: &ContainerInspectResponse, wrong: &Wrong) -> Wrong {
+    let mut wrong = wrong.clone();
+    if let Wrong::Ended { code, oom, .. } = &mut wrong {
+        *oom |= found.state.as_ref().and_then(|state| state.oom_killed).unwrap_or(false);
+        if !*oom && *code != 0 && limit(found).is_some() {
+            let (id, created) = (found.id.as_deref().unwrap_or_default(), found.created.as_deref().unwrap_or_default());
+            *oom = stats::soon_tells_oom(&engine.docker, id, created).await;
+        }
+    }
+    wrong
+}
+
+/// Its limit of memory in bytes, where it has one.
+fn limit(found: &ContainerInspectResponse) -> Option<i64> {
+    found.host_config.as_ref().and_then(|host| host.memory).filter(|bytes| *bytes > 0)
+}
+
 /// Cause and remedy, in words.
 fn explain(found: &ContainerInspectResponse, wrong: &Wrong, tail: &[String]) -> (String, String) {
     let state = found.state.clone().unwrap_or_default();
-    // The Engine may mark it a moment after its end.
-    let marked = state.oom_killed.unwrap_or(false);
-    let limit = found.host_config.as_ref().and_then(|host| host.memory).filter(|bytes| *bytes > 0);
-    let limit = limit.map_or_else(|| "no limit".to_owned(), |bytes| format!("limit {} MiB", bytes >> 20));
+    let limit = limit(found).map_or_else(|| "no limit".to_owned(), |bytes| format!("limit {} MiB", bytes >> 20));
     let full = tail.iter().any(|line| line.contains("No space left on device"));
     match wrong {
         _ if full => ("found no room on the disk".into(), "free some: `docker system df` shows what takes it".into()),
-        Wrong::Ended { code, oom, .. } if *oom || marked => (
+        Wrong::Ended { code, oom: true, .. } => (
             format!("was ended by the kernel because its memory was used up ({limit}, exit code {code})"),
             "raise deploy.resources.limits.memory of the service, or let it use less".into(),
         ),

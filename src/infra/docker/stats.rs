@@ -16,7 +16,7 @@ use bollard::{
 };
 use futures_util::{StreamExt as _, future::join_all};
 
-pub use oom::{Oom, cgroup_kills, oom, oom_events};
+pub use oom::{Oom, cgroup_kills, oom, oom_events, soon_tells_oom};
 pub use sampler::Sampler;
 pub use seen::{Seen, look};
 

@@ -8,10 +8,11 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt, fs,
     path::{Path, PathBuf},
+    pin::pin,
 };
 
 use bollard::{Docker, query_parameters::EventsOptionsBuilder};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 
 use super::{LIMIT, Seen};
 
@@ -91,21 +92,32 @@ pub async fn oom_events(docker: &Docker, seen: &[Seen]) -> BTreeMap<String, u64>
     let ids: Vec<String> = seen.iter().filter(doubtful).map(|seen| seen.id.clone()).collect();
     let oldest = seen.iter().filter_map(|seen| seen.created.parse::<jiff::Timestamp>().ok()).min();
     let Some(oldest) = oldest.filter(|_| !ids.is_empty()) else { return counts };
-    let filters = HashMap::from([("container", ids), ("event", vec!["oom".to_owned()])]);
-    // With an end that has passed the stream ends too.
-    let (from, until) = (oldest.as_second().to_string(), (jiff::Timestamp::now().as_second() + 1).to_string());
-    let options = EventsOptionsBuilder::default().since(&from).until(&until).filters(&filters).build();
-    let mut stream = std::pin::pin!(docker.events(Some(options)));
+    let mut stream = pin!(events_of(docker, ids, oldest));
     let read = async {
-        while let Some(Ok(event)) = stream.next().await {
-            if let Some(id) = event.actor.and_then(|actor| actor.id) {
-                *counts.entry(id).or_default() += 1;
-            }
+        while let Some(id) = stream.next().await {
+            *counts.entry(id).or_default() += 1;
         }
     };
     // What was read until then counts.
     let _ = tokio::time::timeout(LIMIT, read).await;
     counts
+}
+
+/// Whether the Engine has told, or tells within a second, of an OOM kill in the container `id`, made at `created`. It
+/// may hear of the end before it hears of the cause.
+pub async fn soon_tells_oom(docker: &Docker, id: &str, created: &str) -> bool {
+    let Ok(created) = created.parse() else { return false };
+    let mut stream = pin!(events_of(docker, vec![id.to_owned()], created));
+    tokio::time::timeout(LIMIT, stream.next()).await.is_ok_and(|event| event.is_some())
+}
+
+/// Ids of the containers of `ids` in which a process was killed for its memory, once a kill, from `since` until a second
+/// from now; then the stream ends.
+fn events_of(docker: &Docker, ids: Vec<String>, since: jiff::Timestamp) -> impl Stream<Item = String> {
+    let filters = HashMap::from([("container", ids), ("event", vec!["oom".to_owned()])]);
+    let (from, until) = (since.as_second().to_string(), (jiff::Timestamp::now().as_second() + 1).to_string());
+    let options = EventsOptionsBuilder::default().since(&from).until(&until).filters(&filters).build();
+    docker.events(Some(options)).filter_map(|event| async { event.ok()?.actor?.id })
 }
 
 fn is_visible(seen: &Seen) -> bool {
