@@ -14,6 +14,7 @@ mod runs;
 mod seed;
 mod serve;
 mod signals;
+mod single;
 mod stack;
 mod stats;
 mod status;

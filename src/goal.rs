@@ -13,6 +13,7 @@ pub mod selector;
 
 use std::collections::BTreeMap;
 
+use backend::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,34 @@ pub use self::{
     metric::{Metric, Metrics, Trend},
     selector::Selector,
 };
-use crate::profile::model::Goal;
+
+/// A goal: an expression, or one with k6's options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Goal {
+    /// `p(95)<100`
+    Expression(String),
+    /// The expression with options.
+    Full {
+        /// `p(95)<100`
+        threshold: String,
+        /// End the load when it is missed.
+        #[serde(default, rename = "abortOnFail", alias = "abort_on_fail")]
+        abort_on_fail: bool,
+        /// Not before this.
+        #[serde(default, rename = "delayAbortEval", alias = "delay", skip_serializing_if = "Option::is_none")]
+        delay: Option<HumanDuration>,
+    },
+}
+
+impl Goal {
+    /// The expression as it stands in the profile.
+    pub fn expression(&self) -> &str {
+        match self {
+            Self::Expression(text) | Self::Full { threshold: text, .. } => text,
+        }
+    }
+}
 
 /// Why a goal cannot be evaluated. Columns count characters from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -18,6 +18,7 @@ pub mod ports;
 pub mod preflight;
 pub mod process;
 pub mod ready;
+mod room;
 pub mod stack;
 pub mod state;
 pub mod stats;

@@ -7,6 +7,7 @@ mod assignment;
 mod dead;
 mod group;
 mod look;
+mod plan;
 mod reader;
 mod rules;
 mod sampler;
@@ -14,6 +15,7 @@ mod track;
 
 pub use self::{
     look::{GroupLook, Look, PartitionLook},
+    plan::LagPlan,
     rules::{History, Rules},
-    sampler::{Handle, LagPlan, Sampler},
+    sampler::{Handle, Sampler},
 };

@@ -54,11 +54,7 @@ pub use self::{
     coordinator::run,
     summary::{LoadSummary, PhaseSummary, RequestSummary},
 };
-use crate::{
-    event::LoadSample,
-    goal::GoalResult,
-    profile::model::{Goal, Scenario},
-};
+use crate::{event::LoadSample, goal::Goal, goal::GoalResult, profile::model::Scenario};
 
 /// What to load, and how.
 #[derive(Debug, Clone)]

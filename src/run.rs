@@ -13,5 +13,4 @@ pub mod replay;
 pub mod seeding;
 mod stages;
 pub mod state;
-pub mod summary;
 pub mod walk;

@@ -21,6 +21,7 @@ pub mod producer;
 pub mod product;
 pub mod reconciler;
 pub mod redis_pool;
+pub mod routes;
 mod run;
 pub mod settings;
 mod sync;

@@ -1,6 +1,6 @@
 //! The metrics that an alarm can watch. Names are those of the goals where a goal has the metric too.
 
-use crate::yaml::suggest::did_you_mean;
+use crate::{figure::count, yaml::suggest::did_you_mean};
 
 /// What a value counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,32 @@ pub fn find(name: &str) -> Result<&'static Known, String> {
     })
 }
 
+/// A value of an alarm's metric in its unit: `2,348`, `120 ms`, `83 %`.
+pub fn in_unit(metric: &str, value: f64) -> String {
+    match find(metric).map(|known| known.unit) {
+        Ok(Unit::Share) => format!("{} %", plain(value * 100.0)),
+        Ok(Unit::Millis) => format!("{} ms", plain(value)),
+        Ok(Unit::Count) | Err(_) => plain(value),
+    }
+}
+
+/// As many places as say something: a level of 0.1 % is not 0.
+fn plain(value: f64) -> String {
+    // 0.8 × 100 is a little more than 80.
+    let value = (value * 1e6).round() / 1e6;
+    match value.abs() {
+        size if size >= 1e15 || value.is_nan() => format!("{value:.3e}"),
+        size if size >= 100.0 || value.fract() == 0.0 && size >= 1.0 => {
+            let sign = if value < 0.0 { "-" } else { "" };
+            format!("{sign}{}", count(size.round() as u64))
+        }
+        size if size >= 10.0 => format!("{value:.1}"),
+        0.0 => "0".into(),
+        size if size < 0.01 => format!("{value:.4}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +121,22 @@ mod tests {
             "there is no alarm over `consumer_lga` (did you mean `consumer_lag`?); there are: consumer_lag, "
         ));
         assert!(find("http_req_duration{name:a}").unwrap_err().contains("; it takes no tags here; there are: "));
+    }
+
+    #[test]
+    fn values_stand_in_the_unit_of_their_metric() {
+        for (metric, value, words) in [
+            ("consumer_lag", 2_348.0, "2,348"),
+            ("consumer_lag", 1.0, "1"),
+            ("consumer_time_lag", 12.34, "12.3 ms"),
+            ("cpu", 0.8, "80 %"),
+            ("cpu", 1.184, "118 %"),
+            ("mysql_connections_used", 0.001, "0.10 %"),
+            ("redis_memory", 0.0, "0 %"),
+            ("of another version", 0.25, "0.25"),
+            ("consumer_lag", f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(in_unit(metric, value), words, "{metric} {value}");
+        }
     }
 }

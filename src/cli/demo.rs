@@ -5,8 +5,8 @@ use anyhow::Context as _;
 use super::{
     args::DemoArgs,
     common::{Context, note, out},
-    run,
     signals::Signals,
+    single,
 };
 use crate::{cli::args::Format, exit::Exit, report};
 
@@ -22,7 +22,7 @@ pub async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Exit> {
     note("ecomctl demo: a real MySQL-family server, a real Redis and a real Kafka on this machine's loopback;");
     note("1,000 coupons, first come, first served, and thousands of people who want one.\n");
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
-    let summary = match (run::one(context, &loaded, args.keep, &signals).await, signals.exit()) {
+    let summary = match (single::run(context, &loaded, args.keep, &signals).await, signals.exit()) {
         (Ok(summary), _) => summary,
         (Err(error), Some(exit)) => {
             note(&format!("{error:#}"));

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     event::watch::{KafkaSample, PartitionLag},
     exit::Exit,
+    figure::{count, or_dash},
     lag::{LagPlan, Rules, Sampler},
-    report::{count, figure},
     table,
 };
 
@@ -180,22 +180,22 @@ fn head(sample: &KafkaSample) -> String {
 }
 
 fn row(p: &PartitionLag) -> Vec<String> {
-    let rate = |value: Option<f64>| figure(value.map(|value| format!("{value:.1}")));
+    let rate = |value: Option<f64>| or_dash(value.map(|value| format!("{value:.1}")));
     vec![
         p.topic.clone(),
         p.partition.to_string(),
         p.start.to_string(),
-        figure(p.committed),
+        or_dash(p.committed),
         p.end.to_string(),
         p.lag.map_or_else(|| "unknown".into(), count),
         format!("{}{}", p.status.name(), if p.hot { " HOT" } else { "" }),
         rate(p.slope),
         rate(p.drain_s),
-        figure(p.time_lag_ms.map(|ms| format!("{ms:.0}"))),
+        or_dash(p.time_lag_ms.map(|ms| format!("{ms:.0}"))),
         rate(p.produced_per_s),
         rate(p.consumed_per_s),
         p.leader.map_or_else(|| "none".into(), |leader| leader.to_string()),
-        figure(p.member.as_deref().map(one_line)),
+        or_dash(p.member.as_deref().map(one_line)),
     ]
 }
 

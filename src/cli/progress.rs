@@ -11,7 +11,8 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use super::common::note;
 use crate::{
-    report::{classes, count, figure, millis},
+    figure::{count, millis, or_dash},
+    report::classes,
     run::{folder::RunFolder, state::RunState, walk::Show},
 };
 
@@ -111,7 +112,7 @@ pub fn line(state: &RunState) -> String {
     if let Some(probe) = &state.probe {
         let rows: Option<u64> = probe.coupons.values().map(|c| c.rows).sum();
         let left: Option<i64> = probe.coupons.values().map(|c| c.stock).sum();
-        let _ = write!(text, " · rows {} · left {} · lag {}", figure(rows), figure(left), figure(probe.lag));
+        let _ = write!(text, " · rows {} · left {} · lag {}", or_dash(rows), or_dash(left), or_dash(probe.lag));
         for component in probe.errors.keys() {
             let _ = write!(text, " · {component} NOT READABLE");
         }

@@ -12,18 +12,15 @@ use super::{
     exit::UsageError,
     progress::Progress,
     signals::Signals,
-    tui,
+    single, tui,
 };
 use crate::{
     cli::args::Format,
     exit::Exit,
     profile::{Loaded, model::ProviderChoice},
     report,
-    run::{
-        execute,
-        summary::Summary,
-        walk::{self, Show},
-    },
+    run::walk::Show,
+    summary::Summary,
     tui::{source::Source, view::Origin},
 };
 
@@ -86,7 +83,7 @@ async fn all(
         }
         // Between profiles the stack stays; only the last one takes it down.
         let keep = keep || i + 1 < loaded.len();
-        match one_shown(context, profile, keep, signals, show).await {
+        match single::shown(context, profile, keep, signals, show).await {
             Ok(summary) => summaries.push(summary),
             Err(error) if signals.exit().is_some() => note(&format!("{}: {error:#}", profile.name)),
             Err(error) => {
@@ -112,32 +109,6 @@ pub fn sized(loaded: &mut Loaded, size: Size) -> Result<(), UsageError> {
     }
     loaded.profile.backend.size = Some(size);
     Ok(())
-}
-
-/// One profile, with a line of progress.
-pub async fn one(context: &Context, loaded: &Loaded, keep: bool, signals: &Signals) -> anyhow::Result<Summary> {
-    one_shown(context, loaded, keep, signals, &Progress::new(context.draw)).await
-}
-
-/// One profile, shown by `show`.
-pub async fn one_shown(
-    context: &Context,
-    loaded: &Loaded,
-    keep: bool,
-    signals: &Signals,
-    show: &dyn Show,
-) -> anyhow::Result<Summary> {
-    let state = context.state()?;
-    let request = walk::Request {
-        loaded,
-        state: &state,
-        keep,
-        pull: context.global.pull,
-        yes: context.global.yes,
-        interrupted: &|| signals.exit(),
-        cancel: signals.stop.clone(),
-    };
-    execute::run(&request, show).await
 }
 
 /// Pauses, unless a signal comes first.

@@ -16,12 +16,11 @@ use super::{
 };
 use crate::{
     exit::Exit,
+    figure,
     infra::process,
     report,
-    run::{
-        folder::{RunFile, RunFolder},
-        summary::{self, Summary},
-    },
+    run::folder::{RunFile, RunFolder},
+    summary::{self, Summary},
     table,
 };
 
@@ -54,7 +53,7 @@ fn list(context: &Context) -> anyhow::Result<Exit> {
             file.profile.clone(),
             state.to_owned(),
             verdict.unwrap_or("-").to_owned(),
-            report::figure(exit),
+            figure::or_dash(exit),
         ]);
         rows.push(json!({"run": run.name(), "profile": file.profile, "started_at": file.started_at, "state": state, "verdict": verdict, "exit_code": exit}));
     }

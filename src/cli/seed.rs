@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     exit::Exit,
-    report::count,
+    figure::count,
     run::seeding,
     seed::{self, SeedProgress, SeedReport},
     table,

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     event::watch::ComponentSample,
     exit::Exit,
+    figure::{bytes, or_dash},
     infra::stats::{self, Sampler, Stats},
-    report::{bytes, figure},
     table,
 };
 
@@ -75,14 +75,18 @@ pub fn text(components: &[ComponentSample]) -> String {
         table.add_row(vec![
             cut(&c.name, 14),
             state(c),
-            if long { "see below".into() } else { figure(Some(c.health.as_str()).filter(|health| !health.is_empty())) },
+            if long {
+                "see below".into()
+            } else {
+                or_dash(Some(c.health.as_str()).filter(|health| !health.is_empty()))
+            },
             c.restarts.to_string(),
             // What it may use stands behind the stroke.
             of(c.cpu.map(|cpu| format!("{cpu:.1}")), c.cpu_limit.map(|cpus| format!("{:.0}", cpus * 100.0))),
-            figure(c.throttled.map(|throttled| format!("{throttled:.0}"))),
+            or_dash(c.throttled.map(|throttled| format!("{throttled:.0}"))),
             of(c.mem.map(bytes), c.mem_limit.map(bytes)),
-            figure(c.network.map(|(received, sent)| format!("{}/{}", bytes(received), bytes(sent)))),
-            figure(c.disk.map(|(read, written)| format!("{}/{}", bytes(read), bytes(written)))),
+            or_dash(c.network.map(|(received, sent)| format!("{}/{}", bytes(received), bytes(sent)))),
+            or_dash(c.disk.map(|(read, written)| format!("{}/{}", bytes(read), bytes(written)))),
             ports(&c.ports),
         ]);
     }
@@ -103,7 +107,7 @@ fn state(c: &ComponentSample) -> String {
 fn of(used: Option<String>, limit: Option<String>) -> String {
     match (used, limit) {
         (Some(used), Some(limit)) => format!("{used}/{limit}"),
-        (used, _) => figure(used),
+        (used, _) => or_dash(used),
     }
 }
 

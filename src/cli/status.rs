@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{common::Context, stats};
-use crate::{exit::Exit, infra, infra::Status, report::figure, table};
+use crate::{exit::Exit, figure::or_dash, infra, infra::Status, table};
 
 /// `status`
 pub async fn run(context: &Context) -> anyhow::Result<Exit> {
@@ -23,19 +23,19 @@ fn text(status: &Status) -> String {
             c.sample.provider.clone(),
             c.version.clone(),
             c.address.clone(),
-            figure(process),
+            or_dash(process),
         ]);
     }
     let mut topics = table::new(&["topic", "partitions", "replication"], &[1, 2]);
     for t in &status.topics {
-        topics.add_row([t.name.clone(), figure(t.partitions), figure(t.replication)]);
+        topics.add_row([t.name.clone(), or_dash(t.partitions), or_dash(t.replication)]);
     }
     let mut lag = table::new(&["topic", "partition", "committed", "end", "lag"], &[1, 2, 3, 4]);
     for row in &status.lag {
         lag.add_row(vec![
             row.topic.clone(),
             row.partition.to_string(),
-            figure(row.committed),
+            or_dash(row.committed),
             row.end.to_string(),
             row.lag.map_or_else(|| "unknown: nothing committed".into(), |lag| lag.to_string()),
         ]);

@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     exit::Exit,
+    figure::or_dash,
     infra::{
         stack::Stack,
         topics::{self, TopicPlan, TopicState},
     },
-    report::figure,
     table,
 };
 
@@ -55,9 +55,9 @@ async fn list(context: &Context, stack: &Stack, plan: &[TopicPlan]) -> anyhow::R
     for state in &states {
         table.add_row([
             state.name.clone(),
-            figure(state.planned),
-            figure(state.partitions),
-            figure(state.replication),
+            or_dash(state.planned),
+            or_dash(state.partitions),
+            or_dash(state.replication),
             verdict(state).to_owned(),
         ]);
     }

@@ -18,9 +18,9 @@ use self::{hands::Hands, watching::Watching};
 use super::{
     args::{Provider, SeedArgs, TuiArgs, UpArgs, Via},
     common::Context,
-    run, runs, seed,
+    runs, seed,
     signals::Signals,
-    stack,
+    single, stack,
 };
 use crate::{
     exit::Exit,
@@ -201,6 +201,6 @@ async fn up(context: &Context, order: &Order) -> anyhow::Result<Exit> {
 async fn start(context: &Context, profile: &str, signals: &Signals, show: &RunShow) -> anyhow::Result<Exit> {
     let loaded = context.profile(profile)?;
     // Whoever looks at the dashboard wants to see the stack after the run too.
-    let summary = run::one_shown(context, &loaded, true, signals, show).await?;
+    let summary = single::shown(context, &loaded, true, signals, show).await?;
     Ok(summary.exit(signals.exit()))
 }

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    layer::ServiceLayer,
+    layer::{DEFAULT_NETWORK, ServiceLayer},
     model::MountSource,
     node::At,
     order,
     reader::{Placed, Reader},
-    resolve::DEFAULT,
 };
 use crate::yaml::suggest::did_you_mean;
 
@@ -49,7 +48,7 @@ pub(super) fn services(reader: &mut Reader<'_>, services: &BTreeMap<String, Serv
 
 fn references(reader: &mut Reader<'_>, service: &ServiceLayer, known: &Known) {
     for (key, network) in service.networks.iter().flatten() {
-        if key != DEFAULT {
+        if key != DEFAULT_NETWORK {
             refer(reader, "networks", key, network.at, &known.networks);
         }
     }

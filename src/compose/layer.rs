@@ -8,6 +8,9 @@ use super::{
     reader::Placed,
 };
 
+/// The network that every service is in which names none.
+pub(super) const DEFAULT_NETWORK: &str = "default";
+
 /// One file, or several once they are merged.
 #[derive(Debug, Default)]
 pub(super) struct FileLayer {

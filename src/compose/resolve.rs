@@ -8,13 +8,10 @@ use std::{
 use super::{
     Options, Profiles, check,
     files::Contents,
-    layer::{ContentLayer, FileLayer, HealthLayer, ResourceLayer, ServiceLayer},
+    layer::{ContentLayer, DEFAULT_NETWORK, FileLayer, HealthLayer, ResourceLayer, ServiceLayer},
     model::{Content, Grant, Healthcheck, Mount, MountSource, Network, Project, Service, Volume},
     reader::{Placed, Reader},
 };
-
-/// The network that every service is in which names none.
-pub(super) const DEFAULT: &str = "default";
 
 /// Makes the project. What is wrong stays with the reader.
 pub(super) fn project(reader: &mut Reader<'_>, file: FileLayer, options: &Options<'_>) -> Project {
@@ -35,9 +32,9 @@ pub(super) fn project(reader: &mut Reader<'_>, file: FileLayer, options: &Option
     let used = Used::by(&services);
     let contents = Contents::new(options.working_dir);
     let mut networks = resources(&used.networks, file.networks, |key, layer| network(&name, key, layer));
-    if used.networks.contains(DEFAULT) {
-        let made = || network(&name, DEFAULT, ResourceLayer::default());
-        networks.entry(DEFAULT.into()).or_insert_with(made);
+    if used.networks.contains(DEFAULT_NETWORK) {
+        let made = || network(&name, DEFAULT_NETWORK, ResourceLayer::default());
+        networks.entry(DEFAULT_NETWORK.into()).or_insert_with(made);
     }
     Project {
         networks,
@@ -94,7 +91,7 @@ fn service(reader: &mut Reader<'_>, layer: ServiceLayer, working_dir: &Path) -> 
         volumes: values(layer.volumes).into_iter().map(|m: Mount| absolute(m, working_dir)).collect(),
         configs: values(layer.configs),
         secrets: values(layer.secrets),
-        networks: if networks.is_empty() { BTreeMap::from([(DEFAULT.into(), Vec::new())]) } else { networks },
+        networks: if networks.is_empty() { BTreeMap::from([(DEFAULT_NETWORK.into(), Vec::new())]) } else { networks },
         healthcheck: layer.healthcheck.map(healthcheck),
         depends_on: layer.depends_on.into_iter().map(|(key, condition)| (key, condition.value)).collect(),
         replicas,

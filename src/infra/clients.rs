@@ -1,12 +1,17 @@
 //! Short ways to a server, each with a time limit and an error that names component, address and operation.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
 use rdkafka::{
+    TopicPartitionList,
     admin::AdminClient,
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 
 use super::error::InfraError;
@@ -90,6 +95,18 @@ pub struct Cluster {
     pub topics: Vec<Topic>,
 }
 
+impl Cluster {
+    /// Whether there is this topic.
+    pub fn has(&self, topic: &str) -> bool {
+        self.topics.iter().any(|t| t.name == topic)
+    }
+
+    /// Whether every partition of every topic has a leader. A client that asks earlier backs off for seconds.
+    pub fn is_led(&self) -> bool {
+        self.topics.iter().flat_map(|topic| &topic.partitions).all(|partition| partition.leader >= 0)
+    }
+}
+
 /// Reads brokers and topics.
 pub async fn kafka_cluster(endpoint: &KafkaEndpoint, limit: Duration) -> Result<Cluster, InfraError> {
     let endpoint = endpoint.clone();
@@ -117,9 +134,39 @@ fn partition(partition: &rdkafka::metadata::MetadataPartition) -> Partition {
     }
 }
 
+/// Offsets that the group of `consumer` committed on the partitions of `list`. It blocks. A coordinator that is moving
+/// to another broker is asked again: after the loss of one an answer is a moment away.
+///
+/// # Errors
+/// When no coordinator has answered within `limit`.
+pub fn committed_offsets<C: ConsumerContext>(
+    consumer: &impl Consumer<C>,
+    list: &TopicPartitionList,
+    limit: Duration,
+) -> KafkaResult<TopicPartitionList> {
+    const AGAIN: Duration = Duration::from_millis(100);
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match consumer.committed_offsets(list.clone(), left) {
+            Err(error) if is_moving(&error) && left > AGAIN => std::thread::sleep(AGAIN),
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether the coordinator is just being taken over by another broker.
+fn is_moving(error: &KafkaError) -> bool {
+    let moving = [
+        RDKafkaErrorCode::NotCoordinator,
+        RDKafkaErrorCode::CoordinatorNotAvailable,
+        RDKafkaErrorCode::CoordinatorLoadInProgress,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| moving.contains(&code))
+}
+
 /// librdkafka answers "broker transport failure" for everything that happens before the first request.
-pub(crate) fn explain(error: &rdkafka::error::KafkaError) -> String {
-    use rdkafka::error::RDKafkaErrorCode;
+pub(crate) fn explain(error: &KafkaError) -> String {
     let hint = match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown) => {
             " (nobody listens there, or TLS or login are refused)"
@@ -137,5 +184,20 @@ pub async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(call).await {
         Ok(result) => result,
         Err(e) => Err(InfraError::client(component, "this process", "run a request", e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A broker was killed and `up` failed with `NotCoordinator`, which was over a moment later.
+    #[test]
+    fn a_coordinator_that_moves_is_told_from_one_that_refuses() {
+        for code in [RDKafkaErrorCode::NotCoordinator, RDKafkaErrorCode::CoordinatorLoadInProgress] {
+            assert!(is_moving(&KafkaError::MetadataFetch(code)), "{code}");
+        }
+        assert!(!is_moving(&KafkaError::MetadataFetch(RDKafkaErrorCode::GroupAuthorizationFailed)));
+        assert!(!is_moving(&KafkaError::Canceled));
     }
 }

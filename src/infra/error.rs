@@ -318,8 +318,8 @@ impl InfraError {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 let folder = path.parent().map_or_else(|| path.clone(), PathBuf::from);
-                let free = super::state::free_bytes(&folder).unwrap_or(0);
-                Self::NoSpace { path: folder, free, need: super::state::NEEDED_BYTES }
+                let free = super::room::free_bytes(&folder).unwrap_or(0);
+                Self::NoSpace { path: folder, free, need: super::room::NEEDED_BYTES }
             }
             _ => Self::Io { action, path, source },
         }

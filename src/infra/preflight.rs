@@ -9,7 +9,7 @@ use super::{
     docker::Engine,
     env::Env,
     ports::{self, Owner},
-    state::{self, NEEDED_BYTES},
+    room::{self, NEEDED_BYTES},
 };
 
 /// One answer.
@@ -80,7 +80,7 @@ fn available_kib(meminfo: &str) -> Option<u64> {
 fn disk(folder: &Path) -> Check {
     // The folder need not exist yet: its nearest parent says how much room there is.
     let there = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
-    match state::free_bytes(there) {
+    match room::free_bytes(there) {
         Ok(free) => {
             let level = if free < NEEDED_BYTES { Level::Error } else { Level::Ok };
             let found = format!("{} MiB free for {}", free >> 20, folder.display());

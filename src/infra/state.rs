@@ -11,12 +11,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     error::InfraError,
+    room,
     stack::{SCHEMA_VERSION, Stack},
 };
 use crate::files;
-
-/// Bytes that must be free before a server is started.
-pub const NEEDED_BYTES: u64 = 512 << 20;
 
 /// The state folder.
 #[derive(Debug, Clone)]
@@ -192,9 +190,9 @@ impl StateDir {
     /// # Errors
     /// [`InfraError::NoSpace`] with the folder and what is free.
     pub fn check_space(&self) -> Result<(), InfraError> {
-        let free = free_bytes(&self.root).map_err(InfraError::io("look at", &self.root))?;
-        if free < NEEDED_BYTES {
-            return Err(InfraError::NoSpace { path: self.root.clone(), free, need: NEEDED_BYTES });
+        let free = room::free_bytes(&self.root).map_err(InfraError::io("look at", &self.root))?;
+        if free < room::NEEDED_BYTES {
+            return Err(InfraError::NoSpace { path: self.root.clone(), free, need: room::NEEDED_BYTES });
         }
         Ok(())
     }
@@ -234,14 +232,6 @@ fn make_private(path: &Path) -> Result<(), InfraError> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(InfraError::io("protect", path))?;
     }
     Ok(())
-}
-
-/// Bytes that this user may still write to the file system of `path`.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    let stats = nix::sys::statvfs::statvfs(path)?;
-    // The widths of these fields differ between platforms.
-    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-    Ok(u64::from(stats.blocks_available()) * (stats.fragment_size() as u64))
 }
 
 /// FNV-1a: short, stable names for long paths.

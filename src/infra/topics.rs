@@ -31,6 +31,13 @@ pub struct TopicPlan {
     pub partitions: u16,
 }
 
+impl TopicPlan {
+    /// [`PROBE_TOPIC`]
+    pub fn probe() -> Self {
+        Self { name: PROBE_TOPIC.into(), partitions: 1 }
+    }
+}
+
 /// How a topic stands against the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct TopicState {

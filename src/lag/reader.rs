@@ -15,7 +15,7 @@ use super::{
     assignment,
     dead::DeadLetters,
     look::{GroupLook, Look, PartitionLook},
-    sampler::LagPlan,
+    plan::LagPlan,
 };
 use crate::{
     event::watch::{Broker, KafkaSample, Member},

@@ -12,35 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::endpoint::KafkaEndpoint;
-
-use super::{
-    reader::Reader,
-    rules::{History, Rules},
-};
+use super::{plan::LagPlan, reader::Reader, rules::History};
 use crate::event::watch::KafkaSample;
 
 /// Shortest time from look to look.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// Longest time that a stop waits for the thread; it ends by itself after the call that it is in.
 const STOP: Duration = Duration::from_millis(250);
-
-/// What to look at.
-#[derive(Debug, Clone)]
-pub struct LagPlan {
-    /// Kafka.
-    pub endpoint: KafkaEndpoint,
-    /// Consumer group.
-    pub group: String,
-    /// Topics that are looked at in any case; they must exist.
-    pub topics: Vec<String>,
-    /// Look also at every topic on which the group committed, or that a member reads.
-    pub search: bool,
-    /// Time from look to look; a second as a rule.
-    pub interval: Duration,
-    /// What counts as lag, and as a stall.
-    pub rules: Rules,
-}
 
 /// Looks at a group; see [`Sampler::start`].
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use std::{
 use super::{
     clock::{Clock, Nanos},
     compile::CompiledScenario,
-    schedule::{SECOND, Schedule},
+    schedule::{Pace, Schedule},
 };
 
 /// A new rate holds from this time after it was asked for: by then every thread has heard of it.
@@ -64,28 +64,6 @@ pub(super) struct Wish {
     pub vus: Option<u32>,
     /// Open: the pace.
     pub pace: Option<Pace>,
-}
-
-/// Iterations that are due at fixed intervals from an instant on; nanoseconds since the load began.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pace {
-    pub from: Nanos,
-    pub rate: f64,
-}
-
-impl Pace {
-    /// The pace that the plan has.
-    pub fn of(schedule: &Schedule) -> Option<Self> {
-        match schedule {
-            Schedule::Open { rate, .. } => Some(Self { from: 0, rate: *rate }),
-            Schedule::Closed { .. } => None,
-        }
-    }
-
-    /// When iteration `number` (from 0) is due.
-    pub fn at(self, number: u64) -> Nanos {
-        self.from.saturating_add((number as f64 * (SECOND as f64 / self.rate)) as u64)
-    }
 }
 
 /// Why a load could not be changed.
@@ -279,14 +257,6 @@ mod tests {
                 }
                 None => prop_assert!(rooms.iter().sum::<u32>() < total),
             }
-        }
-
-        #[test]
-        fn a_pace_never_goes_back_and_keeps_its_rate(rate in 0.1_f64..1e6, from in 0_u64..1 << 40, n in 0_u64..1 << 30) {
-            let pace = Pace { from, rate };
-            prop_assert!(pace.at(n) <= pace.at(n + 1) && pace.at(0) == from);
-            let seconds = (pace.at(n) - from) as f64 / SECOND as f64;
-            prop_assert!((seconds * rate - n as f64).abs() <= 1e-6 * n as f64 + rate / SECOND as f64);
         }
     }
 

@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     event::{CacheSample, LoadSample},
+    goal::Goal,
     goal::{self, Expression, Selector, State, Trend},
-    profile::model::Goal,
 };
 
 /// Threads publish at whole seconds; the reader comes a little later.

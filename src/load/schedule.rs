@@ -4,7 +4,7 @@
 //! Another executor is another way to answer the same questions: how many virtual users there are at a time (closed),
 //! or when the n-th iteration is due (open).
 
-use super::control::Pace;
+use super::clock::Nanos;
 use crate::profile::model::Executor;
 
 /// Nanoseconds in a second.
@@ -191,6 +191,28 @@ pub fn share(total: u32, rank: u32, parts: u32) -> u32 {
     total.saturating_sub(rank).div_ceil(parts.max(1))
 }
 
+/// Iterations that are due at fixed intervals from an instant on; nanoseconds since the load began.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pace {
+    pub from: Nanos,
+    pub rate: f64,
+}
+
+impl Pace {
+    /// The pace that the plan has.
+    pub fn of(schedule: &Schedule) -> Option<Self> {
+        match schedule {
+            Schedule::Open { rate, .. } => Some(Self { from: 0, rate: *rate }),
+            Schedule::Closed { .. } => None,
+        }
+    }
+
+    /// When iteration `number` (from 0) is due.
+    pub fn at(self, number: u64) -> Nanos {
+        self.from.saturating_add((number as f64 * (SECOND as f64 / self.rate)) as u64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -237,6 +259,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_pace_never_goes_back_and_keeps_its_rate(rate in 0.1_f64..1e6, from in 0_u64..1 << 40, n in 0_u64..1 << 30) {
+            let pace = Pace { from, rate };
+            prop_assert!(pace.at(n) <= pace.at(n + 1) && pace.at(0) == from);
+            let seconds = (pace.at(n) - from) as f64 / SECOND as f64;
+            prop_assert!((seconds * rate - n as f64).abs() <= 1e-6 * n as f64 + rate / SECOND as f64);
+        }
+
         #[test]
         fn changes_are_where_the_target_changes(schedule in any_closed()) {
             let mut at = 0;

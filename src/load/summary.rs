@@ -12,8 +12,8 @@ use super::{
     schedule::{Phase, SECOND},
 };
 use crate::{
+    goal::Goal,
     goal::{Metrics, Selector, Trend, registry},
-    profile::model::Goal,
 };
 
 /// What a load came to. Requests sent = Σ outcomes = Σ over requests = Σ over phases.

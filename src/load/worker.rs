@@ -16,11 +16,11 @@ use super::{
     cache::ByCache,
     clock::Nanos,
     compile::CompiledScenario,
-    control::{Pace, Wish},
+    control::Wish,
     ledger::LedgerWriter,
     machine,
     measure::{Measures, micros},
-    schedule::{SECOND, share},
+    schedule::{Pace, SECOND, share},
     shared::Shared,
     vu::{State, Vu},
 };

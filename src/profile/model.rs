@@ -6,6 +6,8 @@ use backend::{human::HumanDuration, settings::Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::goal::Goal;
+
 /// One profile: what to run, on which stack, and what must hold afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -298,34 +300,6 @@ pub struct RequestSpec {
 
 fn default_method() -> String {
     "GET".into()
-}
-
-/// A goal: an expression, or one with k6's options.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Goal {
-    /// `p(95)<100`
-    Expression(String),
-    /// The expression with options.
-    Full {
-        /// `p(95)<100`
-        threshold: String,
-        /// End the load when it is missed.
-        #[serde(default, rename = "abortOnFail", alias = "abort_on_fail")]
-        abort_on_fail: bool,
-        /// Not before this.
-        #[serde(default, rename = "delayAbortEval", alias = "delay", skip_serializing_if = "Option::is_none")]
-        delay: Option<HumanDuration>,
-    },
-}
-
-impl Goal {
-    /// The expression as it stands in the profile.
-    pub fn expression(&self) -> &str {
-        match self {
-            Self::Expression(text) | Self::Full { threshold: text, .. } => text,
-        }
-    }
 }
 
 /// Levels of one metric. At least one of them is given; with both the critical one is the higher.

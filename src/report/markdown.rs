@@ -2,8 +2,13 @@
 
 use std::fmt::Write;
 
-use super::{count, figure, rows};
-use crate::{goal::State, run::summary::Summary, verify::Verdict};
+use super::rows;
+use crate::{
+    figure::{count, or_dash},
+    goal::State,
+    summary::Summary,
+    verify::Verdict,
+};
 
 /// The whole report as Markdown.
 pub fn render(summary: &Summary) -> String {
@@ -122,13 +127,13 @@ fn environment(text: &mut String, summary: &Summary) {
     text.push_str("## Consumers\n\n");
     let lag = &summary.lag;
     let drained = lag.drain_s.map_or_else(|| "not drained in time".into(), |s| format!("drained in {s:.1} s"));
-    let _ = writeln!(text, "Lag: most {}, at the end {}, {drained}.\n", figure(lag.max), figure(lag.last));
+    let _ = writeln!(text, "Lag: most {}, at the end {}, {drained}.\n", or_dash(lag.max), or_dash(lag.last));
     table(
         text,
         &["partition", "end", "committed", "lag"],
         lag.per_partition
             .iter()
-            .map(|p| vec![p.partition.to_string(), p.end.to_string(), figure(p.committed), figure(p.lag)]),
+            .map(|p| vec![p.partition.to_string(), p.end.to_string(), or_dash(p.committed), or_dash(p.lag)]),
     );
     for (name, n) in &summary.restarts {
         let _ = writeln!(text, "- `{name}` ended unasked and was started again {n} times");

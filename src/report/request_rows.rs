@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{markdown, terminal};
-use crate::run::summary::Summary;
+use crate::summary::Summary;
 
 fn request(name: &str, outcomes: &Value, cache: &Value) -> Value {
     let sent: u64 = outcomes.as_object().unwrap().values().filter_map(Value::as_u64).sum();

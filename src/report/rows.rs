@@ -1,7 +1,11 @@
 //! Rows that stand in more than one report.
 
-use super::{count, figure, millis, percent};
-use crate::{load::PhaseSummary, run::summary::Request, verify::SetSizes};
+use crate::{
+    figure::{count, millis, or_dash, percent},
+    load::PhaseSummary,
+    summary::Request,
+    verify::SetSizes,
+};
 
 /// Coupon, total, granted, events, rows, dead, left, told QUEUED, unknown, refused.
 pub fn coupon(sizes: &SetSizes) -> Vec<String> {
@@ -13,7 +17,7 @@ pub fn coupon(sizes: &SetSizes) -> Vec<String> {
         n(sizes.events),
         n(sizes.rows),
         n(sizes.dead),
-        figure(sizes.stock),
+        or_dash(sizes.stock),
         n(sizes.acknowledged),
         n(sizes.uncertain),
         n(sizes.refused),

@@ -7,7 +7,7 @@ use crate::{
     event::watch::KafkaSample,
     infra::{Status, logs::LogLine, stats::Stats},
     profile::ProfileInfo,
-    run::summary::Summary,
+    summary::Summary,
     verify::VerifyReport,
 };
 

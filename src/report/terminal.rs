@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use super::{alarms, classes, count, figure, millis, percent, rows};
+use super::{alarms, classes, rows};
 use crate::{
     exit::Exit,
+    figure::{count, millis, or_dash, percent},
     goal::State,
-    run::summary::Summary,
+    summary::Summary,
     table,
     verify::{CheckResult, SetSizes, Verdict, VerifyReport},
 };
@@ -130,8 +131,8 @@ fn closing(summary: &Summary) -> String {
     let _ = writeln!(
         text,
         "consumer lag: most {}, at the end {}, drained {}",
-        figure(lag.max),
-        figure(lag.last),
+        or_dash(lag.max),
+        or_dash(lag.last),
         lag.drain_s.map_or_else(|| "NOT in time".into(), |s| format!("in {s:.1} s")),
     );
     let _ = writeln!(text, "{}", end_to_end(summary));

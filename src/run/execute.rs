@@ -17,7 +17,6 @@ use super::{
     measure, plan,
     recorder::{Emitter, Recorder},
     stages::{self, Started},
-    summary::Summary,
     walk::{Request, Show, Walk},
 };
 use crate::{
@@ -27,6 +26,7 @@ use crate::{
     profile::model::Profile,
     report,
     seed::SeedPlan,
+    summary::Summary,
 };
 
 /// Runs one profile to its end and writes its files. What was started for it is stopped again, however it ends.

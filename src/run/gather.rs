@@ -8,13 +8,13 @@ use super::{
     folder::{RunFile, RunFolder},
     stages::Walked,
     state::{AlarmNow, RunState},
-    summary::{self, Alarm, Lag, PartitionLag, SCHEMA_VERSION, StackEntry, Summary},
     walk::Request,
 };
 use crate::{
     event::ProbeSample,
     goal::{self, Metric, Metrics, Trend},
     load::LoadSummary,
+    summary::{self, Alarm, Lag, PartitionLag, SCHEMA_VERSION, StackEntry, Summary},
     verify::Overall,
 };
 

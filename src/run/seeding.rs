@@ -79,6 +79,6 @@ pub async fn run(plan: &SeedPlan, stack: &Stack, progress: &(dyn Fn(SeedProgress
 /// A seed in one line.
 pub fn words(report: &SeedReport) -> String {
     let tables: Vec<_> =
-        report.tables.iter().map(|t| format!("{} {}", crate::report::count(t.found), t.table)).collect();
+        report.tables.iter().map(|t| format!("{} {}", crate::figure::count(t.found), t.table)).collect();
     format!("seeded in {:.1} s, counted: {}", report.seconds, tables.join(", "))
 }

@@ -6,9 +6,9 @@ use super::model::{
     Alarm, AlarmState, Away, Board, Check, Coupon, Goal, GoalState, Load, Phase, Series, Source, Tone, Verdict, Word,
 };
 use crate::{
+    alarm::registry::in_unit,
     event::{AlarmLevel, LoadSample},
     goal::State,
-    report::alarm_value,
     run::state::{self, AlarmNow, Newest, RunState},
 };
 
@@ -234,7 +234,7 @@ fn attention(state: &RunState) -> Vec<Word> {
 /// `consumer_lag critical since 00:31, now 2,348: add consumers`
 pub(super) fn raised(alarm: &Alarm) -> Word {
     let since = alarm.since_ms.map_or_else(String::new, |ms| format!(" since {}", super::text::clock(ms)));
-    let now = alarm.value.map_or_else(String::new, |value| format!(", now {}", alarm_value(&alarm.plan.metric, value)));
+    let now = alarm.value.map_or_else(String::new, |value| format!(", now {}", in_unit(&alarm.plan.metric, value)));
     let of = alarm.component.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
     let act = alarm.plan.act.as_ref().map_or_else(String::new, |act| format!(": {act}"));
     let text = format!("{} {}{since}{now}{of}{act}", alarm.plan.metric, alarm.state.name());

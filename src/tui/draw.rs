@@ -12,12 +12,15 @@
 
 mod checks;
 pub mod frame;
+mod gauge;
 mod goals;
 mod kafka;
 mod layout;
 mod mysql;
 mod overlay;
 mod overview;
+pub mod panel;
+pub mod panels;
 pub mod pen;
 mod redis;
 mod stack;
@@ -26,44 +29,14 @@ pub mod table;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-pub use self::stack::LOG_SECTION;
 use self::{
     pen::{Pen, below, top},
-    table::{Data, Section, Standing},
+    table::{Data, Standing},
 };
-use super::{
-    model::{Away, Board, Tone},
-    theme::Role,
-    view::View,
-};
+use super::{theme::Role, view::View};
 
 /// Smallest screen that is drawn.
 pub const SMALLEST: (u16, u16) = (80, 24);
-
-/// Draws the figures above the tables; gives how many rows it took.
-type Summary = fn(&mut Pen<'_>, Rect, &Data<'_>) -> u16;
-
-/// A tab.
-pub struct Panel {
-    /// Its name.
-    pub name: &'static str,
-    /// Its tables.
-    pub sections: &'static [Section],
-    /// Tables that stand side by side where there is room; groups stand below each other.
-    groups: &'static [&'static [usize]],
-    summary: Summary,
-    /// Rows that the figures above the tables get in any case.
-    rows: u16,
-    away: fn(&Board) -> Option<&Away>,
-    tone: fn(&Board) -> Tone,
-}
-
-/// The panel of a tab.
-pub fn panel(tab: usize) -> &'static Panel {
-    const PANELS: [Panel; 6] = [overview::PANEL, kafka::PANEL, redis::PANEL, mysql::PANEL, stack::PANEL, checks::PANEL];
-    static ALL: [Panel; 6] = PANELS;
-    &ALL[tab % ALL.len()]
-}
 
 /// Draws the whole screen; gives the rows of its body.
 pub fn screen(buffer: &mut Buffer, data: &Data<'_>, view: &View) -> u16 {
@@ -122,41 +95,4 @@ fn too_small(pen: &mut Pen<'_>, area: Rect) {
         let left = area.left() + area.width.saturating_sub(words.len() as u16) / 2;
         pen.put(left, area.top() + first + i as u16, area.right(), words, if i == 0 { Role::Bad } else { Role::Text });
     }
-}
-
-/// `memory ████░░░░ 128 MiB of 256 MiB`; gives the rows it took.
-fn gauge(pen: &mut Pen<'_>, area: Rect, label: &str, share: Option<f64>, words: &str) -> u16 {
-    if area.is_empty() {
-        return 0;
-    }
-    let role = match share {
-        Some(share) if share >= 0.9 => Role::Bad,
-        Some(share) if share >= 0.7 => Role::Warn,
-        _ => Role::Good,
-    };
-    let y = area.top();
-    let mut x = pen.put(area.left(), y, area.right(), label, Role::Dim) + 1;
-    if let Some(share) = share {
-        x = pen.bar(x, y, (area.width / 3).min(40), share, role) + 1;
-    }
-    pen.put(x, y, area.right(), words, if role == Role::Good { Role::Text } else { role });
-    1
-}
-
-/// Lines below each other, each to its own height; gives the rows they took.
-fn lines(pen: &mut Pen<'_>, area: Rect, all: &[(&str, &Vec<Option<f64>>)]) -> u16 {
-    let high = (area.height / all.len().max(1) as u16).clamp(1, 4);
-    let mut used = 0;
-    for (label, values) in all.iter().filter(|(_, values)| !values.is_empty()) {
-        let row = top(below(area, used), high);
-        if row.is_empty() {
-            break;
-        }
-        let most = values.iter().flatten().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
-        pen.put(row.left(), row.top(), row.right(), label, Role::Dim);
-        let left = 10.min(row.width);
-        pen.spark(Rect { x: row.x + left, width: row.width - left, ..row }, values, most, Role::First);
-        used += row.height;
-    }
-    used
 }

@@ -138,20 +138,20 @@ pub fn bytes(n: u64) -> String {
 pub fn rate(per_s: Option<f64>) -> String {
     match per_s {
         Some(r) if r.is_finite() && r.abs() < 10.0 && r.fract().abs() > 0.05 => format!("{r:.1}/s"),
-        Some(r) if r.is_finite() && r < 0.0 => format!("-{}/s", crate::report::count(r.abs().round() as u64)),
-        Some(r) if r.is_finite() => format!("{}/s", crate::report::count(r.round() as u64)),
+        Some(r) if r.is_finite() && r < 0.0 => format!("-{}/s", crate::figure::count(r.abs().round() as u64)),
+        Some(r) if r.is_finite() => format!("{}/s", crate::figure::count(r.round() as u64)),
         _ => "-".into(),
     }
 }
 
 /// `1,234`; `-` where it is not known.
 pub fn count(n: Option<u64>) -> String {
-    n.map_or_else(|| "-".into(), crate::report::count)
+    n.map_or_else(|| "-".into(), crate::figure::count)
 }
 
 /// `12.1 ms`; `-` where it is not known.
 pub fn ms(value: Option<f64>) -> String {
-    value.filter(|v| v.is_finite()).map_or_else(|| "-".into(), |v| format!("{} ms", crate::report::millis(Some(v))))
+    value.filter(|v| v.is_finite()).map_or_else(|| "-".into(), |v| format!("{} ms", crate::figure::millis(Some(v))))
 }
 
 /// `340 ms`, `2.9 s`, `12 min` of milliseconds; `-` where it is not known.

@@ -6,7 +6,8 @@ mod over;
 use super::{
     acts::Wish,
     draw::{
-        self, Panel,
+        panel::Panel,
+        panels::{LOG_SECTION, panel},
         table::{Data, Detail, Section},
     },
     keys::{Action, Mode},
@@ -162,7 +163,7 @@ impl View {
 
     /// The panel that is shown.
     pub fn panel(&self) -> &'static Panel {
-        draw::panel(self.tab)
+        panel(self.tab)
     }
 
     /// The table that has the keys, with its number.
@@ -180,7 +181,7 @@ impl View {
     /// The oldest log line went: the row under the cursor is one further up.
     pub fn log_line_gone(&mut self) {
         if !self.follow {
-            let cursor = &mut self.cursor[STACK][draw::LOG_SECTION];
+            let cursor = &mut self.cursor[STACK][LOG_SECTION];
             *cursor = cursor.saturating_sub(1);
         }
     }

@@ -14,9 +14,9 @@ use std::{
 };
 
 use ecomctl::{
-    goal,
+    goal::{self, Goal},
     load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary, ledger},
-    profile::model::{Goal, Scenario},
+    profile::model::Scenario,
 };
 use serde_json::{Value, json};
 

@@ -27,6 +27,15 @@ pub async fn read<T: DeserializeOwned>(body: Body, limit: usize, time: Duration)
     serde_json::from_slice(&bytes).map_err(|e| Refused::invalid(format!("the body is not what it must be: {e}")))
 }
 
+/// 422 unless `text` has 1 to `most` characters.
+pub fn length(what: &str, text: &str, most: usize) -> Result<(), Refused> {
+    match text.chars().count() {
+        0 => Err(Refused::invalid(format!("{what} is empty"))),
+        n if n > most => Err(Refused::invalid(format!("{what} has {n} characters; at most {most} are allowed"))),
+        _ => Ok(()),
+    }
+}
+
 async fn bytes(body: Body, limit: usize) -> Result<Bytes, Refused> {
     // Most bodies are one small frame of known length; this is the short way for them.
     if body.size_hint().upper().is_some_and(|size| size <= limit as u64) {

@@ -14,12 +14,9 @@ use mysql_async::prelude::Queryable;
 use serde::{Deserialize, Serialize};
 
 use super::{COLUMNS, Product, Row, cache::Found};
-use crate::{
-    api::{
-        Api, body,
-        reply::{self, Refused},
-    },
-    user::routes::length,
+use crate::api::{
+    Api, body,
+    reply::{self, Refused},
 };
 
 /// Products of one page, unless the client asks for another number.
@@ -109,7 +106,7 @@ struct NewProduct {
 
 async fn create(State(api): State<Arc<Api>>, body: Body) -> Result<Response, Refused> {
     let NewProduct { name, price, stock, description } = body::read(body, api.body_limit, api.request_timeout).await?;
-    length("name", &name, 200)?;
+    body::length("name", &name, 200)?;
     let id = api
         .db
         .within(async {

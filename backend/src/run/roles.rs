@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::{BackendError, Process};
 use crate::{
-    api::{self, Api},
+    api::Api,
     consumer::{
         dead_letter::DeadLetters,
         group::{self, Member},
@@ -19,6 +19,7 @@ use crate::{
     product::cache::ProductCache,
     reconciler::{self, Reconciler},
     redis_pool::RedisPool,
+    routes,
     user::directory::Directory,
 };
 
@@ -54,7 +55,7 @@ pub(super) async fn api(mut process: Process, failpoints: Failpoints) -> Result<
         body_limit: settings.http.body_limit,
     });
     let drain = settings.http.request_timeout.0 + SLACK;
-    let serving = process.serve(api::router(api.clone()), drain);
+    let serving = process.serve(routes::router(api.clone()), drain);
     process.watch_mysql();
     watch_redis(&process, &pool);
     let probed = api.clone();

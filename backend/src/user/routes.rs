@@ -44,8 +44,8 @@ struct User<'a> {
 
 async fn create(State(api): State<Arc<Api>>, body: Body) -> Result<Response, Refused> {
     let user: NewUser = body::read(body, api.body_limit, api.request_timeout).await?;
-    length("name", &user.name, 100)?;
-    length("email", &user.email, 255)?;
+    body::length("name", &user.name, 100)?;
+    body::length("email", &user.email, 255)?;
     let added = api
         .db
         .within(async {
@@ -64,15 +64,6 @@ async fn create(State(api): State<Arc<Api>>, body: Body) -> Result<Response, Ref
             Err(Refused(StatusCode::CONFLICT, format!("there is a user with the email {}", user.email)))
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// 422 unless `text` has 1 to `most` characters.
-pub fn length(what: &str, text: &str, most: usize) -> Result<(), Refused> {
-    match text.chars().count() {
-        0 => Err(Refused::invalid(format!("{what} is empty"))),
-        n if n > most => Err(Refused::invalid(format!("{what} has {n} characters; at most {most} are allowed"))),
-        _ => Ok(()),
     }
 }
 

@@ -5,11 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    ComponentReport, Parts, Up, UpEvent,
-    kafka::{all_led, has, probe_topic},
-    runners::Runners,
-};
+use super::{ComponentReport, Parts, Up, UpEvent, runners::Runners};
 use crate::infra::{
     choice::{Runner, Server},
     docker::{
@@ -19,7 +15,7 @@ use crate::infra::{
     error::InfraError,
     ready,
     stack::{Component, ContainerRef},
-    topics::{self, PROBE_TOPIC},
+    topics::{self, PROBE_TOPIC, TopicPlan},
 };
 use crate::profile::model::ProviderChoice;
 
@@ -136,11 +132,11 @@ impl Up<'_> {
             if !advertised {
                 return Err(error("the brokers advertise other addresses: another cluster answers there"));
             }
-            if !all_led(&cluster) {
+            if !cluster.is_led() {
                 return Err(error("a partition has no leader yet"));
             }
-            if !has(&cluster, PROBE_TOPIC) {
-                topics::create_all(&endpoint, &[probe_topic()], replication).await?;
+            if !cluster.has(PROBE_TOPIC) {
+                topics::create_all(&endpoint, &[TopicPlan::probe()], replication).await?;
             }
             ready::round_trip(&endpoint, ATTEMPT).await?;
             Ok(version.clone())

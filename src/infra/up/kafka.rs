@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{ComponentReport, Parts, Up, UpEvent, probe::Probe, runners::Runners};
 use crate::infra::{
     choice::Server,
-    clients::{Cluster, LIMIT},
+    clients::LIMIT,
     error::InfraError,
     ready,
     topics::{self, PROBE_TOPIC, TopicPlan, TopicReport},
@@ -34,10 +34,10 @@ impl Up<'_> {
         let cluster = ready::kafka(endpoint, 1, LIMIT).await?;
         // −1 leaves the number of copies to the cluster's own default.
         let topics = self.topics(endpoint, -1, self.request.yes).await?;
-        if !has(&cluster, PROBE_TOPIC) && self.request.yes {
-            topics::create_all(endpoint, &[probe_topic()], -1).await?;
+        if !cluster.has(PROBE_TOPIC) && self.request.yes {
+            topics::create_all(endpoint, &[TopicPlan::probe()], -1).await?;
         }
-        if has(&cluster, PROBE_TOPIC) || self.request.yes {
+        if cluster.has(PROBE_TOPIC) || self.request.yes {
             ready::round_trip(endpoint, LIMIT).await?;
         } else {
             self.note(format!(
@@ -60,17 +60,4 @@ impl Up<'_> {
         }
         Ok(topics)
     }
-}
-
-pub(super) fn has(cluster: &Cluster, topic: &str) -> bool {
-    cluster.topics.iter().any(|t| t.name == topic)
-}
-
-/// Whether every partition of every topic has a leader. A client that asks earlier backs off for seconds.
-pub(super) fn all_led(cluster: &Cluster) -> bool {
-    cluster.topics.iter().flat_map(|topic| &topic.partitions).all(|partition| partition.leader >= 0)
-}
-
-pub(super) fn probe_topic() -> TopicPlan {
-    TopicPlan { name: PROBE_TOPIC.into(), partitions: 1 }
 }

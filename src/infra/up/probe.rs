@@ -4,11 +4,10 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
 
-use super::kafka::{all_led, has, probe_topic};
 use crate::infra::{
     error::InfraError,
     ready,
-    topics::{self, PROBE_TOPIC},
+    topics::{self, PROBE_TOPIC, TopicPlan},
 };
 
 /// A question to a server of our own.
@@ -37,7 +36,7 @@ impl Probe {
             Self::Redis(endpoint) => Ok(ready::redis(endpoint, limit).await?.version),
             Self::Kafka { endpoint, brokers, replication, version } => {
                 let cluster = ready::kafka(endpoint, *brokers, limit).await?;
-                if !all_led(&cluster) {
+                if !cluster.is_led() {
                     return Err(InfraError::client(
                         "kafka",
                         endpoint,
@@ -45,8 +44,8 @@ impl Probe {
                         "a partition has no leader yet",
                     ));
                 }
-                if !has(&cluster, PROBE_TOPIC) {
-                    topics::create_all(endpoint, &[probe_topic()], *replication).await?;
+                if !cluster.has(PROBE_TOPIC) {
+                    topics::create_all(endpoint, &[TopicPlan::probe()], *replication).await?;
                 }
                 ready::round_trip(endpoint, limit).await?;
                 Ok(version.clone())

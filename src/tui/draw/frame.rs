@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{
-    panel,
+    panels::panel,
     pen::{Pen, Piece, below, piece, role_of},
 };
 use crate::tui::{

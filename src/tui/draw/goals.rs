@@ -5,7 +5,8 @@ use super::{
     table::{Detail, headline},
 };
 use crate::{
-    report::{alarm_value, millis},
+    alarm::registry::in_unit,
+    figure::millis,
     tui::{
         model::{Alarm, AlarmState, Goal, GoalState},
         text::clock,
@@ -99,5 +100,5 @@ pub(super) fn alarm_detail(alarm: &Alarm) -> Detail {
 }
 
 fn value(alarm: &Alarm, value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |value| alarm_value(&alarm.plan.metric, value))
+    value.map_or_else(|| "-".into(), |value| in_unit(&alarm.plan.metric, value))
 }

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{
-    Panel,
+    panel::Panel,
     pen::{Figure, Pen, below, figure, piece, role_of, top},
     table::{Data, Detail, Section, col, headline, no_detail, num},
 };
@@ -167,7 +167,7 @@ const REASONS: Section = Section {
     len: |data| sample(data).map_or(0, |k| k.dead_reasons.len()),
     row: |data, at| {
         let Some((reason, n)) = sample(data).and_then(|k| k.dead_reasons.iter().nth(at)) else { return Vec::new() };
-        vec![piece(reason.as_str(), Role::Text), piece(crate::report::count(*n), Role::Bad)]
+        vec![piece(reason.as_str(), Role::Text), piece(crate::figure::count(*n), Role::Bad)]
     },
     detail: |data, at| {
         let (reason, n) = sample(data)?.dead_reasons.iter().nth(at)?;
@@ -192,7 +192,7 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
     let most = lag.iter().flatten().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
     if !lag.is_empty() && !spark.is_empty() {
         pen.put(spark.left(), spark.top(), spark.right(), "lag", Role::Dim);
-        let peak = format!("peak {}", crate::report::count(most as u64));
+        let peak = format!("peak {}", crate::figure::count(most as u64));
         pen.put_right(spark.right().saturating_sub(16), spark.top(), spark.right(), &peak, Role::Dim);
         let line = Rect { x: spark.x + 4.min(spark.width), width: spark.width.saturating_sub(22), ..spark };
         pen.spark(line, lag, most, role_of(tone_of(k.status)));

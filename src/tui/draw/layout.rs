@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{Panel, pen::halves, table::Data};
+use super::{panel::Panel, pen::halves, table::Data};
 
 /// From this width on tables of a group stand side by side.
 const WIDE: u16 = 120;

@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 
 use super::{
-    Panel, gauge, lines,
+    gauge::{gauge, lines},
+    panel::Panel,
     pen::{Pen, below, figure, piece},
     table::{Data, Detail, Section, col, headline, no_detail, num},
 };
@@ -125,11 +126,11 @@ const DIGESTS: Section = Section {
         // Rows that were read and not asked for: an index is missing.
         let wasteful = d.rows_examined > 100 * d.rows_sent.max(1);
         vec![
-            piece(crate::report::count(d.count), Role::Text),
+            piece(crate::figure::count(d.count), Role::Text),
             piece(text::seconds(Some(d.total_ms / 1_000.0)), Role::Accent),
             piece(text::ms(mean), Role::Text),
-            piece(crate::report::count(d.rows_examined), if wasteful { Role::Warn } else { Role::Text }),
-            piece(crate::report::count(d.rows_sent), Role::Text),
+            piece(crate::figure::count(d.rows_examined), if wasteful { Role::Warn } else { Role::Text }),
+            piece(crate::figure::count(d.rows_sent), Role::Text),
             piece(d.text.as_str(), Role::Text),
         ]
     },
@@ -137,11 +138,11 @@ const DIGESTS: Section = Section {
         let d = sample(data)?.digests.as_ref()?.get(at)?;
         let rows = format!(
             "{} rows examined, {} sent",
-            crate::report::count(d.rows_examined),
-            crate::report::count(d.rows_sent)
+            crate::figure::count(d.rows_examined),
+            crate::figure::count(d.rows_sent)
         );
         let times =
-            format!("{} times, {} in all", crate::report::count(d.count), text::seconds(Some(d.total_ms / 1_000.0)));
+            format!("{} times, {} in all", crate::figure::count(d.count), text::seconds(Some(d.total_ms / 1_000.0)));
         Some(Detail { title: headline(&d.text), lines: vec![times, rows, d.text.clone()] })
     },
     empty: |data| match sample(data) {
@@ -161,7 +162,7 @@ const SLOW: Section = Section {
             piece(slow.at.as_str(), Role::Dim),
             piece(text::ms(Some(slow.query_ms)), Role::Warn),
             piece(text::ms(Some(slow.lock_ms)), Role::Text),
-            piece(crate::report::count(slow.rows_examined), Role::Text),
+            piece(crate::figure::count(slow.rows_examined), Role::Text),
             piece(slow.sql.as_str(), Role::Text),
         ]
     },
@@ -169,7 +170,7 @@ const SLOW: Section = Section {
         let slow = sample(data)?.slow.as_ref()?.get(at)?;
         let times =
             format!("{}, of them {} waiting for locks", text::ms(Some(slow.query_ms)), text::ms(Some(slow.lock_ms)));
-        let rows = format!("{} rows examined", crate::report::count(slow.rows_examined));
+        let rows = format!("{} rows examined", crate::figure::count(slow.rows_examined));
         Some(Detail {
             title: headline(&slow.sql),
             lines: vec![format!("at {}", slow.at), times, rows, slow.sql.clone()],
@@ -190,10 +191,10 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
     let figures = [
         figure("latency", text::ms(m.latency_ms), Role::Accent),
         figure("queries", text::rate(m.queries_per_s), Role::Accent),
-        figure("running", crate::report::count(m.running), Role::Text),
-        figure("pools in use", crate::report::count(in_use), Role::Text),
-        figure("waiting", crate::report::count(waiting), if waiting > 0 { Role::Warn } else { Role::Good }),
-        figure("lock waits", crate::report::count(m.row_lock_waits), Role::Text),
+        figure("running", crate::figure::count(m.running), Role::Text),
+        figure("pools in use", crate::figure::count(in_use), Role::Text),
+        figure("waiting", crate::figure::count(waiting), if waiting > 0 { Role::Warn } else { Role::Good }),
+        figure("lock waits", crate::figure::count(m.row_lock_waits), Role::Text),
         figure("in them", text::seconds(Some(m.row_lock_time_ms as f64 / 1_000.0)), Role::Text),
         figure("deadlocks", text::count(m.deadlocks), deadlocks),
         figure("buffer pool", text::bytes(m.buffer_pool), Role::Text),

@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 
 use super::{
-    Panel, goals,
+    goals,
+    panel::Panel,
     pen::{Pen, Piece, below, figure, halves, piece, role_of, top},
     table::{Column, Data, Detail, Section, col, no_detail, num},
 };
@@ -146,19 +147,19 @@ fn phases(pen: &mut Pen<'_>, area: Rect, board: &Board) -> u16 {
 fn figures(pen: &mut Pen<'_>, area: Rect, load: &Load) -> u16 {
     let failing = if load.errors > 0 { Role::Bad } else { Role::Good };
     let dropped = if load.dropped > 0 { Role::Warn } else { Role::Text };
-    let errors = format!("{} ({})", crate::report::count(load.errors), crate::report::percent(load.errors, load.sent));
+    let errors = format!("{} ({})", crate::figure::count(load.errors), crate::figure::percent(load.errors, load.sent));
     let mut all = vec![
-        figure("VUs", crate::report::count(u64::from(load.vus)), Role::Accent),
+        figure("VUs", crate::figure::count(u64::from(load.vus)), Role::Accent),
         figure("RPS", text::rate(Some(load.rps)), Role::Accent),
-        figure("requests", crate::report::count(load.sent), Role::Text),
+        figure("requests", crate::figure::count(load.sent), Role::Text),
         figure("p50", text::ms(load.p50_ms), Role::First),
         figure("p95", text::ms(load.p95_ms), Role::Second),
         figure("p99", text::ms(load.p99_ms), Role::Third),
         figure("errors", errors, failing),
-        figure("dropped", crate::report::count(load.dropped), dropped),
+        figure("dropped", crate::figure::count(load.dropped), dropped),
     ];
     for (name, count, p95) in &load.cache {
-        all.push(figure(name, format!("{} p95 {}", crate::report::count(*count), text::ms(*p95)), Role::Text));
+        all.push(figure(name, format!("{} p95 {}", crate::figure::count(*count), text::ms(*p95)), Role::Text));
     }
     pen.flow(area, &all)
 }
@@ -170,7 +171,7 @@ fn outcomes(pen: &mut Pen<'_>, area: Rect, load: &Load) -> u16 {
         .filter(|(_, n)| *n > 0)
         .map(|(class, n)| {
             let bad = matches!(class.as_str(), "ERROR" | "UNKNOWN" | "TIMEOUT");
-            figure(class, crate::report::count(*n), if bad { Role::Warn } else { Role::Text })
+            figure(class, crate::figure::count(*n), if bad { Role::Warn } else { Role::Text })
         })
         .collect();
     pen.flow(top(area, 2), &all)

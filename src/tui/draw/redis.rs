@@ -3,8 +3,9 @@
 use ratatui::layout::Rect;
 
 use super::{
-    Panel, gauge, lines,
+    gauge::{gauge, lines},
     overview::COUPONS,
+    panel::Panel,
     pen::{Pen, below, figure, piece},
     table::{Data, Detail, Section, col, headline, num},
 };
@@ -67,11 +68,11 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
         figure("latency", text::ms(r.latency_ms), Role::Accent),
         figure("ops", text::rate(Some(r.ops_per_s)), Role::Accent),
         figure("hit rate", text::share(r.hit_rate), hits),
-        figure("evicted", crate::report::count(r.evicted), bad(r.evicted, Role::Warn)),
-        figure("expired", crate::report::count(r.expired), Role::Text),
-        figure("refused for memory", crate::report::count(r.oom_errors), bad(r.oom_errors, Role::Bad)),
-        figure("clients", crate::report::count(r.clients), Role::Text),
-        figure("blocked", crate::report::count(r.blocked), Role::Text),
+        figure("evicted", crate::figure::count(r.evicted), bad(r.evicted, Role::Warn)),
+        figure("expired", crate::figure::count(r.expired), Role::Text),
+        figure("refused for memory", crate::figure::count(r.oom_errors), bad(r.oom_errors, Role::Bad)),
+        figure("clients", crate::figure::count(r.clients), Role::Text),
+        figure("blocked", crate::figure::count(r.blocked), Role::Text),
         figure("policy", r.policy.as_str(), Role::Text),
     ];
     if r.persistence_error {

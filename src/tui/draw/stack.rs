@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{
-    Panel,
+    panel::Panel,
     pen::{Pen, figure, piece},
     table::{Data, Detail, Section, col, num},
 };

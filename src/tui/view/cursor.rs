@@ -3,7 +3,7 @@
 use super::{STACK, View};
 use crate::tui::{
     draw::{
-        self,
+        panels::LOG_SECTION,
         table::{Data, Section},
     },
     keys::Action,
@@ -20,11 +20,7 @@ impl View {
     /// Row under the cursor of table `at`.
     pub fn row_of(&self, at: usize, section: &Section, data: &Data<'_>) -> usize {
         let last = (section.len)(data).saturating_sub(1);
-        if self.follow && self.tab == STACK && at == draw::LOG_SECTION {
-            last
-        } else {
-            self.cursor[self.tab][at].min(last)
-        }
+        if self.follow && self.tab == STACK && at == LOG_SECTION { last } else { self.cursor[self.tab][at].min(last) }
     }
 
     pub(super) fn step(&mut self, action: Action, data: &Data<'_>) {
@@ -45,7 +41,7 @@ impl View {
 
     fn go(&mut self, at: usize, to: usize, last: usize, follow: bool) {
         self.cursor[self.tab][at] = to;
-        if self.tab == STACK && at == draw::LOG_SECTION {
+        if self.tab == STACK && at == LOG_SECTION {
             self.follow = follow || (self.follow && to == last);
         }
     }

@@ -1,0 +1,48 @@
+//! All routes of the API, and its answers to what no route takes.
+
+use std::{any::Any, sync::Arc};
+
+use axum::{
+    Router,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    api::{Api, reply},
+    coupon, product, user,
+};
+
+/// The API's routes. Health and metrics are added by the caller.
+pub fn router(api: Arc<Api>) -> Router {
+    Router::new()
+        .merge(coupon::routes::router())
+        .merge(user::routes::router())
+        .merge(product::routes::router())
+        .route("/noop", get(noop))
+        .with_state(api)
+}
+
+/// Gives `router` its answers to what no route takes.
+pub fn finish(router: Router) -> Router {
+    router
+        .fallback(|| async { reply::error(StatusCode::NOT_FOUND, "there is no such route") })
+        .method_not_allowed_fallback(|| async {
+            reply::error(StatusCode::METHOD_NOT_ALLOWED, "this route does not take this method")
+        })
+        .layer(CatchPanicLayer::custom(panicked))
+}
+
+/// Does nothing: what the server can do at most, as the yardstick of benches.
+async fn noop() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands it over")]
+fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+    tracing::error!(cause = text.unwrap_or("unknown"), "a handler panicked");
+    reply::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the log").into_response()
+}
