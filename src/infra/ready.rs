@@ -108,7 +108,7 @@ pub async fn round_trip(endpoint: &KafkaEndpoint, limit: Duration) -> Result<(),
     let consumer = Arc::new(consumer);
     let coordinator = {
         let consumer = consumer.clone();
-        tokio::task::spawn_blocking(move || consumer.committed_offsets(partition, limit).map(drop))
+        tokio::task::spawn_blocking(move || clients::committed_offsets(&*consumer, &partition, limit).map(drop))
     };
     let coordinator = async {
         match coordinator.await {

@@ -13,7 +13,7 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-use crate::infra::clients::explain;
+use crate::infra::clients::{committed_offsets, explain};
 
 /// A header of a record as text.
 pub fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
@@ -135,7 +135,7 @@ pub fn committed(
     if list.count() == 0 {
         return Ok(offsets);
     }
-    let list = consumer.committed_offsets(list, limit).map_err(|e| e.to_string())?;
+    let list = committed_offsets(consumer, &list, limit).map_err(|e| e.to_string())?;
     for element in list.elements() {
         element.error().map_err(|e| e.to_string())?;
         if let Offset::Offset(offset) = element.offset() {

@@ -23,7 +23,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::{Stack, both, shared, wait, write};
+use crate::support::{Stack, both, shared, wait, went_well, write};
 
 /// What a command may take on a machine that does other things too.
 const LONG: Duration = Duration::from_secs(240);
@@ -76,7 +76,7 @@ impl InDocker {
 
     fn ok(&self, args: &[&str]) -> Output {
         let output = wait(self.start(args), LONG);
-        assert!(output.status.success(), "ecomctl {}: {}\n{}", args.join(" "), output.status, both(&output));
+        assert!(went_well(&output), "ecomctl {}: {}\n{}", args.join(" "), output.status, both(&output));
         output
     }
 

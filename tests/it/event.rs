@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{both, shared, wait};
+use crate::support::{both, shared, wait, went_well};
 
 /// Most memory of the generator with 5,000 virtual users, in KiB: it does not grow with the number of requests.
 const MOST_KIB: u64 = 150 * 1024;
@@ -22,9 +22,7 @@ fn five_thousand_people_are_all_accounted_for_in_bounded_memory() {
     let summary: serde_json::Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}\n{}", both(&output)));
     assert_eq!(summary["verdict"], "consistent", "{summary:#}");
-    // A machine with too little room for all of it says so, and the account is right all the same.
-    let expected = if summary["bottleneck"].is_null() { 0 } else { 4 };
-    assert_eq!(output.status.code(), Some(expected), "{summary:#}");
+    assert!(went_well(&output), "{summary:#}");
     assert_eq!(summary["metrics"]["vus_max"]["values"]["max"], 5_050.0, "{summary:#}");
     assert_eq!(summary["coupons"][0]["rows"], 1_000, "{summary:#}");
     for request in summary["requests"].as_array().unwrap() {

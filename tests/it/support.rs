@@ -76,10 +76,10 @@ impl Stack {
         self.run_within(args, Duration::from_secs(180))
     }
 
-    /// Runs it and insists on exit code 0.
+    /// Runs it and insists that it [`went_well`].
     pub fn ok(&self, args: &[&str]) -> Output {
         let output = self.run(args);
-        assert!(output.status.success(), "ecomctl {}: {}\n{}", args.join(" "), output.status, both(&output));
+        assert!(went_well(&output), "ecomctl {}: {}\n{}", args.join(" "), output.status, both(&output));
         output
     }
 
@@ -116,6 +116,17 @@ impl Drop for Stack {
     fn drop(&mut self) {
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
+    }
+}
+
+/// Exit code 0. On a machine that is too busy for the load a run says so and exits with 4: goals prove nothing then, but
+/// its verdict stands, and the test that asked for it looks at that.
+pub fn went_well(output: &Output) -> bool {
+    let said = String::from_utf8_lossy(&output.stdout);
+    match output.status.code() {
+        Some(0) => true,
+        Some(4) => said.contains("the load generator was the bottleneck") || said.contains("\"bottleneck\": \""),
+        _ => false,
     }
 }
 

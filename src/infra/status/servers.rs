@@ -134,7 +134,7 @@ pub(super) async fn lag(
         for partition in metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions) {
             list.add_partition(topic, partition.id());
         }
-        let committed = consumer.committed_offsets(list, limit).map_err(error)?;
+        let committed = clients::committed_offsets(&consumer, &list, limit).map_err(error)?;
         let rows = committed.elements().into_iter().map(|element| {
             let (_, end) = consumer.fetch_watermarks(topic, element.partition(), limit).map_err(error)?;
             let committed = match element.offset() {
