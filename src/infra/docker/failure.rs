@@ -110,10 +110,11 @@ pub(super) async fn collect(engine: &Engine, container: &Container, wrong: &Wron
 async fn with_memory(engine: &Engine, found: &ContainerInspectResponse, wrong: &Wrong) -> Wrong {
     let mut wrong = wrong.clone();
     if let Wrong::Ended { code, oom, .. } = &mut wrong {
-        *oom |= found.state.as_ref().and_then(|state| state.oom_killed).unwrap_or(false);
+        let state = found.state.clone().unwrap_or_default();
+        *oom |= state.oom_killed.unwrap_or(false);
         if !*oom && *code != 0 && limit(found).is_some() {
-            let (id, created) = (found.id.as_deref().unwrap_or_default(), found.created.as_deref().unwrap_or_default());
-            *oom = stats::soon_tells_oom(&engine.docker, id, created).await;
+            let (id, began) = (found.id.as_deref().unwrap_or_default(), state.started_at.unwrap_or_default());
+            *oom = stats::soon_tells_oom(&engine.docker, id, &began).await;
         }
     }
     wrong

@@ -103,11 +103,11 @@ pub async fn oom_events(docker: &Docker, seen: &[Seen]) -> BTreeMap<String, u64>
     counts
 }
 
-/// Whether the Engine has told, or tells within a second, of an OOM kill in the container `id`, made at `created`. It
-/// may hear of the end before it hears of the cause.
-pub async fn soon_tells_oom(docker: &Docker, id: &str, created: &str) -> bool {
-    let Ok(created) = created.parse() else { return false };
-    let mut stream = pin!(events_of(docker, vec![id.to_owned()], created));
+/// Whether the Engine has told, or tells within a second, of an OOM kill in the life of the container `id` that began at
+/// `began`. It may hear of the end before it hears of the cause.
+pub async fn soon_tells_oom(docker: &Docker, id: &str, began: &str) -> bool {
+    let Ok(began) = began.parse() else { return false };
+    let mut stream = pin!(events_of(docker, vec![id.to_owned()], began));
     tokio::time::timeout(LIMIT, stream.next()).await.is_ok_and(|event| event.is_some())
 }
 
