@@ -259,14 +259,18 @@ fn what_is_chosen_is_brought_up_seeded_and_run() {
     terminal.press(&["Down", "Enter"]);
     terminal.wait_for("the load", minute, |screen| screen.contains("· load ·") && screen.contains("running"));
     terminal.press(&["S", "y"]);
-    terminal.wait_for("the end", minute, |screen| screen.contains("ended, exit 0"));
+    // A second of load on a busy machine may show the machine's own limit: then it says so, and exits with 4.
+    let ends = |screen: &str, words: &str| [0, 4].iter().any(|code| screen.contains(&format!("{words}{code}")));
+    terminal.wait_for("the end", minute, |screen| ends(screen, "ended, exit "));
     terminal.press(&["q"]);
     // What the commands said meanwhile is written when the screen is the shell's again.
-    terminal.wait_for("the exit code", minute, |screen| screen.contains("EXIT=0") && screen.contains("1,000 users"));
+    terminal.wait_for("the exit code", minute, |screen| ends(screen, "EXIT=") && screen.contains("1,000 users"));
     terminal.is_restored();
     let summary = std::fs::read(newest(&stack.state_dir().join("runs")).join("summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
-    assert_eq!((&summary["profile"], &summary["exit_code"]), (&"coupon-quick".into(), &0.into()));
+    let exit = if summary["bottleneck"].is_null() { 0 } else { 4 };
+    assert_eq!((&summary["profile"], &summary["exit_code"]), (&"coupon-quick".into(), &exit.into()));
+    assert_eq!(summary["verdict"], "consistent", "{summary:#}");
 }
 
 #[test]

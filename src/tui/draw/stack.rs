@@ -179,14 +179,15 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
     let all = &s.components;
     let running = all.iter().filter(|c| matches!(c.state.as_str(), "running" | "external")).count();
     let bad = all.iter().filter(|c| tone(c) == Tone::Bad).count();
-    let cpu: f64 = all.iter().filter_map(|c| c.cpu).sum();
-    let memory: u64 = all.iter().filter_map(|c| c.mem).sum();
+    // The sum of nothing is not a figure, and of floats it is -0.
+    let cpu = all.iter().filter_map(|c| c.cpu).reduce(|sum, cpu| sum + cpu);
+    let memory = all.iter().filter_map(|c| c.mem).reduce(|sum, bytes| sum + bytes);
     let figures = [
         figure("components", all.len().to_string(), Role::Accent),
         figure("running", running.to_string(), Role::Text),
         figure("in trouble", bad.to_string(), if bad > 0 { Role::Bad } else { Role::Good }),
-        figure("CPU", format!("{cpu:.0} %"), Role::Text),
-        figure("memory", text::bytes(memory), Role::Text),
+        figure("CPU", cpu.map_or_else(|| "-".into(), |cpu| format!("{cpu:.0} %")), Role::Text),
+        figure("memory", memory.map_or_else(|| "-".into(), text::bytes), Role::Text),
     ];
     pen.flow(area, &figures)
 }

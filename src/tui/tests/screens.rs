@@ -1,5 +1,7 @@
 //! Snapshots of each panel and of whole screens, at the sizes that count.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::run::control::Act;
 use crate::tui::{
@@ -39,6 +41,19 @@ fn before_anything_was_read() {
         let name = format!("empty-{}", view.panel().name.to_lowercase());
         insta::assert_snapshot!(name, export::text(&drawn(&Board::default(), &Logs::default(), &view, (80, 24))));
     }
+}
+
+/// The first look at processes has no CPU yet: what is not known is no figure, and no `-0 %`.
+#[test]
+fn what_no_component_tells_is_not_added_up() {
+    let mut board = sample::busy();
+    let mut stack = board.stack.newest.as_deref().unwrap().clone();
+    for component in &mut stack.components {
+        (component.cpu, component.mem) = (None, None);
+    }
+    board.stack.newest = Some(Arc::new(stack));
+    let screen = text(&board, &View { tab: 4, ..view() }, (80, 24));
+    assert!(screen.contains("CPU -   memory -"), "{screen}");
 }
 
 #[test]
