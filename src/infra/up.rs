@@ -303,9 +303,9 @@ impl Up<'_> {
         let mut ours: Vec<_> = self.started().iter().map(|(_, process)| *process).collect();
         // A step that was broken off (one that makes a data folder) was killed with its future, but the kernel may take
         // a moment: whoever is told that `up` failed may rely on nothing of it running.
-        let recorded: Vec<_> = runners::living(Some(&self.stack())).into_values().collect();
-        let marked = process::marked(self.request.state.root()).into_iter();
-        ours.extend(marked.filter(|(name, process)| is_server(name) && !recorded.contains(process)).map(|(_, p)| p));
+        let recorded = runners::living(Some(&self.stack()));
+        let broken_off = leftovers::unrecorded(self.request.state.root(), &recorded);
+        ours.extend(broken_off.into_iter().map(|(_, process)| process));
         let ends = ours.into_iter().map(|process| process::terminate(process, GRACE));
         futures_util::future::join_all(ends).await;
         let mut left = BTreeSet::new();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{ComponentReport, Parts, Up, UpEvent, runners::Runners};
+use super::{ComponentReport, Parts, Up, UpEvent, probe::carries, runners::Runners};
 use crate::infra::{
     choice::{Runner, Server},
     docker::{
@@ -15,7 +15,6 @@ use crate::infra::{
     error::InfraError,
     ready,
     stack::{Component, ContainerRef},
-    topics::{self, PROBE_TOPIC, TopicPlan},
 };
 use crate::profile::model::ProviderChoice;
 
@@ -127,18 +126,12 @@ impl Up<'_> {
         let replication = i32::from(docker.brokers());
         let ask = || async {
             let cluster = ready::kafka(&endpoint, usize::from(docker.brokers()), ATTEMPT).await?;
-            let error = |why: &str| InfraError::client("kafka", &endpoint, "read metadata", why);
             let advertised = endpoint.brokers.split(',').all(|own| cluster.brokers.iter().any(|(_, b)| b == own));
             if !advertised {
-                return Err(error("the brokers advertise other addresses: another cluster answers there"));
+                let why = "the brokers advertise other addresses: another cluster answers there";
+                return Err(InfraError::client("kafka", &endpoint, "read metadata", why));
             }
-            if !cluster.is_led() {
-                return Err(error("a partition has no leader yet"));
-            }
-            if !cluster.has(PROBE_TOPIC) {
-                topics::create_all(&endpoint, &[TopicPlan::probe()], replication).await?;
-            }
-            ready::round_trip(&endpoint, ATTEMPT).await?;
+            carries(&endpoint, &cluster, replication, ATTEMPT).await?;
             Ok(version.clone())
         };
         let components = self.ask(docker, &brokers, begun, ask).await?;

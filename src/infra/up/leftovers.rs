@@ -1,6 +1,6 @@
 //! What is there and should not be: servers that nobody wrote down, and those that the stack does not have any more.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     Progress, UpEvent, UpRequest, is_server,
@@ -14,7 +14,7 @@ use crate::infra::{
     },
     error::InfraError,
     ports,
-    process::{self, Ended, GRACE},
+    process::{self, Ended, GRACE, ProcessRef},
     stack::Stack,
 };
 
@@ -49,17 +49,22 @@ async fn processes(request: &UpRequest, before: Option<&Stack>, runners: &Runner
         server.is_some_and(|server| runners.of(server) == Runner::Native)
             && node.is_none_or(|node| node <= request.stack.brokers)
     };
-    let marked = process::marked(request.state.root());
     let mut leftovers: Vec<_> = recorded.iter().map(|(name, process)| (name.clone(), *process)).collect();
     leftovers.retain(|(name, _)| is_server(name) && !(same_system && wanted(name)));
-    let unknown = marked.into_iter().filter(|(name, process)| is_server(name) && recorded.get(name) != Some(process));
-    leftovers.extend(unknown);
+    leftovers.extend(unrecorded(request.state.root(), &recorded));
     let ends = leftovers.into_iter().map(|(name, process)| async move {
         if process::terminate(process, GRACE).await != Ended::WasGone {
             progress(UpEvent::Reaped { name, pid: process.pid });
         }
     });
     futures_util::future::join_all(ends).await;
+}
+
+/// Servers, and the steps that prepare them, that run for the state folder `state` and do not stand in `recorded`.
+pub(super) fn unrecorded(state: &Path, recorded: &BTreeMap<String, ProcessRef>) -> Vec<(String, ProcessRef)> {
+    let mut found = process::marked(state);
+    found.retain(|(name, process)| is_server(name) && recorded.get(name) != Some(process));
+    found
 }
 
 /// Containers of a backend that a killed command left; and everything, where no server is a container any more.

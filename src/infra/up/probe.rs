@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
 
 use crate::infra::{
+    clients::Cluster,
     error::InfraError,
     ready,
     topics::{self, PROBE_TOPIC, TopicPlan},
@@ -36,20 +37,25 @@ impl Probe {
             Self::Redis(endpoint) => Ok(ready::redis(endpoint, limit).await?.version),
             Self::Kafka { endpoint, brokers, replication, version } => {
                 let cluster = ready::kafka(endpoint, *brokers, limit).await?;
-                if !cluster.is_led() {
-                    return Err(InfraError::client(
-                        "kafka",
-                        endpoint,
-                        "read metadata",
-                        "a partition has no leader yet",
-                    ));
-                }
-                if !cluster.has(PROBE_TOPIC) {
-                    topics::create_all(endpoint, &[TopicPlan::probe()], *replication).await?;
-                }
-                ready::round_trip(endpoint, limit).await?;
+                carries(endpoint, &cluster, *replication, limit).await?;
                 Ok(version.clone())
             }
         }
     }
+}
+
+/// Whether a cluster of our own has a leader for everything and gives a record back; the topic for it is made.
+pub(super) async fn carries(
+    endpoint: &KafkaEndpoint,
+    cluster: &Cluster,
+    replication: i32,
+    limit: Duration,
+) -> Result<(), InfraError> {
+    if !cluster.is_led() {
+        return Err(InfraError::client("kafka", endpoint, "read metadata", "a partition has no leader yet"));
+    }
+    if !cluster.has(PROBE_TOPIC) {
+        topics::create_all(endpoint, &[TopicPlan::probe()], replication).await?;
+    }
+    ready::round_trip(endpoint, limit).await
 }

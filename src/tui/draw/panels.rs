@@ -5,7 +5,6 @@ use super::{checks, kafka, mysql, overview, panel::Panel, redis, stack};
 
 /// The panel of a tab.
 pub fn panel(tab: usize) -> &'static Panel {
-    const PANELS: [Panel; 6] = [overview::PANEL, kafka::PANEL, redis::PANEL, mysql::PANEL, stack::PANEL, checks::PANEL];
-    static ALL: [Panel; 6] = PANELS;
+    static ALL: [Panel; 6] = [overview::PANEL, kafka::PANEL, redis::PANEL, mysql::PANEL, stack::PANEL, checks::PANEL];
     &ALL[tab % ALL.len()]
 }
