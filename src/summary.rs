@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    event::AlarmLevel,
+    event::{AlarmLevel, names::Provider},
     exit::Exit,
     goal::{GoalResult, State},
     load::PhaseSummary,
@@ -78,8 +78,8 @@ pub struct Summary {
 /// One component of the stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StackEntry {
-    /// `native` or `external`.
-    pub provider: String,
+    /// `docker`, `native` or `external`.
+    pub provider: Provider,
     /// As the server gives it.
     pub version: String,
     /// `host:port`
@@ -189,6 +189,12 @@ pub struct PartitionLag {
 }
 
 impl Summary {
+    /// The run was broken off because of `why`; the first reason stays.
+    pub fn break_off(&mut self, why: &str) {
+        self.broken.get_or_insert_with(|| why.to_owned());
+        self.exit_code = self.exit(None).code();
+    }
+
     /// The exit code that the figures ask for; `interrupted` is what a signal asked for.
     pub fn exit(&self, interrupted: Option<Exit>) -> Exit {
         let verdict = match self.verdict {

@@ -84,7 +84,7 @@ fn failures_are_told_by_kind_with_an_example_and_bounded() {
         assert!(text.contains("connecting to 127.0.0.1:1") && text.contains("no whole answer within 10s"));
     }
     assert!(texts[0].lines().filter(|line| line.contains("refused")).all(|line| line.chars().count() <= 120));
-    failing["error_statuses"] = (400..460).map(|status| (status.to_string(), 1)).collect::<std::collections::BTreeMap<_, _>>().into();
+    failing["error_statuses"] = Value::Object((400..460).map(|status| (status.to_string(), json!(1))).collect());
     assert!(markdown::render(&summary(&[failing])).contains("more kinds"));
     let none = summary(&[request("issue", &json!({"QUEUED": 7}), &Value::Null)]);
     assert!(!terminal::render(&none).contains("failed request") && !markdown::render(&none).contains("## Failures"));

@@ -32,8 +32,6 @@ pub struct Gathered<'a> {
     pub walked: &'a Walked,
     /// What the recorder saw.
     pub state: &'a RunState,
-    /// Why the run was broken off, if it was.
-    pub broken: Option<String>,
 }
 
 /// Makes the summary.
@@ -72,7 +70,7 @@ pub fn summary(from: &Gathered<'_>) -> Summary {
         checks: verify.map_or_else(Vec::new, |v| v.checks.clone()),
         restarts: from.state.restarts.clone(),
         bottleneck: walked.load.bottleneck.clone(),
-        broken: from.broken.clone(),
+        broken: walked.broken.clone(),
         warnings,
         // Without a verification nothing is proven.
         verdict: verify.map_or(Overall::Unproven, |v| v.verdict),
