@@ -74,9 +74,15 @@ mod tests {
     /// A slow load is no load of 0 per second.
     #[test]
     fn rates_keep_the_places_that_say_something() {
-        for (rate_per_second, text) in
-            [(0.0, "0"), (0.2, "0.20"), (1.0, "1.00"), (9.996, "10.0"), (12.54, "12.5"), (99.96, "100"), (2_310.4, "2,310")]
-        {
+        for (rate_per_second, text) in [
+            (0.0, "0"),
+            (0.2, "0.20"),
+            (1.0, "1.00"),
+            (9.996, "10.0"),
+            (12.54, "12.5"),
+            (99.96, "100"),
+            (2_310.4, "2,310"),
+        ] {
             assert_eq!(rate(rate_per_second), text);
         }
     }

@@ -273,7 +273,8 @@ impl<'a> Reporter<'a> {
         let plan = Arc::clone(&self.shared.plan);
         let figures = Figures { plan, measures, now: at, vus: self.vus };
         let (mut results, mut missed) = (Vec::new(), None);
-        for (metric, goal) in self.goals.iter().flat_map(|(metric, goals)| goals.iter().map(move |goal| (metric, goal))) {
+        for (metric, goal) in self.goals.iter().flat_map(|(metric, goals)| goals.iter().map(move |goal| (metric, goal)))
+        {
             let result = goal::evaluate_one(metric, goal.expression(), |selector| figures.metric(selector));
             if result.state == State::Missed && goal.aborts_at(Duration::from_nanos(at)) {
                 missed.get_or_insert_with(|| format!("{metric}: {}", goal.expression()));

@@ -131,7 +131,9 @@ mod tests {
             (0..100).for_each(|_| trend.record(ms));
             trend
         };
-        for (late_ms, p99_ms, limit) in [(4.0, 20.0, false), (6.0, 20.0, true), (19.0, 200.0, false), (21.0, 200.0, true)] {
+        for (late_ms, p99_ms, limit) in
+            [(4.0, 20.0, false), (6.0, 20.0, true), (19.0, 200.0, false), (21.0, 200.0, true)]
+        {
             let found = of_lateness(&at(late_ms), p99_ms);
             assert_eq!(found.bottleneck.is_some(), limit, "{late_ms} ms of {p99_ms} ms: {found:?}");
         }

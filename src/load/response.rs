@@ -392,7 +392,10 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\nContent-Length: 3\r\n\r\nabc", answer(200, true)),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\nx", answer(200, true)),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nuntil the end", answer(200, false)),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", answer(200, true)),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                answer(200, true),
+            ),
             ("HTTP/1.1 304 Not Modified\r\nContent-Length: 999\r\n\r\n", answer(304, true)),
             ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", answer(204, true)),
             ("HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", answer(205, true)),

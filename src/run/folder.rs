@@ -229,7 +229,8 @@ mod tests {
     /// A name is readable in the script in which it was written, and never longer than a folder's name may be.
     #[test]
     fn names_of_profiles_stay_readable() {
-        for (profile, name) in [("선착순 쿠폰_2", "선착순-쿠폰_2"), ("café", "café"), ("a/../b", "a----b"), ("", "")] {
+        for (profile, name) in [("선착순 쿠폰_2", "선착순-쿠폰_2"), ("café", "café"), ("a/../b", "a----b"), ("", "")]
+        {
             assert_eq!(safe(profile), name);
         }
         let folder = tempfile::tempdir().unwrap();

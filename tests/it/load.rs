@@ -303,7 +303,9 @@ fn failures_are_told_apart() {
     type Handle = fn(&mut std::net::TcpStream);
     let cases: [(&str, &str, Handle); 4] = [
         ("TLS", "`\\x15\\x03\\x01", |c| drop(std::io::Write::write_all(c, b"\x15\x03\x01\x00\x02\x02\x46"))),
-        ("not HTTP", "`220 smtp", |c| { write_pieces(c, &["220 smtp.example ESMTP\r\n"]); }),
+        ("not HTTP", "`220 smtp", |c| {
+            write_pieces(c, &["220 smtp.example ESMTP\r\n"]);
+        }),
         ("closed early", "in the middle of its answer", |c| {
             write_pieces(c, &["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"]);
         }),

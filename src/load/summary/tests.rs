@@ -11,7 +11,6 @@ use crate::{
     load::{
         LoadPlan,
         measure::{Measures, Place},
-
     },
 };
 
@@ -20,7 +19,8 @@ fn open(rate: f64, duration: &str) -> Value {
 }
 
 fn closed(stages: &[(&str, u32)]) -> Value {
-    let stages: Vec<_> = stages.iter().map(|(duration, target)| json!({"duration": duration, "target": target})).collect();
+    let stages: Vec<_> =
+        stages.iter().map(|(duration, target)| json!({"duration": duration, "target": target})).collect();
     json!({"executor": "ramping-vus", "startVUs": 1, "stages": stages})
 }
 
@@ -66,7 +66,8 @@ fn rate(summary: &LoadSummary, selector: &str) -> f64 {
 /// Few iterations end early: the time that they were given counts, not the time until the last answer.
 #[test]
 fn an_open_model_is_as_long_as_it_is_scheduled() {
-    for (per_second, duration, begun) in [(0.2, "5s", &[0_u64][..]), (1.0, "2s", &[0, 1_000]), (0.5, "3s", &[0, 2_000])] {
+    for (per_second, duration, begun) in [(0.2, "5s", &[0_u64][..]), (1.0, "2s", &[0, 1_000]), (0.5, "3s", &[0, 2_000])]
+    {
         let summary = summary(&[("s", open(per_second, duration), begun)], None, 9_000);
         let seconds: f64 = duration.trim_end_matches('s').parse().unwrap();
         assert_eq!((summary.duration_s, summary.phases[0].duration_s), (seconds, seconds));
@@ -98,7 +99,8 @@ fn a_load_that_was_stopped_is_as_long_as_it_ran() {
 
 #[test]
 fn a_rate_is_over_the_time_of_what_it_is_about() {
-    let two = [("long", closed(&[("4s", 1), ("6s", 1)]), &[0, 5_000, 6_000][..]), ("short", open(1.0, "2s"), &[0, 1_000])];
+    let two =
+        [("long", closed(&[("4s", 1), ("6s", 1)]), &[0, 5_000, 6_000][..]), ("short", open(1.0, "2s"), &[0, 1_000])];
     let summary = summary(&two, None, 11_000);
     assert_eq!((summary.duration_s, summary.rps), (10.0, 0.5));
     for (selector, wanted) in [
