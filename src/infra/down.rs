@@ -208,8 +208,9 @@ pub async fn restart(
         let containers = containers_of(&stack, &names);
         if !containers.is_empty() {
             let engine = Engine::connect().await?;
-            let restarts = containers.iter().map(|(name, id)| docker::restart(&engine, name, id, GRACE));
-            futures_util::future::try_join_all(restarts).await?;
+            // `up` starts them again: it counts that, and says so.
+            let stops = containers.iter().map(|(name, id)| docker::stop(&engine, name, id, GRACE));
+            futures_util::future::try_join_all(stops).await?;
         }
     }
     up::up(&again(state, &stack, env), progress, cancel).await

@@ -26,18 +26,18 @@ use nix::{
 use crate::support::{Stack, both, shared, wait, went_well, write};
 
 /// What a command may take on a machine that does other things too.
-const LONG: Duration = Duration::from_secs(240);
+pub const LONG: Duration = Duration::from_secs(240);
 
 /// A state folder whose servers are containers on free ports.
-struct InDocker {
-    stack: Stack,
-    engine: Docker,
-    runtime: tokio::runtime::Runtime,
-    profile: String,
+pub struct InDocker {
+    pub stack: Stack,
+    pub engine: Docker,
+    pub runtime: tokio::runtime::Runtime,
+    pub profile: String,
 }
 
 impl InDocker {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let stack = Stack::empty();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let engine = runtime.block_on(async {
@@ -51,7 +51,7 @@ impl InDocker {
     }
 
     /// `args` with images of this machine and ports that are free.
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut all = args.to_vec();
         all.extend(["--ci", "--set", "backend.port=0"]);
         all.extend(["mysql", "redis", "kafka"].iter().flat_map(|server| match *server {
@@ -70,31 +70,31 @@ impl InDocker {
         command
     }
 
-    fn start(&self, args: &[&str]) -> Child {
+    pub fn start(&self, args: &[&str]) -> Child {
         self.command(args).spawn().unwrap()
     }
 
-    fn ok(&self, args: &[&str]) -> Output {
+    pub fn ok(&self, args: &[&str]) -> Output {
         let output = wait(self.start(args), LONG);
         assert!(went_well(&output), "ecomctl {}: {}\n{}", args.join(" "), output.status, both(&output));
         output
     }
 
-    fn json(&self, args: &[&str]) -> serde_json::Value {
+    pub fn json(&self, args: &[&str]) -> serde_json::Value {
         let args: Vec<_> = args.iter().copied().chain(["--format", "json"]).collect();
         let output = self.ok(&args);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}\n{}", both(&output)))
     }
 
-    fn project(&self) -> String {
+    pub fn project(&self) -> String {
         project_name(&self.stack.scratch().canonicalize().unwrap().join("state"))
     }
 
-    fn label(&self) -> HashMap<String, Vec<String>> {
+    pub fn label(&self) -> HashMap<String, Vec<String>> {
         HashMap::from([("label".to_owned(), vec![format!("com.docker.compose.project={}", self.project())])])
     }
 
-    fn containers(&self) -> Vec<ContainerInspectResponse> {
+    pub fn containers(&self) -> Vec<ContainerInspectResponse> {
         self.runtime.block_on(async {
             let options = ListContainersOptionsBuilder::new().all(true).filters(&self.label()).build();
             let mut found = Vec::new();
@@ -107,7 +107,7 @@ impl InDocker {
     }
 
     /// Containers, networks and volumes of ours.
-    fn everything(&self) -> Vec<String> {
+    pub fn everything(&self) -> Vec<String> {
         let mut names: Vec<String> = self.containers().into_iter().filter_map(|container| container.name).collect();
         self.runtime.block_on(async {
             let options = ListNetworksOptionsBuilder::new().filters(&self.label()).build();
@@ -120,7 +120,7 @@ impl InDocker {
         names
     }
 
-    fn log(&self, id: &str) -> String {
+    pub fn log(&self, id: &str) -> String {
         self.runtime.block_on(async {
             let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
             let lines: Vec<_> = self.engine.logs(id, Some(options)).collect().await;
@@ -128,17 +128,17 @@ impl InDocker {
         })
     }
 
-    fn component(&self, name: &str) -> serde_json::Value {
+    pub fn component(&self, name: &str) -> serde_json::Value {
         self.stack_json()["components"][name].clone()
     }
 
-    fn stack_json(&self) -> serde_json::Value {
+    pub fn stack_json(&self) -> serde_json::Value {
         let text = std::fs::read(self.stack.state_dir().join("stack.json")).unwrap_or_else(|_| b"{}".to_vec());
         serde_json::from_slice(&text).unwrap()
     }
 }
 
-fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
+pub fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
     let since = Instant::now();
     while !done() {
         assert!(since.elapsed() < LONG, "no {what}");
@@ -151,7 +151,7 @@ fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
     }
 }
 
-fn small(place: &InDocker) -> &str {
+pub fn small(place: &InDocker) -> &str {
     &place.profile
 }
 

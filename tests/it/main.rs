@@ -14,6 +14,7 @@ mod compose_config;
 mod control;
 mod docker;
 mod docker_engine;
+mod docker_replace;
 mod docker_stack;
 mod docker_stats;
 mod docker_world;

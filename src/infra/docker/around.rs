@@ -6,7 +6,6 @@ use std::{
 };
 
 use bollard::{
-    errors::Error,
     models::{NetworkCreateRequest, VolumeCreateRequest},
     query_parameters::ListNetworksOptions,
 };
@@ -25,12 +24,12 @@ use crate::{
 
 /// Makes the networks and volumes of `services` that are not there yet.
 pub(super) async fn ensure(
-    doing: &Doing<'_>,
+    doing: &Doing,
     project: &Project,
     state: &Path,
     services: &[String],
 ) -> Result<(), InfraError> {
-    let owner = Owner { project: &project.name, state, apply: doing.apply };
+    let owner = Owner { project: &project.name, state, apply: &doing.apply };
     let services: Vec<&Service> = services.iter().filter_map(|name| project.services.get(name)).collect();
     let networks: BTreeSet<&String> = services.iter().flat_map(|service| service.networks.keys()).collect();
     let mounts = services.iter().flat_map(|service| &service.volumes);
@@ -49,8 +48,8 @@ pub(super) async fn ensure(
     Ok(())
 }
 
-async fn network(doing: &Doing<'_>, owner: Owner<'_>, key: &str, network: &Network) -> Result<(), InfraError> {
-    if one_of(doing.engine, network).await? {
+async fn network(doing: &Doing, owner: Owner<'_>, key: &str, network: &Network) -> Result<(), InfraError> {
+    if one_of(&doing.engine, network).await? {
         return Ok(());
     }
     if network.external {
@@ -66,7 +65,7 @@ async fn network(doing: &Doing<'_>, owner: Owner<'_>, key: &str, network: &Netwo
     let (docker, action) = (doing.engine.docker.clone(), format!("make the network {}", network.name));
     doing.to_its_end(async move { within(&action, SLOW, docker.create_network(body)).await.map(|_| ()) }).await?;
     // The one that a killed command had asked for may have come meanwhile.
-    one_of(doing.engine, network).await.map(|_| ())
+    one_of(&doing.engine, network).await.map(|_| ())
 }
 
 /// Whether the network is there. A command that was killed may have had it made twice, which Engines before API 1.44 allow;
@@ -100,9 +99,8 @@ pub(super) async fn network_ids(engine: &Engine) -> Result<BTreeSet<String>, Inf
     Ok(found.into_iter().filter_map(|network| network.id).collect())
 }
 
-async fn volume(doing: &Doing<'_>, owner: Owner<'_>, key: &str, volume: &Volume) -> Result<(), InfraError> {
-    let look = doing.engine.docker.inspect_volume(&volume.name);
-    if is_there(&format!("look at the volume {}", volume.name), look).await? {
+async fn volume(doing: &Doing, owner: Owner<'_>, key: &str, volume: &Volume) -> Result<(), InfraError> {
+    if is_volume(&doing.engine, &volume.name).await? {
         return Ok(());
     }
     if volume.external {
@@ -118,12 +116,17 @@ async fn volume(doing: &Doing<'_>, owner: Owner<'_>, key: &str, volume: &Volume)
     doing.to_its_end(async move { within(&action, SLOW, docker.create_volume(body)).await.map(|_| ()) }).await
 }
 
-async fn is_there<T>(action: &str, look: impl Future<Output = Result<T, Error>>) -> Result<bool, InfraError> {
-    match tokio::time::timeout(QUICK, look).await {
+/// Whether the Engine has a volume of this name.
+///
+/// # Errors
+/// Where it does not say: only its "no such volume" means that there is none.
+pub(super) async fn is_volume(engine: &Engine, name: &str) -> Result<bool, InfraError> {
+    let action = format!("look at the volume {name}");
+    match tokio::time::timeout(QUICK, engine.docker.inspect_volume(name)).await {
         Ok(Ok(_)) => Ok(true),
         Ok(Err(error)) if is_gone(&error) => Ok(false),
-        Ok(Err(error)) => Err(failed(action, &error)),
-        Err(_) => Err(silent(action, QUICK)),
+        Ok(Err(error)) => Err(failed(&action, &error)),
+        Err(_) => Err(silent(&action, QUICK)),
     }
 }
 

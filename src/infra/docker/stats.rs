@@ -121,6 +121,11 @@ pub async fn take(docker: &Docker, ids: &[String]) -> BTreeMap<String, Figures> 
         .collect()
 }
 
+/// Bytes of memory that a container uses now; none where the Engine does not say.
+pub async fn memory_of(docker: &Docker, id: &str) -> Option<u64> {
+    memory(&read(docker, id).await?)
+}
+
 async fn read(docker: &Docker, id: &str) -> Option<ContainerStatsResponse> {
     let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
     let mut stream = std::pin::pin!(docker.stats(id, Some(options)));
