@@ -22,8 +22,12 @@ mod topics;
 mod tui;
 mod verify;
 
-use std::process::ExitCode;
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+};
 
+use backend::endpoint::{mask, mask_argument};
 use clap::{CommandFactory, Parser};
 
 use self::{
@@ -37,8 +41,12 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            if !error.use_stderr() {
+                let _ = error.print();
+                return Exit::Done.into();
+            }
+            complain_of_usage(&error);
+            return Exit::Usage.into();
         }
     };
     // A backend process has a runtime, logs and signals of its own.
@@ -58,6 +66,21 @@ pub fn main() -> ExitCode {
     // A blocked look-up or probe must not hold the exit.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     exit.into()
+}
+
+/// Prints an error of the command line, in which clap repeats arguments: an address that was typed in the wrong place
+/// loses its login.
+fn complain_of_usage(error: &clap::Error) {
+    let (plain, coloured) = (error.render().to_string(), error.render().ansi().to_string());
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    let masked = arguments.iter().fold(plain.clone(), |text, argument| mask_argument(&text, argument));
+    let masked = mask(&masked);
+    // Colours stand between the words, where only the plain text can be searched.
+    if masked == plain && std::io::stderr().is_terminal() {
+        let _ = write!(std::io::stderr().lock(), "{coloured}");
+    } else {
+        let _ = write!(std::io::stderr().lock(), "{masked}");
+    }
 }
 
 async fn dispatch(cli: Cli) -> Exit {

@@ -348,9 +348,11 @@ fn wrong_type(value: &Value, wanted: &[&str]) -> String {
     format!("expected {}, found {found}{hint}", wanted.join(" or "))
 }
 
-/// Whether the value of this key may hold a password, which no message repeats.
+/// Whether the value of this key may hold a password, which no message repeats: passwords, addresses, and what a person
+/// may take for the key of one.
 pub(crate) fn is_secret(path: &str) -> bool {
-    path.ends_with("password") || path.ends_with("_url")
+    const ENDS: [&str; 6] = ["password", "_url", "_url_file", "password_file", "kafka_brokers", "external"];
+    ENDS.iter().any(|end| path.ends_with(end)) || path.starts_with("stack.external.")
 }
 
 fn wrong_secret(wanted: &[&str]) -> String {
