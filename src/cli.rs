@@ -4,9 +4,9 @@ pub mod args;
 mod common;
 mod demo;
 mod exit;
-mod held;
 mod lag;
 mod logs;
+mod out;
 mod profiles;
 mod progress;
 mod run;
@@ -22,12 +22,8 @@ mod topics;
 mod tui;
 mod verify;
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
-use backend::endpoint::{mask, mask_argument};
 use clap::{CommandFactory, Parser};
 
 use self::{
@@ -41,12 +37,8 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            if !error.use_stderr() {
-                let _ = error.print();
-                return Exit::Done.into();
-            }
-            complain_of_usage(&error);
-            return Exit::Usage.into();
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return out::parsed(&error).map_or_else(failed, |()| exit).into();
         }
     };
     // A backend process has a runtime, logs and signals of its own.
@@ -66,21 +58,6 @@ pub fn main() -> ExitCode {
     // A blocked look-up or probe must not hold the exit.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     exit.into()
-}
-
-/// Prints an error of the command line, in which clap repeats arguments: an address that was typed in the wrong place
-/// loses its login.
-fn complain_of_usage(error: &clap::Error) {
-    let (plain, coloured) = (error.render().to_string(), error.render().ansi().to_string());
-    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    let masked = arguments.iter().fold(plain.clone(), |text, argument| mask_argument(&text, argument));
-    let masked = mask(&masked);
-    // Colours stand between the words, where only the plain text can be searched.
-    if masked == plain && std::io::stderr().is_terminal() {
-        let _ = write!(std::io::stderr().lock(), "{coloured}");
-    } else {
-        let _ = write!(std::io::stderr().lock(), "{masked}");
-    }
 }
 
 async fn dispatch(cli: Cli) -> Exit {
@@ -107,13 +84,18 @@ async fn dispatch(cli: Cli) -> Exit {
         Command::Doctor(args) => stack::doctor(&context, &args).await,
         Command::Profiles(args) => profiles::run(&context, &args),
         Command::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "ecomctl", &mut std::io::stdout());
-            Ok(Exit::Done)
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "ecomctl", &mut script);
+            out::out(&String::from_utf8_lossy(&script)).map(|()| Exit::Done)
         }
         Command::Man => common::man().map(|()| Exit::Done),
     };
-    result.unwrap_or_else(|error| {
-        common::complain(&format!("{error:#}"));
-        exit::of_error(&error)
-    })
+    result.unwrap_or_else(failed)
+}
+
+/// Says why a command failed, and gives its exit code.
+#[expect(clippy::needless_pass_by_value, reason = "it ends chains of results")]
+fn failed(error: anyhow::Error) -> Exit {
+    out::fail(&error);
+    exit::of_error(&error)
 }

@@ -55,7 +55,8 @@ pub fn resolve(spec: &ExternalSpec) -> Result<External, InfraError> {
 }
 
 fn parsed<T: FromStr<Err = EndpointError>>(key: &'static str, text: Option<String>) -> Result<Option<T>, InfraError> {
-    let parse = |text: String| text.parse().map_err(|e: EndpointError| InfraError::External { key, why: e.to_string() });
+    let parse =
+        |text: String| text.parse().map_err(|e: EndpointError| InfraError::External { key, why: e.to_string() });
     text.map(parse).transpose()
 }
 

@@ -13,6 +13,7 @@ use mysql_async::Pool;
 use serde_json::Value;
 
 use crate::{
+    event::names::Provider,
     http::Http,
     infra::stack::Stack,
     profile::model::Profile,
@@ -61,8 +62,9 @@ async fn log_ends(kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochEr
 pub fn plan(profile: &Profile, stack: &Stack, yes: bool) -> Result<SeedPlan> {
     let mut plan = SeedPlan::new(&profile.seed)?;
     // What ecomctl started is its own to overwrite; on others the user must say so.
-    plan.owned =
-        ["mysql", "redis"].iter().all(|name| stack.components.get(*name).is_some_and(|c| c.provider != "external"));
+    plan.owned = ["mysql", "redis"]
+        .iter()
+        .all(|name| stack.components.get(*name).is_some_and(|c| c.provider != Provider::External));
     plan.yes = yes;
     Ok(plan)
 }
