@@ -37,20 +37,28 @@ pub async fn resolve(url: &str) -> Result<(Vec<SocketAddr>, String)> {
     let api: ApiEndpoint = url.parse()?;
     let found = tokio::net::lookup_host((api.host.as_str(), api.port)).await;
     let addresses: Vec<_> = found.with_context(|| format!("the API's host {} is not known", api.host))?.collect();
+    match first_that_accepts(&addresses).await {
+        Ok(address) => {
+            look(&api).await?;
+            // One of them: the load generator spreads over API instances, not over the names of one.
+            Ok((vec![address], api.authority()))
+        }
+        Err(refused) => bail!("no API answers at {api} ({refused}); start it, or leave --api-url away"),
+    }
+}
+
+/// The first of `addresses` that accepts a connection; else why none does.
+async fn first_that_accepts(addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
     let mut refused = Vec::new();
     for address in addresses {
         let connect = tokio::net::TcpStream::connect(address);
         match tokio::time::timeout(API_WITHIN / 2, connect).await {
-            Ok(Ok(_)) => {
-                look(&api).await?;
-                // One of them: the load generator spreads over API instances, not over the names of one.
-                return Ok((vec![address], api.authority()));
-            }
+            Ok(Ok(_)) => return Ok(*address),
             Ok(Err(e)) => refused.push(format!("{address}: {e}")),
             Err(_) => refused.push(format!("{address}: no answer")),
         }
     }
-    bail!("no API answers at {api} ({}); start it, or leave --api-url away", refused.join("; "))
+    Err(refused.join("; "))
 }
 
 /// Whether HTTP is spoken there; any status will do, for its paths are the profile's business.
@@ -209,4 +217,36 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
         walk.emitter.emit(check.event()).await;
     }
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `localhost` is `::1` first on many machines, while a server listens on IPv4: every request was refused.
+    #[tokio::test]
+    async fn an_api_is_reached_by_the_first_of_its_addresses_that_accepts() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = listener.local_addr().unwrap();
+        let nobody = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, here.port()));
+        assert_eq!(first_that_accepts(&[nobody, here]).await, Ok(here));
+        drop(listener);
+        let why = first_that_accepts(&[nobody, here]).await.unwrap_err();
+        assert!(why.contains("[::1]:") && why.contains("127.0.0.1:"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn whoever_speaks_no_http_is_told_before_the_load() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"-ERR unknown command\r\n").await;
+            }
+        });
+        let error = resolve(&url).await.unwrap_err();
+        assert!(format!("{error:#}").contains("gives no HTTP answer"), "{error:#}");
+        let error = resolve("http://u:hunter2@127.0.0.1:1").await.unwrap_err();
+        assert!(!format!("{error:#?}").contains("hunter2"), "{error:#}");
+    }
 }
