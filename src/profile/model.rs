@@ -122,8 +122,8 @@ pub enum ProviderChoice {
     External,
 }
 
-/// Servers that are there already. `…_file` keys name a file that holds the secret. An address may hold a password, also
-/// where it was meant for another key: what is printed of a profile has none of them.
+/// Servers that are there already. `…_file` keys name a file that holds the secret.
+// An address may hold a password, also where it was meant for another key: what is printed of a profile has none of them.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExternalSpec {
