@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{DoctorArgs, DownArgs, RestartArgs, UpArgs},
-    common::{Context, note, out},
+    common::{Context, note},
     exit::UsageError,
     signals::Signals,
 };
