@@ -23,6 +23,7 @@ use super::{
     docker::Change,
     env::Env,
     error::InfraError,
+    launched::Launched,
     process::{self, GRACE, ProcessRef},
     stack::{Stack, is_backend},
     state::StateDir,
@@ -245,6 +246,7 @@ pub async fn up(
         runners = Box::pin(runners::choose(request, before.as_ref(), progress)) => runners,
     };
     let runners = leftovers::make_ready(request, before.as_ref(), runners?, progress).await?;
+    Launched::forget_orphans(&request.state)?;
     let stack = Mutex::new(runners.new_stack(request, before.clone())?);
     let (started, replaced, change) = (Mutex::default(), Mutex::default(), Mutex::default());
     let up = Up { request, before, stack, started, replaced, change, progress };
