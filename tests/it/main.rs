@@ -24,6 +24,7 @@ mod lag;
 mod lag_unknown;
 mod load;
 mod load_server;
+mod places;
 mod probe;
 mod product;
 mod promise;
