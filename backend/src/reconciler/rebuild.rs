@@ -10,7 +10,7 @@ use super::Parts;
 use crate::{
     db::own_connection,
     epoch::{Epoch, EpochError, GateWriter, LogEnds, lock, log::read_since, next_counter, record, unlock},
-    event::{epoch_counter, epoch_run_id},
+    event::{epoch_counter, epoch_life, epoch_run_id},
 };
 
 /// Longest time to read the log of one epoch.
@@ -18,6 +18,7 @@ const READ_LIMIT: Duration = Duration::from_secs(120);
 
 /// A coupon as MySQL has it.
 struct Lost {
+    epoch: String,
     quantity: u32,
     floor: u64,
 }
@@ -58,7 +59,7 @@ async fn locked<T>(
         if now != epoch || whole {
             return Ok(None);
         }
-        work(&mut conn, &mut gate, Lost { quantity, floor }).await.map(Some)
+        work(&mut conn, &mut gate, Lost { epoch: now, quantity, floor }).await.map(Some)
     }
     .await;
     unlock(&mut conn, coupon_id).await;
@@ -90,7 +91,8 @@ async fn reopen(
     }
     let mut tx = conn.start_transaction(TxOpts::default()).await.map_err(mysql)?;
     let counter = next_counter(&mut tx, coupon_id).await?;
-    let epoch = Epoch { coupon_id, run_id: gate.run_id.clone(), counter, floor: before.floor, total: before.quantity };
+    let (run_id, life) = (gate.run_id.clone(), epoch_life(&before.epoch).to_owned());
+    let epoch = Epoch { coupon_id, run_id, life, counter, floor: before.floor, total: before.quantity };
     record(&mut tx, &epoch, &starts).await?;
     tx.exec_drop("UPDATE coupons SET epoch = ? WHERE id = ?", (epoch.id(), coupon_id)).await.map_err(mysql)?;
     tx.commit().await.map_err(mysql)?;
