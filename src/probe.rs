@@ -17,11 +17,11 @@ use backend::endpoint::Endpoints;
 use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use self::look::Looker;
 pub use self::{
     drain::{DrainPlan, DrainReport, Gone, drain},
     gates::run_id,
 };
-use self::look::Looker;
 use crate::{epoch::Opened, event::ProbeSample};
 
 /// What to look at.

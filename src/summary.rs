@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    event::AlarmLevel,
+    event::{AlarmLevel, names::Provider},
     exit::Exit,
     goal::{GoalResult, State},
     load::PhaseSummary,
@@ -73,8 +73,8 @@ pub struct Summary {
 /// One component of the stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StackEntry {
-    /// `native` or `external`.
-    pub provider: String,
+    /// `docker`, `native` or `external`.
+    pub provider: Provider,
     /// As the server gives it.
     pub version: String,
     /// `host:port`

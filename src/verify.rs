@@ -113,7 +113,8 @@ pub async fn run(plan: &VerifyPlan) -> Result<VerifyReport, VerifyError> {
     });
     let ledger = ledger.await?;
     let mut sets = collect(plan).await?;
-    let judging = tokio::task::spawn_blocking(move || (judge(&sets, &ledger, &context, &context.require), sets, ledger, context));
+    let judging =
+        tokio::task::spawn_blocking(move || (judge(&sets, &ledger, &context, &context.require), sets, ledger, context));
     let (mut report, read, ledger, context) = judging.await?;
     sets = read;
     // What seems to be missing may only be on its way, as long as figures change.

@@ -113,6 +113,14 @@ pub enum EpochError {
         /// What is wrong.
         why: String,
     },
+    /// A grant that is still pending cannot be brought to safety.
+    #[error("coupon {coupon_id}: a pending grant was not sent: {why}")]
+    Unsent {
+        /// Coupon.
+        coupon_id: u64,
+        /// What Kafka's client says.
+        why: String,
+    },
     /// The program itself was stopped.
     #[error("stopped")]
     Stopped,
@@ -268,6 +276,12 @@ impl GateWriter {
     pub async fn epoch(&mut self) -> Result<Option<String>, EpochError> {
         let key = gate_keys(self.coupon_id).epoch;
         redis::cmd("HGET").arg(key).arg(EPOCH_ID).query_async(&mut self.conn).await.map_err(|e| self.failed(e))
+    }
+
+    /// What the gate has granted and Kafka has not acknowledged.
+    pub async fn pending(&mut self) -> Result<Vec<String>, EpochError> {
+        let key = gate_keys(self.coupon_id).pending;
+        redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).query_async(&mut self.conn).await.map_err(|e| self.failed(e))
     }
 
     /// Opens the gate with `granted` (user → number) already given out, and `last` as the last number.

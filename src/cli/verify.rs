@@ -78,7 +78,10 @@ fn of_run(run: &RunFolder, runs: &[RunFolder], plan: &mut VerifyPlan) -> anyhow:
         run: run.name(),
         // A run of version 0.1 kept its epochs with the sets alone.
         opened: file.epochs.or_else(|| sets.map(|sets| sets.epochs.clone())).ok_or_else(|| {
-            format!("run {} does not say which epochs it opened: an older ecomctl made it, and it has no sets", run.name())
+            format!(
+                "run {} does not say which epochs it opened: an older ecomctl made it, and it has no sets",
+                run.name()
+            )
         }),
         history: sets.is_some(),
         openers: openers(runs),

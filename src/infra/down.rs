@@ -11,7 +11,6 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    choice::Runner,
     docker::{self, Engine, Remove, Removed, provider},
     env::Env,
     error::InfraError,
@@ -20,7 +19,10 @@ use super::{
     state::StateDir,
     up::{self, Progress, UpReport, UpRequest},
 };
-use crate::profile::model::{ExternalSpec, KafkaLogin, ProviderChoice, StackSpec};
+use crate::{
+    event::names::Provider,
+    profile::model::{ExternalSpec, KafkaLogin, ProviderChoice, StackSpec},
+};
 
 /// What `down` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,7 +79,7 @@ pub async fn down(state: &StateDir, volumes: bool) -> Result<DownReport, InfraEr
     let containers = containers(state.root(), volumes, known).await;
     stopped.extend(end(servers).await);
     let removed = containers?;
-    let external = stack.iter().flat_map(|stack| &stack.components).filter(|(_, c)| c.provider == "external");
+    let external = stack.iter().flat_map(|stack| &stack.components).filter(|(_, c)| c.provider == Provider::External);
     let left_alone = external.map(|(name, c)| format!("{name} ({})", c.address)).collect();
 
     let data = state.path("data");
@@ -216,7 +218,7 @@ pub async fn restart(
 /// The components that `service` means. `all` means the servers that ecomctl started.
 fn choose(stack: &Stack, service: &str) -> Result<Vec<String>, InfraError> {
     let chosen = stack.components.iter().filter(|(name, component)| match service {
-        "all" => component.provider != Runner::External.name() && !is_backend(name),
+        "all" => component.provider != Provider::External && !is_backend(name),
         "kafka" => name.starts_with("kafka"),
         service => *name == service,
     });
@@ -235,7 +237,7 @@ fn choose(stack: &Stack, service: &str) -> Result<Vec<String>, InfraError> {
 
 /// The request that brings this very stack up.
 fn again(state: &StateDir, stack: &Stack, env: Env) -> UpRequest {
-    let is_external = |name: &str| stack.components.get(name).is_some_and(|c| c.provider == "external");
+    let is_external = |name: &str| stack.components.get(name).is_some_and(|c| c.provider == Provider::External);
     let endpoints = &stack.endpoints;
     let external = ExternalSpec {
         mysql_url: is_external("mysql").then(|| endpoints.mysql.url()),

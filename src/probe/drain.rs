@@ -230,8 +230,7 @@ mod tests {
         let mut away = look(5, 0, Some(0));
         away.sample.errors.insert("redis".into(), "Redis at x:1: refused".into());
         assert_eq!(moving(&away), ["Redis at x:1: refused"]);
-        let nothing =
-            Look { sample: ProbeSample::default(), unconsumed: BTreeMap::new(), taken_over: BTreeMap::new() };
+        let nothing = Look { sample: ProbeSample::default(), unconsumed: BTreeMap::new(), taken_over: BTreeMap::new() };
         assert_eq!(moving(&nothing), ["no partition could be read"]);
     }
 
@@ -240,7 +239,10 @@ mod tests {
     fn more_committed_than_there_is_is_not_consumed() {
         let mut anew = look(5, 0, None);
         anew.sample.partitions[0].end = 4;
-        assert_eq!(moving(&anew), ["partition 0: offset 9 was committed, and the log ends at 4: the topic was made anew"]);
+        assert_eq!(
+            moving(&anew),
+            ["partition 0: offset 9 was committed, and the log ends at 4: the topic was made anew"]
+        );
     }
 
     /// Nobody waits for a coupon that is another's by now, but for those that are the run's own.

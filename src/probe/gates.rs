@@ -74,11 +74,7 @@ impl Gates {
 
 type Looked = (BTreeMap<u64, GateReading>, Duration, Connected);
 
-async fn look(
-    endpoint: &RedisEndpoint,
-    taken: Option<Connected>,
-    coupons: &[u64],
-) -> redis::RedisResult<Looked> {
+async fn look(endpoint: &RedisEndpoint, taken: Option<Connected>, coupons: &[u64]) -> redis::RedisResult<Looked> {
     let mut connected = if let Some(connected) = taken {
         connected
     } else {

@@ -230,7 +230,11 @@ mod tests {
     #[test]
     fn each_coupon_tells_its_own_trouble() {
         let plan = ProbePlan {
-            endpoints: Endpoints::default(),
+            endpoints: Endpoints {
+                mysql: "mysql://u:p@127.0.0.1:1/d".parse().unwrap(),
+                redis: "redis://127.0.0.1:1".parse().unwrap(),
+                kafka: "127.0.0.1:1".parse().unwrap(),
+            },
             coupons: vec![1, 2],
             topic: "t".into(),
             group: "g".into(),
@@ -253,7 +257,10 @@ mod tests {
         let gates = [(1, gate(None)), (2, gate(Some("a:z:3")))].into();
         looker.fill_coupons(&mut sample, &rows, &gates, &BTreeMap::new());
         let told = &sample.errors["redis"];
-        assert!(told.contains("coupon 1: the gate is closed") && told.contains("coupon 2: Redis holds epoch"), "{told}");
+        assert!(
+            told.contains("coupon 1: the gate is closed") && told.contains("coupon 2: Redis holds epoch"),
+            "{told}"
+        );
         // A coupon that was seeded again has no figures of this run, and nobody says that its server is away.
         let looker = Looker { opened: [(1, "a:old:1".to_owned())].into(), ..looker };
         let taken = looker.taken_over(&rows);

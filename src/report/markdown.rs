@@ -148,7 +148,7 @@ fn environment(text: &mut String, summary: &Summary) {
         summary
             .stack
             .iter()
-            .map(|(name, c)| vec![name.clone(), c.provider.clone(), c.version.clone(), c.address.clone()]),
+            .map(|(name, c)| vec![name.clone(), c.provider.to_string(), c.version.clone(), c.address.clone()]),
     );
     text.push_str("## Settings of the backend\n\n```json\n");
     text.push_str(&serde_json::to_string_pretty(&summary.settings).unwrap_or_default());

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     epoch::Opened,
-    event::{self, Event},
+    event::{self, Event, names::Stage},
     files,
     infra::{process, state::StateDir},
     profile::model::Profile,
@@ -109,7 +109,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     drop(server);
     acting.cancel();
     let _ = performing.await;
-    emitter.stage("stop").await;
+    emitter.stage(Stage::Stop).await;
     let stopped = begun.stop(&walk, walked.is_ok()).await;
 
     emitter.settle().await;
@@ -148,8 +148,7 @@ fn listen(state: &StateDir, control: &Control) -> (Option<Server>, Option<String
 
 async fn announce(emitter: &Emitter, summary: &Summary) {
     emitter.emit(Event::Goals { results: summary.goals.clone(), last: true }).await;
-    let verdict = summary.verdict.name().to_owned();
-    emitter.emit(Event::Finished { verdict, exit_code: summary.exit_code }).await;
+    emitter.emit(Event::Finished { verdict: summary.verdict, exit_code: summary.exit_code }).await;
 }
 
 fn save(folder: &RunFolder, summary: &Summary) -> Result<()> {

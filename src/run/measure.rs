@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     epoch::OfRun,
-    event::{Event, ProbeSample},
+    event::{Event, ProbeSample, names::Stage},
     infra::stack::Stack,
     load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary},
     probe::{self, DrainPlan, DrainReport, Probe, ProbePlan},
@@ -45,7 +45,7 @@ pub async fn resolve(url: &str) -> Result<(Vec<SocketAddr>, String)> {
 /// # Errors
 /// When the generator cannot work: no file descriptors, no ledger. Failed requests are no error.
 pub async fn load(walk: &Walk<'_>, stack: &Stack, api: (Vec<SocketAddr>, String)) -> Result<LoadSummary> {
-    walk.emitter.stage("load").await;
+    walk.emitter.stage(Stage::Load).await;
     let profile = &walk.request.loaded.profile;
     let plan = LoadPlan {
         targets: api.0,
@@ -124,12 +124,7 @@ fn facts_of(walk: &Walk<'_>) -> LiveFacts {
 }
 
 /// Hands samples on to the recorder; what a sample proves false is told at once, each check once.
-async fn forward(
-    mut samples: mpsc::Receiver<ProbeSample>,
-    emitter: Emitter,
-    facts: LiveFacts,
-    marks: Arc<Marks>,
-) {
+async fn forward(mut samples: mpsc::Receiver<ProbeSample>, emitter: Emitter, facts: LiveFacts, marks: Arc<Marks>) {
     let mut told = std::collections::BTreeSet::new();
     while let Some(sample) = samples.recv().await {
         marks.saw(&sample);
@@ -144,7 +139,7 @@ async fn forward(
 
 /// Waits until everything is consumed and nothing moves any more.
 pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
-    walk.emitter.stage("drain").await;
+    walk.emitter.stage(Stage::Drain).await;
     let plan = DrainPlan {
         endpoints: stack.endpoints.clone(),
         coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
@@ -186,7 +181,7 @@ pub fn sent(walk: &Walk<'_>, load: &LoadSummary) -> BTreeMap<u64, u64> {
 /// # Errors
 /// When the sets cannot be written. What cannot be read makes checks unknown.
 pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Result<VerifyReport> {
-    walk.emitter.stage("verify").await;
+    walk.emitter.stage(Stage::Verify).await;
     let plan = VerifyPlan {
         endpoints: stack.endpoints.clone(),
         topic: COUPON_TOPIC.to_owned(),

@@ -18,7 +18,7 @@ use tokio::{
 use super::state::RunState;
 use crate::{
     alarm::watch::Watch,
-    event::{Event, Stamped},
+    event::{Event, Stamped, names::Stage},
 };
 
 /// Events that may wait for the recorder. A sender waits when it is full: no event is ever dropped.
@@ -59,8 +59,8 @@ impl Emitter {
     }
 
     /// Says that the run entered `name`.
-    pub async fn stage(&self, name: &str) {
-        self.emit(Event::Stage { name: name.to_owned() }).await;
+    pub async fn stage(&self, name: Stage) {
+        self.emit(Event::Stage { name }).await;
     }
 
     fn stamp(&self, event: Event) -> Stamped {
@@ -208,10 +208,10 @@ mod tests {
         for i in 0..3_000 {
             emitter.emit(Event::Warning { message: format!("{i}") }).await;
         }
-        emitter.stage("load").await;
+        emitter.stage(Stage::Load).await;
         drop(emitter);
         let state = recorder.finish().await.unwrap();
-        assert_eq!((state.warnings.len(), state.stage.as_str()), (super::super::state::MOST_WARNINGS, "load"));
+        assert_eq!((state.warnings.len(), state.stage), (super::super::state::MOST_WARNINGS, Some(Stage::Load)));
         let text = std::fs::read_to_string(path).unwrap();
         let events: Vec<Stamped> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(events.len(), 3_001);

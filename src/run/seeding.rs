@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::{
     epoch::Opened,
+    event::names::Provider,
     http::Http,
     infra::stack::Stack,
     probe::Starts,
@@ -82,8 +83,9 @@ async fn log_ends(kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochEr
 #[must_use]
 pub fn plan(mut plan: SeedPlan, stack: &Stack, yes: bool) -> SeedPlan {
     // What ecomctl started is its own to overwrite; on others the user must say so.
-    plan.owned =
-        ["mysql", "redis"].iter().all(|name| stack.components.get(*name).is_some_and(|c| c.provider != "external"));
+    plan.owned = ["mysql", "redis"]
+        .iter()
+        .all(|name| stack.components.get(*name).is_some_and(|c| c.provider != Provider::External));
     plan.yes = yes;
     plan
 }

@@ -14,7 +14,10 @@ use super::{
     walk::Walk,
 };
 use crate::{
-    event::Event,
+    event::{
+        Event,
+        names::{Provider, Stage},
+    },
     infra::{self, UpEvent, UpRequest, stack::Stack},
     load::LoadSummary,
     probe::DrainReport,
@@ -96,7 +99,7 @@ fn interrupted(walk: &Walk<'_>) -> Result<()> {
 }
 
 async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
-    walk.emitter.stage("up").await;
+    walk.emitter.stage(Stage::Up).await;
     let mut request = UpRequest::for_profile(walk.request.state.clone(), &walk.request.loaded.profile);
     request.yes = walk.request.yes;
     request.in_run = true;
@@ -104,13 +107,13 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
     let say = |event: UpEvent| walk.show.say(&event.to_string());
     let report = infra::up(&request, &say, walk.request.cancel.clone()).await.context("the stack did not come up")?;
     // Servers that ran before are not ours to stop.
-    started.servers = report.components.iter().any(|c| c.provider != "external" && !c.reused);
+    started.servers = report.components.iter().any(|c| c.provider != Provider::External && !c.reused);
     Ok(report.stack)
 }
 
 async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
     interrupted(walk)?;
-    walk.emitter.stage("seed").await;
+    walk.emitter.stage(Stage::Seed).await;
     let plan = seeding::plan(walk.seed.clone(), stack, walk.request.yes);
     let seeding = seeding::run(&plan, stack, &|_| {});
     let seeded = tokio::select! {
@@ -139,7 +142,7 @@ async fn containers(walk: &Walk<'_>, stack: &Stack) -> Result<Option<Containers>
 
 async fn launch(walk: &Walk<'_>, stack: &mut Stack, containers: Option<Containers>) -> Result<std::net::SocketAddr> {
     interrupted(walk)?;
-    walk.emitter.stage("backend").await;
+    walk.emitter.stage(Stage::Backend).await;
     let (state, settings) = (walk.request.state, &walk.request.loaded.profile.backend);
     if let Some(api) = kept::reuse(state, stack, settings).await? {
         walk.show.say(&format!("backend kept from before: API on {api}"));

@@ -16,12 +16,7 @@ use super::{
     state::RunState,
 };
 use crate::{
-    epoch::Opened,
-    event::ProbeSample,
-    exit::Exit,
-    infra::state::StateDir,
-    probe::Starts,
-    profile::Loaded,
+    epoch::Opened, event::ProbeSample, exit::Exit, infra::state::StateDir, probe::Starts, profile::Loaded,
     seed::SeedPlan,
 };
 

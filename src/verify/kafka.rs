@@ -138,7 +138,8 @@ impl LogReader {
     /// Whether a log is the one that was written to and consumed from before.
     fn same_log(&self, spans: &Spans) -> Known<()> {
         for (partition, (_, end)) in spans {
-            let before = [("committed", self.committed.get(partition)), ("seen before", self.before.ends.get(partition))];
+            let before =
+                [("committed", self.committed.get(partition)), ("seen before", self.before.ends.get(partition))];
             for (what, offset) in before {
                 if let Some(offset) = offset.filter(|offset| *offset > end) {
                     return Err(made_anew(&self.topic, *partition, *end, &format!("offset {offset} was {what}")));

@@ -51,11 +51,7 @@ pub(super) async fn read(endpoint: &MysqlEndpoint, coupons: &[u64], opened: &Ope
     Tables { keys: Err(result.clone()), coupons: coupons.iter().map(|id| (*id, nothing())).collect() }
 }
 
-async fn read_all(
-    endpoint: &MysqlEndpoint,
-    coupons: &[u64],
-    opened: &Opened,
-) -> Result<Tables, mysql_async::Error> {
+async fn read_all(endpoint: &MysqlEndpoint, coupons: &[u64], opened: &Opened) -> Result<Tables, mysql_async::Error> {
     let connecting = tokio::time::timeout(CONNECT, Conn::new(endpoint.opts(0, 1)));
     let mut conn = connecting.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
     let mut options = TxOpts::default();

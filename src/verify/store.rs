@@ -188,11 +188,7 @@ fn without_large_sets(one: &CouponSets) -> IndexedCoupon {
         total: one.total,
         facts: one.facts.clone(),
         gate: one.gate.as_ref().map(no_users).map_err(Clone::clone),
-        events: one
-            .events
-            .as_ref()
-            .map(|events| Events { list: Vec::new(), ..*events })
-            .map_err(Clone::clone),
+        events: one.events.as_ref().map(|events| Events { list: Vec::new(), ..*events }).map_err(Clone::clone),
         rows: one.rows.as_ref().map(|_| ()).map_err(Clone::clone),
         dead: one.dead.as_ref().map(|_| ()).map_err(Clone::clone),
         moving: one.moving.clone(),

@@ -28,8 +28,7 @@ pub struct World {
 
 impl World {
     pub fn check(&self) -> BTreeMap<String, CheckResult> {
-        let inputs =
-            Inputs { sets: &self.sets, ledger: &self.ledger, sent: &self.context.sent };
+        let inputs = Inputs { sets: &self.sets, ledger: &self.ledger, sent: &self.context.sent };
         checks::all(&inputs, &[]).into_iter().map(|result| (result.id.clone(), result)).collect()
     }
 
@@ -229,7 +228,11 @@ fn add(world: &mut World, sketch: &Sketch, records: &mut i64) {
         total: sketch.total,
         facts: if unknown("facts") { cannot().map(|()| facts) } else { Ok(facts) },
         gate: if unknown("grants") { Err("it cannot be read".into()) } else { Ok(gate(sketch, counter)) },
-        events: if unknown("events") { Err("it cannot be read".into()) } else { Ok(Events { list: events, ..Events::default() }) },
+        events: if unknown("events") {
+            Err("it cannot be read".into())
+        } else {
+            Ok(Events { list: events, ..Events::default() })
+        },
         rows: if unknown("rows") { Err("it cannot be read".into()) } else { Ok(rows) },
         dead: if unknown("dead") { Err("it cannot be read".into()) } else { Ok(dead) },
         moving: sketch.moving.then(|| "its figures still change".to_owned()),

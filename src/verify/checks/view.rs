@@ -26,12 +26,7 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// Builds the look-ups.
-    pub fn new(
-        all: &'a Sets,
-        sets: &'a CouponSets,
-        raw_ledger: Known<&'a CouponLedger>,
-        sent: Option<u64>,
-    ) -> Self {
+    pub fn new(all: &'a Sets, sets: &'a CouponSets, raw_ledger: Known<&'a CouponLedger>, sent: Option<u64>) -> Self {
         let rows: &[Row] = sets.rows.as_deref().unwrap_or_default();
         let ledger = match (&raw_ledger, sent) {
             (Ok(ledger), Some(sent)) if ledger.answers() != sent => Err(format!(
@@ -60,7 +55,8 @@ impl<'a> View<'a> {
         if facts.quantity == total && facts.opened_total.is_none_or(|opened| opened == total) {
             return Ok(total);
         }
-        let opened = facts.opened_total.map_or_else(String::new, |opened| format!(", the epoch was opened with {opened}"));
+        let opened =
+            facts.opened_total.map_or_else(String::new, |opened| format!(", the epoch was opened with {opened}"));
         Err(format!(
             "T is not known: the profile says {total}, coupons.quantity is {}{opened}: it was seeded from another \
              profile, or changed since",
@@ -162,7 +158,9 @@ impl<'a> View<'a> {
         users.extend(waiting.iter().map(|e| e.user));
         match gate {
             Ok(_) => Coming::Only(users),
-            Err(why) => Coming::AllBut(consumed.iter().map(|e| e.user).filter(|user| !users.contains(user)).collect(), why),
+            Err(why) => {
+                Coming::AllBut(consumed.iter().map(|e| e.user).filter(|user| !users.contains(user)).collect(), why)
+            }
         }
     }
 }
