@@ -13,7 +13,7 @@ use super::{
 use crate::{
     exit::Exit,
     figure::count,
-    run::seeding,
+    run::{kept, seeding},
     seed::{self, SeedPlan, SeedProgress, SeedReport},
     table,
 };
@@ -21,11 +21,13 @@ use crate::{
 /// `seed [PROFILE]`
 pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let loaded = context.profile(&args.profile)?;
-    let stack = context.require_state()?.require_stack()?;
+    let state = context.require_state()?;
+    let stack = state.require_stack()?;
     let mut plan = seeding::plan(SeedPlan::new(&loaded.profile.seed)?, &stack, context.global.yes);
     if args.via == Via::Api {
-        let api = stack.api_url.clone().or_else(|| stack.api.map(|api| format!("http://{api}")));
-        let api = api.ok_or_else(|| UsageError("--via api needs an API: `ecomctl serve` in another shell".into()))?;
+        let api = kept::api_url(&state, &stack).await;
+        let why = "--via api needs an API that answers: `ecomctl serve` in another shell";
+        let api = api.ok_or_else(|| UsageError(why.into()))?;
         plan.via = seed::Via::Api(api);
         (plan.users, plan.products) = (seed::API_ROWS, seed::API_ROWS);
     }

@@ -23,6 +23,7 @@ mod infra;
 mod lag;
 mod load;
 mod load_server;
+mod places;
 mod probe;
 mod product;
 mod promise;
