@@ -8,13 +8,13 @@ use std::{
 use super::{
     ProbePlan,
     gates::{GateReading, Gates},
-    kafka::Oldest,
     partitions::{KafkaLook, Partitions},
     rows::{Rows, RowsReading},
 };
 use crate::{
     epoch::{Opened, continues, taken_over},
     event::{CouponSample, PartitionSample, ProbeSample},
+    kafka::Oldest,
 };
 
 /// One look.

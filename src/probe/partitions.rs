@@ -13,11 +13,11 @@ use backend::{endpoint::KafkaEndpoint, names};
 use rdkafka::consumer::BaseConsumer;
 use tokio::sync::oneshot;
 
-use super::{
-    Starts,
+use super::Starts;
+use crate::{
+    event::PartitionSample,
     kafka::{self, Appetite, Oldest, Ranges},
 };
-use crate::event::PartitionSample;
 
 /// Longest wait for one call.
 const CALL: Duration = Duration::from_secs(2);

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::model::{DeadLetter, EventRecord, Events, Known, PartitionFacts, TopicFacts};
 use crate::{
     epoch::counter_of,
-    probe::kafka::{self, Appetite, Ranges, Reading},
+    kafka::{self, Appetite, Ranges, Reading},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
