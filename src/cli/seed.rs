@@ -13,6 +13,7 @@ use super::{
 use crate::{
     exit::Exit,
     figure::count,
+    infra::state::RUN,
     run::seeding,
     seed::{self, SeedProgress, SeedReport},
     table,
@@ -21,7 +22,10 @@ use crate::{
 /// `seed [PROFILE]`
 pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let loaded = context.profile(&args.profile)?;
-    let stack = context.require_state()?.require_stack()?;
+    let state = context.require_state()?;
+    let stack = state.require_stack()?;
+    // New epochs under a run would take its evidence away.
+    let _run = state.lock(RUN, "seed")?;
     let mut plan = seeding::plan(&loaded.profile, &stack, context.global.yes)?;
     if args.via == Via::Api {
         let api = stack.api_url.clone().or_else(|| stack.api.map(|api| format!("http://{api}")));

@@ -22,7 +22,10 @@ use super::{
 use crate::{
     event::{self, Event},
     files,
-    infra::{process, state::StateDir},
+    infra::{
+        process,
+        state::{RUN, StateDir},
+    },
     profile::model::Profile,
     report,
     seed::SeedPlan,
@@ -35,7 +38,7 @@ use crate::{
 /// When a stage could not be done; the error names it. A violated check or a missed goal is no error.
 pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     // Two runs on one stack would each see the other's coupons.
-    let _lock = request.state.lock("run", "run")?;
+    let _lock = request.state.lock(RUN, "run")?;
     let (name, started) = (&request.loaded.name, jiff::Timestamp::now());
     let runs = request.state.root().join("runs");
     let folder = RunFolder::create(&runs, name, started)

@@ -14,9 +14,12 @@ use serde_json::Value;
 
 use crate::{
     http::Http,
-    infra::stack::Stack,
+    infra::{
+        choice::{Runner, Server},
+        stack::Stack,
+    },
     profile::model::Profile,
-    seed::{self, SeedPlan, SeedProgress, SeedReport},
+    seed::{self, Owned, SeedPlan, SeedProgress, SeedReport},
 };
 
 /// How long one request to the API may take.
@@ -60,11 +63,25 @@ async fn log_ends(kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochEr
 /// When the profile's fixture cannot be read.
 pub fn plan(profile: &Profile, stack: &Stack, yes: bool) -> Result<SeedPlan> {
     let mut plan = SeedPlan::new(&profile.seed)?;
-    // What ecomctl started is its own to overwrite; on others the user must say so.
-    plan.owned =
-        ["mysql", "redis"].iter().all(|name| stack.components.get(*name).is_some_and(|c| c.provider != "external"));
+    // What ecomctl started is its own to overwrite; on others the user must say so. Each server guards its own.
+    plan.owned = Owned { mysql: is_ours(stack, Server::Mysql), redis: is_ours(stack, Server::Redis) };
     plan.yes = yes;
     Ok(plan)
+}
+
+fn is_ours(stack: &Stack, server: Server) -> bool {
+    stack.components.iter().any(|(name, c)| server.has(name) && c.provider != Runner::External.name())
+}
+
+/// Looks whether a backend that is started now would rebuild gates of somebody else in a Redis that is not ours.
+///
+/// # Errors
+/// With each of them, unless `yes`; and where MySQL or Redis do not answer.
+pub async fn before_serving(stack: &Stack, yes: bool) -> Result<()> {
+    if yes || is_ours(stack, Server::Redis) {
+        return Ok(());
+    }
+    Ok(seed::before_serving(&stack.endpoints).await?)
 }
 
 /// Makes exist what `plan` says: rows, and a new epoch of every coupon.
