@@ -4,9 +4,9 @@ pub mod args;
 mod common;
 mod demo;
 mod exit;
-mod held;
 mod lag;
 mod logs;
+mod out;
 mod profiles;
 mod progress;
 mod run;
@@ -37,8 +37,8 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return out::parsed(&error).map_or_else(failed, |()| exit).into();
         }
     };
     // A backend process has a runtime, logs and signals of its own.
@@ -84,13 +84,18 @@ async fn dispatch(cli: Cli) -> Exit {
         Command::Doctor(args) => stack::doctor(&context, &args).await,
         Command::Profiles(args) => profiles::run(&context, &args),
         Command::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "ecomctl", &mut std::io::stdout());
-            Ok(Exit::Done)
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "ecomctl", &mut script);
+            out::out(&String::from_utf8_lossy(&script)).map(|()| Exit::Done)
         }
         Command::Man => common::man().map(|()| Exit::Done),
     };
-    result.unwrap_or_else(|error| {
-        common::complain(&format!("{error:#}"));
-        exit::of_error(&error)
-    })
+    result.unwrap_or_else(failed)
+}
+
+/// Says why a command failed, and gives its exit code.
+#[expect(clippy::needless_pass_by_value, reason = "it ends chains of results")]
+fn failed(error: anyhow::Error) -> Exit {
+    out::fail(&error);
+    exit::of_error(&error)
 }

@@ -1,5 +1,6 @@
 //! Events of a run: one line each in `events.jsonl`, and the only thing from which progress and reports are drawn.
 
+pub mod names;
 mod numbered;
 pub mod plan;
 pub mod watch;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::names::{Overall, ProcessState, Stage, Verdict};
 use crate::goal::GoalResult;
 
 /// Version of `events.jsonl`.
@@ -39,10 +41,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plan: Option<Box<plan::RunPlan>>,
     },
-    /// The run entered a stage: `up`, `seed`, `backend`, `load`, `drain`, `verify`, `report`, `stop`.
+    /// The run entered a stage.
     Stage {
         /// Name of the stage.
-        name: String,
+        name: Stage,
     },
     /// A scenario entered a phase.
     Phase {
@@ -108,8 +110,8 @@ pub enum Event {
     Process {
         /// `api-1`, `consumer-2` …
         name: String,
-        /// `started`, `exited`, `restarted`.
-        state: String,
+        /// What became of it.
+        state: ProcessState,
         /// Exit status in words, or the pid.
         detail: String,
     },
@@ -122,8 +124,8 @@ pub enum Event {
     Check {
         /// `CP5`
         id: String,
-        /// `holds`, `violated`, `unknown`.
-        verdict: String,
+        /// What it says.
+        verdict: Verdict,
         /// Figures.
         evidence: String,
         /// Offending users or rows; 20 at most.
@@ -132,8 +134,8 @@ pub enum Event {
     },
     /// The run ended.
     Finished {
-        /// `consistent`, `violated`, `unproven`.
-        verdict: String,
+        /// What all checks together say.
+        verdict: Overall,
         /// Exit code.
         exit_code: u8,
     },
@@ -177,6 +179,9 @@ pub struct LoadSample {
     pub rps: f64,
     /// Outcome class → requests since the start.
     pub outcomes: BTreeMap<String, u64>,
+    /// Kind of failure → requests without an answer since the start; absent where every request was answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failures: BTreeMap<String, u64>,
     /// Latencies of this second in milliseconds; none without an answer.
     pub p50_ms: Option<f64>,
     /// 95th percentile.

@@ -5,6 +5,7 @@
 //! and commits the offset after it; the `reconciler` sends what a killed API left pending, and rebuilds a lost gate.
 
 pub mod api;
+pub mod cause;
 pub mod consumer;
 pub mod coupon;
 pub mod db;

@@ -1,17 +1,15 @@
-//! What the commands share: the state folder, overrides, and where words go. Standard output carries only the result.
+//! What the commands share: the state folder, the stack, profiles with the overrides of the command line.
 
-use std::{
-    io::{IsTerminal, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use backend::endpoint::KafkaEndpoint;
 use serde::Serialize;
 
+pub use super::out::{complain, note, out};
 use super::{
     args::{Cli, Format, Global, Provider},
-    held,
+    out::{self, Stream},
 };
 use crate::{
     infra::{self, InfraError, UpRequest, stack::Stack, state::StateDir},
@@ -39,11 +37,16 @@ impl Context {
             .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
         tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(|| held::Stderr)
-            .with_ansi(!global.ci && std::io::stderr().is_terminal())
+            .with_writer(|| out::Log)
+            .with_ansi(!global.ci && out::coloured(Stream::Err))
             .init();
-        let draw = !global.ci && std::io::stderr().is_terminal();
+        let draw = !global.ci && out::drawable(Stream::Err);
         Self { global, draw }
+    }
+
+    /// Whether what was printed on standard output may be written over.
+    pub fn redraws(&self) -> bool {
+        !self.global.ci && out::drawable(Stream::Out)
     }
 
     /// The state folder, made if it is missing.
@@ -159,35 +162,6 @@ fn replace(target: &mut Option<String>, value: Option<String>) {
     if value.is_some() {
         *target = value;
     }
-}
-
-/// Prints a line of the result. A closed pipe (`| head`) is no error.
-pub fn out(text: &str) -> anyhow::Result<()> {
-    out_if_read(text).map(drop)
-}
-
-/// As [`out`]; false when nobody reads any more (`… | head`): whoever prints without end stops then.
-pub fn out_if_read(text: &str) -> anyhow::Result<bool> {
-    if held::keep(text) {
-        return Ok(true);
-    }
-    let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{}", text.trim_end_matches('\n')) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        other => other.map(|()| true).context("cannot write the result"),
-    }
-}
-
-/// Says something to the person, on standard error.
-pub fn note(text: &str) {
-    if !held::keep(text) {
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
-    }
-}
-
-/// Says what went wrong, on standard error.
-pub fn complain(text: &str) {
-    note(&format!("ecomctl: {text}"));
 }
 
 /// Prints the manual page.

@@ -1,6 +1,7 @@
 //! `demo`: everything at once, on servers of its own.
 
 use anyhow::Context as _;
+use backend::cause;
 
 use super::{
     args::DemoArgs,
@@ -25,7 +26,7 @@ pub async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Exit> {
     let summary = match (single::run(context, &loaded, args.keep, &signals).await, signals.exit()) {
         (Ok(summary), _) => summary,
         (Err(error), Some(exit)) => {
-            note(&format!("{error:#}"));
+            note(&cause::chain(error.as_ref()));
             return Ok(exit);
         }
         (Err(error), None) => return Err(error),

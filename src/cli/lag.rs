@@ -1,6 +1,6 @@
 //! `lag`: how far a consumer group is behind, once or again and again.
 
-use std::{fmt::Write as _, io::IsTerminal, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use anyhow::{Context as _, bail};
 use backend::{
@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 
 use super::{
     args::{Format, LagArgs},
-    common::{Context, note, out},
+    common::{Context, note},
     exit::UsageError,
+    out::{out_if_read, reader_gone},
     signals::Signals,
 };
 use crate::{
@@ -36,15 +37,20 @@ pub async fn run(context: &Context, args: &LagArgs) -> anyhow::Result<Exit> {
     let (send, mut samples) = mpsc::channel(1);
     let running = Sampler::start(plan, move |sample| drop(send.blocking_send(sample)));
     let looks = args.samples.or((!args.watch).then_some(LOOKS));
-    let mut show = Show { format: context.global.format, redraw: redraws(context), drawn: 0 };
+    let mut show = Show { format: context.global.format, redraw: context.redraws(), drawn: 0 };
     let (mut seen, mut last) = (0, None);
     while looks.is_none_or(|looks| seen < looks) {
         let sample = tokio::select! {
             sample = samples.recv() => sample.context("the sampler has ended")?,
+            () = reader_gone(), if args.watch => break,
             () = signals.stop.cancelled() => break,
         };
         match sample {
-            Ok(sample) if args.watch => show.sample(&sample)?,
+            Ok(sample) if args.watch => {
+                if !show.sample(&sample)? {
+                    break;
+                }
+            }
             Ok(sample) => last = Some(sample),
             // It comes back by itself, and what did not come is no look.
             Err(why) if args.watch => {
@@ -90,10 +96,6 @@ fn plan(context: &Context, args: &LagArgs) -> anyhow::Result<LagPlan> {
     })
 }
 
-fn redraws(context: &Context) -> bool {
-    !context.global.ci && std::io::stdout().is_terminal()
-}
-
 /// Where samples go while it watches.
 struct Show {
     format: Format,
@@ -103,18 +105,19 @@ struct Show {
 }
 
 impl Show {
-    fn sample(&mut self, sample: &KafkaSample) -> anyhow::Result<()> {
+    /// False when nobody reads any more.
+    fn sample(&mut self, sample: &KafkaSample) -> anyhow::Result<bool> {
         if self.format == Format::Json {
-            return out(&serde_json::to_string(sample)?);
+            return out_if_read(&serde_json::to_string(sample)?);
         }
         let text = format!("{:.0} {}", jiff::Timestamp::now(), text(sample));
         let up = std::mem::replace(&mut self.drawn, text.trim_end_matches('\n').lines().count());
         if !self.redraw {
-            return out(&text);
+            return out_if_read(&text);
         }
         // Up to where the last one began, and away with it. A line that wraps would count twice: it is cut instead.
         let back = if up > 0 { format!("\x1b[{up}A\r\x1b[J") } else { String::new() };
-        out(&format!("{back}\x1b[?7l{}\x1b[?7h", text.trim_end_matches('\n')))
+        out_if_read(&format!("{back}\x1b[?7l{}\x1b[?7h", text.trim_end_matches('\n')))
     }
 }
 

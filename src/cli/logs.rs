@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::{
     args::{Format, LogsArgs},
-    common::{Context, out_if_read},
+    common::Context,
+    out::{out_if_read, reader_gone},
     signals::Signals,
 };
 use crate::{
@@ -45,6 +46,7 @@ pub async fn run(context: &Context, args: &LogsArgs) -> anyhow::Result<Exit> {
                 Some(line) if show(&line)? => {}
                 _ => return Ok(Exit::Done),
             },
+            () = reader_gone() => return Ok(Exit::Done),
             // Ctrl-C is how one stops looking: nothing was interrupted.
             () = signals.stop.cancelled() => return Ok(Exit::Done),
         }

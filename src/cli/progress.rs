@@ -11,7 +11,8 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use super::common::note;
 use crate::{
-    figure::{count, millis, or_dash},
+    event::names::Stage,
+    figure::{millis, or_dash, rate},
     report::classes,
     run::{folder::RunFolder, state::RunState, walk::Show},
 };
@@ -73,7 +74,7 @@ impl Drop for Progress {
 async fn follow(bar: Option<ProgressBar>, mut state: watch::Receiver<Arc<RunState>>) {
     let every = if bar.is_some() { DRAWN_EVERY } else { PLAIN_EVERY };
     let mut tick = tokio::time::interval_at(Instant::now() + every, every);
-    let mut shown = String::new();
+    let mut shown = None;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
@@ -94,7 +95,7 @@ async fn follow(bar: Option<ProgressBar>, mut state: watch::Receiver<Arc<RunStat
                 bar.set_message(line(&now));
                 bar.tick();
             }
-            None if !now.stage.is_empty() => note(&line(&now)),
+            None if now.stage.is_some() => note(&line(&now)),
             None => {}
         }
     }
@@ -103,11 +104,14 @@ async fn follow(bar: Option<ProgressBar>, mut state: watch::Receiver<Arc<RunStat
 /// `00:12 load · 500 VU · 2,310/s · p95 12.1 ms · QUEUED 1,000 · SOLD_OUT 8,000 · rows 990 · left 0 · lag 10`
 pub fn line(state: &RunState) -> String {
     let seconds = state.t_ms / 1_000;
-    let mut text = format!("{:02}:{:02} {}", seconds / 60, seconds % 60, state.stage);
+    let stage = state.stage.as_ref().map_or("", Stage::name);
+    let mut text = format!("{:02}:{:02} {stage}", seconds / 60, seconds % 60);
     if let Some(load) = &state.load {
-        let rate = count(load.rps.round() as u64);
-        let _ = write!(text, " · {} VU · {rate}/s · p95 {} ms", load.vus, millis(load.p95_ms));
+        let _ = write!(text, " · {} VU · {}/s · p95 {} ms", load.vus, rate(load.rps), millis(load.p95_ms));
         let _ = write!(text, " · {}", classes(&load.outcomes));
+        if !load.failures.is_empty() {
+            let _ = write!(text, " · no answer: {}", classes(&load.failures));
+        }
     }
     if let Some(probe) = &state.probe {
         let rows: Option<u64> = probe.coupons.values().map(|c| c.rows).sum();
@@ -132,12 +136,13 @@ mod tests {
         let coupon = CouponSample { rows: Some(990), stock: Some(0), ..CouponSample::default() };
         let state = RunState {
             t_ms: 72_500,
-            stage: "load".into(),
+            stage: Some(Stage::Load),
             load: Some(LoadSample {
                 vus: 500,
                 rps: 2_310.4,
                 p95_ms: Some(12.1),
                 outcomes: BTreeMap::from([("QUEUED".into(), 1_000), ("ERROR".into(), 0)]),
+                failures: BTreeMap::from([("refused".into(), 12)]),
                 ..LoadSample::default()
             }),
             probe: Some(ProbeSample {
@@ -149,7 +154,7 @@ mod tests {
         };
         assert_eq!(
             line(&state),
-            "01:12 load · 500 VU · 2,310/s · p95 12.1 ms · QUEUED 1,000 · rows 990 · left 0 · lag - · kafka NOT READABLE"
+            "01:12 load · 500 VU · 2,310/s · p95 12.1 ms · QUEUED 1,000 · no answer: refused 12 · rows 990 · left 0 · lag - · kafka NOT READABLE"
         );
     }
 }

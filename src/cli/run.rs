@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use backend::{human::HumanDuration, settings::Size};
+use backend::{cause, human::HumanDuration, settings::Size};
 use serde_json::json;
 
 use super::{
@@ -86,9 +86,11 @@ async fn all(
         let turn = Turn { keep: keep || i + 1 < loaded.len(), swap: i > 0 };
         match single::shown(context, profile, turn, signals, show).await {
             Ok(summary) => summaries.push(summary),
-            Err(error) if signals.exit().is_some() => note(&format!("{}: {error:#}", profile.name)),
+            Err(error) if signals.exit().is_some() => {
+                note(&format!("{}: {}", profile.name, cause::chain(error.as_ref())))
+            }
             Err(error) => {
-                super::common::complain(&format!("{}: {error:#}", profile.name));
+                super::common::complain(&format!("{}: {}", profile.name, cause::chain(error.as_ref())));
                 failed.push(super::exit::of_error(&error));
             }
         }

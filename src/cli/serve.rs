@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{ServeArgs, ServeRole},
-    common::{Context, complain, note},
+    common::{Context, note},
     exit::UsageError,
+    out,
     signals::{Listener, Signals},
 };
 use crate::{
@@ -38,13 +39,13 @@ pub fn process(file: &Path) -> Exit {
             tracing_subscriber::EnvFilter::try_from_env("ECOMCTL_LOG")
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rdkafka=warn")),
         )
-        .with_writer(std::io::stderr)
+        .with_writer(|| out::Log)
         .with_ansi(false)
         .init();
     match start(file) {
         Ok(()) => Exit::Done,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            out::fail(&error);
             Exit::Failed
         }
     }

@@ -79,7 +79,7 @@ fn up_table(report: &UpReport) -> String {
     let mut table = table::new(&["component", "provider", "version", "address", "ready after"], &[4]);
     for c in &report.components {
         let took = if c.reused { "was up".into() } else { format!("{} ms", c.took_ms) };
-        table.add_row([&c.name, &c.provider, &c.version, &c.address, &took]);
+        table.add_row([c.name.as_str(), c.provider.name(), &c.version, &c.address, &took]);
     }
     format!("{table}\nup in {:.1} s", report.took_ms as f64 / 1_000.0)
 }

@@ -1,12 +1,13 @@
 //! `stats`: what each component uses.
 
-use std::{fmt::Write as _, io::IsTerminal as _, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use anyhow::Context as _;
 
 use super::{
     args::{Format, StatsArgs},
-    common::{Context, out_if_read},
+    common::Context,
+    out::{out_if_read, reader_gone},
     signals::Signals,
 };
 use crate::{
@@ -37,6 +38,7 @@ pub async fn run(context: &Context, args: &StatsArgs) -> anyhow::Result<Exit> {
     loop {
         tokio::select! {
             _ = tick.tick() => {}
+            () = reader_gone() => return Ok(Exit::Done),
             // Ctrl-C is how one stops looking: nothing was interrupted.
             () = signals.stop.cancelled() => return Ok(Exit::Done),
         }
@@ -52,7 +54,7 @@ fn shown(context: &Context, look: &Stats) -> anyhow::Result<String> {
     if context.global.format == Format::Json {
         return Ok(serde_json::to_string(look)?);
     }
-    let clear = if context.draw && std::io::stdout().is_terminal() { CLEAR } else { "" };
+    let clear = if context.redraws() { CLEAR } else { "" };
     Ok(format!("{clear}{}\n", text(&look.components)))
 }
 
@@ -94,7 +96,7 @@ pub fn text(components: &[ComponentSample]) -> String {
 }
 
 fn state(c: &ComponentSample) -> String {
-    let mut state = c.state.clone();
+    let mut state = c.state.to_string();
     if let Some(code) = c.exit_code {
         let _ = write!(state, " {code}");
     }
@@ -131,12 +133,13 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::names::{ComponentState, Provider};
 
     fn wide() -> ComponentSample {
         ComponentSample {
             name: "monitoring-redis-exporter-1".into(),
-            provider: "docker".into(),
-            state: "exited".into(),
+            provider: Provider::Docker,
+            state: ComponentState::Exited,
             health: "mysql at 127.0.0.1:3306: SELECT 1: no answer within 3 s".into(),
             exit_code: Some(137),
             oom_killed: true,

@@ -20,7 +20,7 @@ fn text(status: &Status) -> String {
         let process = container.or_else(|| c.pid.map(|pid| format!("pid {pid}")));
         places.add_row([
             c.sample.name.clone(),
-            c.sample.provider.clone(),
+            c.sample.provider.to_string(),
             c.version.clone(),
             c.address.clone(),
             or_dash(process),

@@ -5,6 +5,7 @@ use super::{
     common::{Context, note},
 };
 use crate::{
+    event::names::Provider,
     exit::Exit,
     figure::or_dash,
     infra::{
@@ -48,7 +49,7 @@ fn plan(context: &Context, profile: &str) -> anyhow::Result<Vec<TopicPlan>> {
 }
 
 fn external(stack: &Stack) -> bool {
-    stack.components.get("kafka").is_some_and(|c| c.provider == "external")
+    stack.components.get("kafka").is_some_and(|c| c.provider == Provider::External)
 }
 
 async fn list(context: &Context, stack: &Stack, plan: &[TopicPlan]) -> anyhow::Result<Exit> {

@@ -9,6 +9,7 @@ mod watching;
 use std::{io, pin::Pin};
 
 use anyhow::{Context as _, bail};
+use backend::cause;
 
 pub use self::{
     deck::{Deck, Heard},
@@ -136,7 +137,7 @@ async fn serve(
                 busy = None;
                 let (tone, words) = match &result {
                     Ok(done) => (Tone::Good, format!("{}: ended with exit code {}", what.name(), done.code())),
-                    Err(error) => (Tone::Bad, format!("{}: {error:#}", what.name())),
+                    Err(error) => (Tone::Bad, format!("{}: {}", what.name(), cause::chain(error.as_ref()))),
                 };
                 deck.tell(News::Launched(tone, words)).await;
                 if ended.is_some() {

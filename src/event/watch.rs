@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::{ComponentState, Provider};
+
 /// State of a partition's lag; the worst one of a group comes first. See `docs/lag.md` for the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -345,10 +347,10 @@ pub struct ComponentSample {
     /// `mysql`, `redis`, `kafka-1`, `api-1` …
     pub name: String,
     /// `docker`, `native` or `external`.
-    pub provider: String,
+    pub provider: Provider,
     /// `running`, `restarting`, `paused`, `exited`, `external`; `gone` for a container that was removed, `unknown` while
     /// the Engine does not answer.
-    pub state: String,
+    pub state: ComponentState,
     /// `healthy`, `starting`, `done` (a job that ended well), or what is wrong; empty where nobody asked.
     pub health: String,
     /// Exit code of one that ended.

@@ -1,7 +1,7 @@
 //! Who runs a component: pure rules, with the reason in words.
 
 use super::error::InfraError;
-use crate::profile::model::ProviderChoice;
+use crate::{event::names::Provider, profile::model::ProviderChoice};
 
 /// Who runs a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,13 +14,12 @@ pub enum Runner {
     External,
 }
 
-impl Runner {
-    /// As it stands in `stack.json` and in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Docker => "docker",
-            Self::Native => "native",
-            Self::External => "external",
+impl From<Runner> for Provider {
+    fn from(runner: Runner) -> Self {
+        match runner {
+            Runner::Docker => Self::Docker,
+            Runner::Native => Self::Native,
+            Runner::External => Self::External,
         }
     }
 }

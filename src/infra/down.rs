@@ -4,7 +4,6 @@ use backend::endpoint::{KafkaEndpoint, KafkaSecurity};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    choice::Runner,
     docker::{self, Engine, provider},
     env::Env,
     error::InfraError,
@@ -14,7 +13,10 @@ use super::{
     take_down::{Stopped, end, recorded},
     up::{self, Progress, UpReport, UpRequest},
 };
-use crate::profile::model::{ExternalSpec, KafkaLogin, ProviderChoice, StackSpec};
+use crate::{
+    event::names::Provider,
+    profile::model::{ExternalSpec, KafkaLogin, ProviderChoice, StackSpec},
+};
 
 /// Ends the processes of one component, which stays known as exited; `up` or [`restart`] brings it back.
 pub async fn stop(state: &StateDir, service: &str) -> Result<Vec<Stopped>, InfraError> {
@@ -65,7 +67,7 @@ pub async fn restart(
 /// The components that `service` means. `all` means the servers that ecomctl started.
 fn choose(stack: &Stack, service: &str) -> Result<Vec<String>, InfraError> {
     let chosen = stack.components.iter().filter(|(name, component)| match service {
-        "all" => component.provider != Runner::External.name() && !is_backend(name),
+        "all" => component.provider != Provider::External && !is_backend(name),
         "kafka" => name.starts_with("kafka"),
         service => *name == service,
     });
@@ -84,7 +86,7 @@ fn choose(stack: &Stack, service: &str) -> Result<Vec<String>, InfraError> {
 
 /// The request that brings this very stack up.
 fn again(state: &StateDir, stack: &Stack, env: Env) -> UpRequest {
-    let is_external = |name: &str| stack.components.get(name).is_some_and(|c| c.provider == "external");
+    let is_external = |name: &str| stack.components.get(name).is_some_and(|c| c.provider == Provider::External);
     let endpoints = &stack.endpoints;
     let external = ExternalSpec {
         mysql_url: is_external("mysql").then(|| endpoints.mysql.url()),

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use backend::endpoint::Endpoints;
 use serde::{Deserialize, Serialize};
 
+use crate::event::names::Provider;
+
 /// Version of `stack.json`. A newer file is refused with a clear message.
 pub const SCHEMA_VERSION: u32 = 2;
 
@@ -54,7 +56,7 @@ pub struct DockerRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Component {
     /// `docker`, `native` or `external`.
-    pub provider: String,
+    pub provider: Provider,
     /// Version as the server itself gives it.
     pub version: String,
     /// `host:port`, for people.

@@ -21,7 +21,10 @@ use super::{
     stack::{Component, ContainerRef, Stack},
     state::StateDir,
 };
-use crate::event::watch::{ComponentSample, StackSample};
+use crate::event::{
+    names::{ComponentState, Provider},
+    watch::{ComponentSample, StackSample},
+};
 
 /// CPU use of processes is measured over this time.
 const WINDOW: Duration = Duration::from_millis(200);
@@ -186,15 +189,15 @@ fn merge(
 
 fn process_sample(name: &str, component: &Component, usage: Option<Usage>) -> ComponentSample {
     let state = match component.process.map(process::is_alive) {
-        None => "external",
-        Some(true) => "running",
-        Some(false) => "exited",
+        None => ComponentState::External,
+        Some(true) => ComponentState::Running,
+        Some(false) => ComponentState::Exited,
     };
     ComponentSample {
         name: name.to_owned(),
         provider: component.provider.clone(),
-        state: state.into(),
-        health: if state == "exited" { "exited".into() } else { String::new() },
+        health: if state == ComponentState::Exited { state.to_string() } else { String::new() },
+        state,
         restarts: component.restarts,
         cpu: usage.and_then(|usage| usage.cpu).map(tenth),
         mem: usage.map(|usage| usage.memory),
@@ -210,8 +213,8 @@ fn container_sample(name: &str, container: &Container) -> ComponentSample {
     let ended = seen.pid.is_none();
     ComponentSample {
         name: name.to_owned(),
-        provider: "docker".into(),
-        state: seen.state.clone(),
+        provider: Provider::Docker,
+        state: seen.state.as_str().into(),
         health: if ended { seen.state.clone() } else { seen.health.clone().unwrap_or_default() },
         exit_code: seen.exit_code,
         oom_killed: oom.is_some(),
@@ -232,13 +235,13 @@ fn container_sample(name: &str, container: &Container) -> ComponentSample {
 /// A container that should be there.
 fn unseen(name: &str, component: &Component, error: Option<&str>) -> ComponentSample {
     let (state, health) = match error {
-        Some(error) => ("unknown", error),
-        None => ("gone", "its container was removed; `ecomctl up` makes it again"),
+        Some(error) => (ComponentState::Unknown, error),
+        None => (ComponentState::Gone, "its container was removed; `ecomctl up` makes it again"),
     };
     ComponentSample {
         name: name.to_owned(),
         provider: component.provider.clone(),
-        state: state.into(),
+        state,
         health: health.into(),
         restarts: component.restarts,
         ..ComponentSample::default()

@@ -18,7 +18,10 @@ use super::{
     stats::{self, Row},
     topics::{self, TopicState},
 };
-use crate::event::watch::ComponentSample;
+use crate::event::{
+    names::{ComponentState, Provider},
+    watch::ComponentSample,
+};
 
 /// Time limit of each question.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -86,7 +89,9 @@ pub async fn status(state: &StateDir) -> Result<Status, InfraError> {
         "redis" => verdict(redis.as_ref().err()),
         kafka if kafka.starts_with("kafka") => match &brokers {
             Err(error) => verdict(Some(error)),
-            Ok(known) if component.provider == "external" || known.contains(&component.address) => verdict(None),
+            Ok(known) if component.provider == Provider::External || known.contains(&component.address) => {
+                verdict(None)
+            }
             Ok(_) => "not in the cluster's metadata".into(),
         },
         _ => verdict(None),
@@ -115,7 +120,7 @@ fn verdict(error: Option<&InfraError>) -> String {
 async fn component(state: &StateDir, stack: &Stack, row: Row, asked: Option<String>) -> ComponentStatus {
     let Row { mut sample, pid, container } = row;
     let known = stack.components.get(&sample.name);
-    let lives = matches!(sample.state.as_str(), "running" | "external");
+    let lives = matches!(sample.state, ComponentState::Running | ComponentState::External);
     if lives {
         sample.health = match (asked, sample.health.as_str()) {
             // A client that was answered knows more than a check that has not been run yet.
@@ -126,7 +131,7 @@ async fn component(state: &StateDir, stack: &Stack, row: Row, asked: Option<Stri
             (_, own) => own.to_owned(),
         };
     }
-    let ended = matches!(sample.state.as_str(), "exited" | "restarting" | "dead");
+    let ended = matches!(sample.state, ComponentState::Exited | ComponentState::Restarting | ComponentState::Dead);
     let last_line = if ended { last_line(state, &sample.name).await } else { None };
     ComponentStatus {
         version: known.map_or_else(String::new, |component| component.version.clone()),

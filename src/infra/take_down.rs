@@ -17,6 +17,7 @@ use super::{
     stack::{Stack, is_backend},
     state::StateDir,
 };
+use crate::event::names::Provider;
 
 /// What is to go.
 #[derive(Debug, Clone, Default)]
@@ -139,7 +140,7 @@ pub(super) async fn take_down(state: &StateDir, what: &Down) -> Result<DownRepor
     let containers = containers(&scope, known).await;
     stopped.extend(end(servers).await);
     let Removed { containers, networks, volumes, kept, mut in_the_way } = containers?;
-    let external = stack.iter().flat_map(|stack| &stack.components).filter(|(_, c)| c.provider == "external");
+    let external = stack.iter().flat_map(|stack| &stack.components).filter(|(_, c)| c.provider == Provider::External);
     let left_alone = external.map(|(name, c)| format!("{name} ({})", c.address)).collect();
     // A volume that is left can only be used with the passwords that are kept beside the data.
     let files = scope.delete.filter(|_| kept.is_empty());

@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::runners::{Runners, There};
 use super::{
-    choice::Runner,
     env::Env,
     error::InfraError,
     process::{self, GRACE, ProcessRef},
@@ -29,7 +28,10 @@ use super::{
     take_down::{self, Down},
     topics::{self, TopicPlan, TopicReport},
 };
-use crate::profile::model::{Profile, StackSpec};
+use crate::{
+    event::names::Provider,
+    profile::model::{Profile, StackSpec},
+};
 
 /// What is to be brought up.
 #[derive(Debug, Clone)]
@@ -108,7 +110,7 @@ pub enum UpEvent {
         /// `mysql`, `redis`, `kafka`
         component: String,
         /// `docker`, `native` or `external`.
-        provider: String,
+        provider: Provider,
         /// Why.
         why: String,
     },
@@ -177,7 +179,7 @@ pub struct ComponentReport {
     /// `mysql`, `redis`, `kafka-1` …
     pub name: String,
     /// `docker`, `native` or `external`.
-    pub provider: String,
+    pub provider: Provider,
     /// Version as the server gives it.
     pub version: String,
     /// `host:port`
@@ -306,7 +308,7 @@ impl Up<'_> {
     async fn all(&self, runners: &Runners, cancel: &CancellationToken) -> Result<Parts, InfraError> {
         // Servers that this stack has no more are gone by now.
         self.stack().components.retain(|name, component| {
-            is_backend(name) || component.process.is_some_and(|p| component.provider == "native" && p.pid > 0)
+            is_backend(name) || component.process.is_some_and(|p| component.provider == Provider::Native && p.pid > 0)
         });
         let broken = cancel.child_token();
         let processes = async {
@@ -362,7 +364,7 @@ impl Up<'_> {
         let mut stack = self.stack().clone();
         stack.components.retain(|name, component| {
             component.process.is_some_and(process::is_alive)
-                || (component.provider == Runner::Docker.name() && left.contains(name))
+                || (component.provider == Provider::Docker && left.contains(name))
         });
         self.request.state.save_stack(&stack)
     }

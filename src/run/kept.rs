@@ -130,7 +130,7 @@ pub fn record(state: &StateDir, running: &[Running]) -> Result<()> {
     for process in running {
         let runner = if process.container.is_some() { Runner::Docker } else { Runner::Native };
         let component = Component {
-            provider: runner.name().into(),
+            provider: runner.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             address: process.address.to_string(),
             process: process.process,

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{recorder::Emitter, walk::Walk};
 use crate::{
-    event::{Event, ProbeSample},
+    event::{Event, ProbeSample, names::Stage},
     infra::stack::Stack,
     load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary},
     probe::{self, DrainPlan, DrainReport, Probe, ProbePlan},
@@ -41,7 +41,7 @@ pub async fn resolve(url: &str) -> Result<(Vec<SocketAddr>, String)> {
 /// # Errors
 /// When the generator cannot work: no file descriptors, no ledger. Failed requests are no error.
 pub async fn load(walk: &Walk<'_>, stack: &Stack, api: (Vec<SocketAddr>, String)) -> Result<LoadSummary> {
-    walk.emitter.stage("load").await;
+    walk.emitter.stage(Stage::Load).await;
     let profile = &walk.request.loaded.profile;
     let plan = LoadPlan {
         targets: api.0,
@@ -129,7 +129,7 @@ async fn forward(mut samples: mpsc::Receiver<ProbeSample>, emitter: Emitter, fac
 
 /// Waits until everything is consumed and nothing moves any more.
 pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
-    walk.emitter.stage("drain").await;
+    walk.emitter.stage(Stage::Drain).await;
     let plan = DrainPlan {
         endpoints: stack.endpoints.clone(),
         coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
@@ -167,7 +167,7 @@ pub fn sent(walk: &Walk<'_>, load: &LoadSummary) -> BTreeMap<u64, u64> {
 /// # Errors
 /// When the sets cannot be written. What cannot be read makes checks unknown.
 pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Result<VerifyReport> {
-    walk.emitter.stage("verify").await;
+    walk.emitter.stage(Stage::Verify).await;
     let plan = VerifyPlan {
         endpoints: stack.endpoints.clone(),
         topic: COUPON_TOPIC.to_owned(),

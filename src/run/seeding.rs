@@ -13,11 +13,9 @@ use mysql_async::Pool;
 use serde_json::Value;
 
 use crate::{
+    event::names::Provider,
     http::Http,
-    infra::{
-        choice::{Runner, Server},
-        stack::Stack,
-    },
+    infra::{choice::Server, stack::Stack},
     profile::model::Profile,
     seed::{self, Owned, SeedPlan, SeedProgress, SeedReport},
 };
@@ -70,7 +68,7 @@ pub fn plan(profile: &Profile, stack: &Stack, yes: bool) -> Result<SeedPlan> {
 }
 
 fn is_ours(stack: &Stack, server: Server) -> bool {
-    stack.components.iter().any(|(name, c)| server.has(name) && c.provider != Runner::External.name())
+    stack.components.iter().any(|(name, c)| server.has(name) && c.provider != Provider::External)
 }
 
 /// Looks whether a backend that is started now would rebuild gates of somebody else in a Redis that is not ours.

@@ -14,7 +14,10 @@ use super::{
     walk::Walk,
 };
 use crate::{
-    event::Event,
+    event::{
+        Event,
+        names::{Provider, Stage},
+    },
     infra::{self, Down, InfraError, UpEvent, UpRequest, stack::Stack},
     load::LoadSummary,
     probe::DrainReport,
@@ -45,6 +48,8 @@ pub struct Walked {
     pub drain: Option<DrainReport>,
     /// The verdict; none after an interrupt.
     pub verify: Option<VerifyReport>,
+    /// Why the run was broken off after its load began: its ledger or its sets could not be written.
+    pub broken: Option<String>,
 }
 
 /// Walks through all stages.
@@ -64,12 +69,17 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
     };
     interrupted(walk)?;
     let load = measure::load(walk, &stack, api).await?;
-    let mut walked = Walked { stack, load, drain: None, verify: None };
-    if !cancel.is_cancelled() {
+    let broken = load.broken.clone();
+    let mut walked = Walked { stack, load, drain: None, verify: None, broken };
+    if walked.broken.is_none() && !cancel.is_cancelled() {
         walked.drain = Some(measure::drain(walk, &walked.stack).await);
     }
-    if !cancel.is_cancelled() {
-        walked.verify = Some(measure::verify(walk, &walked.stack, &walked.load).await?);
+    if walked.broken.is_none() && !cancel.is_cancelled() {
+        match measure::verify(walk, &walked.stack, &walked.load).await {
+            Ok(report) => walked.verify = Some(report),
+            // What was measured is worth a summary all the same.
+            Err(error) => walked.broken = Some(format!("{error:#}")),
+        }
     }
     Ok(walked)
 }
@@ -96,7 +106,7 @@ fn interrupted(walk: &Walk<'_>) -> Result<()> {
 }
 
 async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
-    walk.emitter.stage("up").await;
+    walk.emitter.stage(Stage::Up).await;
     let mut request = UpRequest::for_profile(walk.request.state.clone(), &walk.request.loaded.profile);
     request.yes = walk.request.yes;
     request.in_run = true;
@@ -105,13 +115,13 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
     let say = |event: UpEvent| walk.show.say(&event.to_string());
     let report = infra::up(&request, &say, walk.request.cancel.clone()).await.context("the stack did not come up")?;
     // Servers that ran before are not ours to stop.
-    started.servers = report.components.iter().any(|c| c.provider != "external" && !c.reused);
+    started.servers = report.components.iter().any(|c| c.provider != Provider::External && !c.reused);
     Ok(report.stack)
 }
 
 async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
     interrupted(walk)?;
-    walk.emitter.stage("seed").await;
+    walk.emitter.stage(Stage::Seed).await;
     let plan = seeding::plan(&walk.request.loaded.profile, stack, walk.request.yes)?;
     let seeding = seeding::run(&plan, stack, &|_| {});
     let report = tokio::select! {
@@ -135,7 +145,7 @@ async fn containers(walk: &Walk<'_>, stack: &Stack) -> Result<Option<Containers>
 
 async fn launch(walk: &Walk<'_>, stack: &mut Stack, containers: Option<Containers>) -> Result<std::net::SocketAddr> {
     interrupted(walk)?;
-    walk.emitter.stage("backend").await;
+    walk.emitter.stage(Stage::Backend).await;
     let (state, settings) = (walk.request.state, &walk.request.loaded.profile.backend);
     if let Some(api) = kept::reuse(state, stack, settings).await? {
         walk.show.say(&format!("backend kept from before: API on {api}"));

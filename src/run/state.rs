@@ -44,6 +44,7 @@ pub use self::{
 use crate::{
     event::{
         Event, LoadSample, ProbeSample, Stamped,
+        names::{Overall, ProcessState, Stage, Verdict},
         plan::RunPlan,
         watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
     },
@@ -60,10 +61,10 @@ pub const MOST_ACTS: usize = 200;
 pub struct RunState {
     /// Milliseconds since the run began, of the newest event.
     pub t_ms: u64,
-    /// Stage it is in.
-    pub stage: String,
+    /// Stage it is in; none before the first.
+    pub stage: Option<Stage>,
     /// Stages it went through: name and when it was entered.
-    pub stages: Vec<(String, u64)>,
+    pub stages: Vec<(Stage, u64)>,
     /// Name of the profile.
     pub profile: String,
     /// UTC, RFC 3339.
@@ -154,8 +155,8 @@ pub struct PhaseNow {
 /// A check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckNow {
-    /// `holds`, `violated`, `unknown`.
-    pub verdict: String,
+    /// What it says.
+    pub verdict: Verdict,
     /// Figures.
     pub evidence: String,
     /// Offending users or rows.
@@ -178,8 +179,8 @@ pub struct ActNow {
 /// A backend process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessNow {
-    /// `started`, `exited`, `restarted`.
-    pub state: String,
+    /// What became of it.
+    pub state: ProcessState,
     /// Exit status in words, or the pid.
     pub detail: String,
     /// When.
@@ -189,8 +190,8 @@ pub struct ProcessNow {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// `consistent`, `violated`, `unproven`.
-    pub verdict: String,
+    /// What all checks together say.
+    pub verdict: Overall,
     /// Exit code.
     pub exit_code: u8,
 }
@@ -271,7 +272,7 @@ impl RunState {
             }
             Event::Act { what, result } => self.act(t_ms, what, result),
             Event::Process { name, state, detail } => {
-                if state == "restarted" {
+                if *state == ProcessState::Restarted {
                     *self.restarts.entry(name.clone()).or_default() += 1;
                 }
                 let now = ProcessNow { state: state.clone(), detail: detail.clone(), t_ms };
@@ -279,25 +280,25 @@ impl RunState {
             }
             Event::Warning { message } => push(&mut self.warnings, MOST_WARNINGS, message.clone()),
             Event::Check { id, verdict, evidence, rows } => {
-                let (verdict, evidence, rows) = (verdict.clone(), evidence.clone(), rows.clone());
-                self.checks.insert(id.clone(), CheckNow { verdict, evidence, rows, t_ms });
+                let (evidence, rows) = (evidence.clone(), rows.clone());
+                self.checks.insert(id.clone(), CheckNow { verdict: *verdict, evidence, rows, t_ms });
             }
             Event::Finished { verdict, exit_code } => {
-                self.finished = Some(Finished { verdict: verdict.clone(), exit_code: *exit_code });
+                self.finished = Some(Finished { verdict: *verdict, exit_code: *exit_code });
             }
         }
     }
 
-    fn enter(&mut self, stage: &str, t_ms: u64) {
-        if stage == "load" {
+    fn enter(&mut self, stage: &Stage, t_ms: u64) {
+        if *stage == Stage::Load {
             self.load_began_ms = Some(t_ms);
-        } else if self.stage == "load" {
+        } else if self.stage == Some(Stage::Load) {
             self.load_ended_ms = Some(t_ms);
         }
-        stage.clone_into(&mut self.stage);
+        self.stage = Some(stage.clone());
         // A run has fewer than ten; a file may say anything.
         if self.stages.len() < 64 {
-            self.stages.push((stage.to_owned(), t_ms));
+            self.stages.push((stage.clone(), t_ms));
         }
     }
 

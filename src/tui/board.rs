@@ -1,13 +1,16 @@
 //! From the run's state to what is drawn. The only place that knows both.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use super::model::{
     Alarm, AlarmState, Away, Board, Check, Coupon, Goal, GoalState, Load, Phase, Series, Source, Tone, Verdict, Word,
 };
 use crate::{
     alarm::registry::in_unit,
-    event::{AlarmLevel, LoadSample},
+    event::{
+        AlarmLevel, LoadSample,
+        names::{self, Overall, ProcessState, Stage},
+    },
     goal::State,
     run::state::{self, AlarmNow, Newest, RunState},
 };
@@ -120,7 +123,7 @@ fn alarms(state: &RunState) -> Vec<Alarm> {
         highest: now.highest,
     };
     let mut all: Vec<_> = state.alarms.values().map(alarm).collect();
-    all.sort_by_key(|alarm| std::cmp::Reverse(alarm.state));
+    all.sort_by_key(|alarm| Reverse(alarm.state));
     all
 }
 
@@ -158,39 +161,35 @@ fn checks(state: &RunState) -> Vec<Check> {
         .iter()
         .map(|(id, now)| Check {
             id: id.clone(),
-            verdict: now.verdict.clone(),
+            verdict: now.verdict,
             evidence: now.evidence.clone(),
             rows: now.rows.clone(),
         })
         .collect();
     // What is wrong comes first; `CP2` comes before `CP10`.
-    let rank = |verdict: &str| match verdict {
-        "violated" => 0,
-        "holds" => 2,
-        _ => 1,
-    };
-    all.sort_by_key(|check| (rank(&check.verdict), check.id.len(), check.id.clone()));
+    all.sort_by_key(|check| (Reverse(check.verdict), check.id.len(), check.id.clone()));
     all
 }
 
 fn verdict(state: &RunState, checks: &[Check]) -> Verdict {
     if let Some(finished) = &state.finished {
-        let tone = match (finished.verdict.as_str(), finished.exit_code) {
-            ("violated", _) => Tone::Bad,
-            ("consistent", 0) => Tone::Good,
+        let tone = match (finished.verdict, finished.exit_code) {
+            (Overall::Violated, _) => Tone::Bad,
+            (Overall::Consistent, 0) => Tone::Good,
             _ => Tone::Warn,
         };
-        return Verdict { tone, text: finished.verdict.clone(), exit_code: Some(finished.exit_code) };
+        return Verdict { tone, text: finished.verdict.name().into(), exit_code: Some(finished.exit_code) };
     }
     if state.profile.is_empty() {
         return Verdict::default();
     }
-    let count = |verdict: &str| checks.iter().filter(|check| check.verdict == verdict).count();
-    let (violated, missed) = (count("violated"), state.goals.iter().filter(|g| g.state == State::Missed).count());
+    let count = |verdict: names::Verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    let (violated, missed) =
+        (count(names::Verdict::Violated), state.goals.iter().filter(|g| g.state == State::Missed).count());
     let words = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
     let mut text = match (violated, checks.len()) {
         (0, 0) => "checks not run yet".into(),
-        (0, n) => format!("{} of {}", words(count("holds"), "check holds", "checks hold"), n),
+        (0, n) => format!("{} of {}", words(count(names::Verdict::Holds), "check holds", "checks hold"), n),
         (n, _) => words(n, "check VIOLATED", "checks VIOLATED"),
     };
     if missed > 0 {
@@ -213,14 +212,14 @@ fn attention(state: &RunState) -> Vec<Word> {
         let text = format!("{source} away since {since}: {}", away.why);
         all.push(Word { at_ms: Some(away.since_ms), tone: Tone::Bad, text });
     }
-    for (id, check) in state.checks.iter().filter(|(_, check)| check.verdict == "violated") {
+    for (id, check) in state.checks.iter().filter(|(_, check)| check.verdict == names::Verdict::Violated) {
         let text = format!("{id} violated: {}", check.evidence);
         all.push(Word { at_ms: Some(check.t_ms), tone: Tone::Bad, text });
     }
-    for (name, process) in state.processes.iter().filter(|(_, process)| process.state == "exited") {
+    for (name, process) in state.processes.iter().filter(|(_, process)| process.state == ProcessState::Exited) {
         let text = format!("{name} exited: {}", process.detail);
         // At the end of a run they are meant to.
-        if !matches!(state.stage.as_str(), "stop" | "report") && state.finished.is_none() {
+        if state.stage != Some(Stage::Stop) && state.finished.is_none() {
             all.push(Word { at_ms: Some(process.t_ms), tone: Tone::Bad, text });
         }
     }
@@ -251,7 +250,7 @@ fn happenings(state: &RunState) -> Vec<Word> {
         all.push(Word { at_ms: Some(act.t_ms), tone: Tone::Plain, text: format!("{}: {result}", act.what) });
     }
     for (name, process) in &state.processes {
-        let tone = if process.state == "started" { Tone::Plain } else { Tone::Warn };
+        let tone = if process.state == ProcessState::Started { Tone::Plain } else { Tone::Warn };
         let text = format!("{name} {}: {}", process.state, process.detail);
         all.push(Word { at_ms: Some(process.t_ms), tone, text });
     }
@@ -266,6 +265,7 @@ mod tests {
     use super::*;
     use crate::event::{
         CouponSample, Event, ProbeSample, Stamped,
+        names::Verdict,
         plan::{AlarmPlan, RunPlan},
         watch::RedisSample,
     };
@@ -278,8 +278,8 @@ mod tests {
         state
     }
 
-    fn check(id: &str, verdict: &str) -> Event {
-        Event::Check { id: id.into(), verdict: verdict.into(), evidence: "x".into(), rows: vec!["user 1".into()] }
+    fn check(id: &str, verdict: Verdict) -> Event {
+        Event::Check { id: id.into(), verdict, evidence: "x".into(), rows: vec!["user 1".into()] }
     }
 
     #[test]
@@ -297,7 +297,12 @@ mod tests {
     #[test]
     fn violated_checks_come_first_and_make_the_verdict() {
         let begun = Event::RunStarted { schema_version: 1, profile: "x".into(), at: String::new(), plan: None };
-        let state = state(vec![begun, check("CP10", "holds"), check("CP2", "holds"), check("SY1", "violated")]);
+        let state = state(vec![
+            begun,
+            check("CP10", Verdict::Holds),
+            check("CP2", Verdict::Holds),
+            check("SY1", Verdict::Violated),
+        ]);
         let seen = board(&state);
         assert_eq!(seen.checks.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["SY1", "CP2", "CP10"]);
         assert_eq!((seen.verdict.tone, seen.verdict.text.as_str()), (Tone::Bad, "1 check VIOLATED"));
@@ -335,7 +340,7 @@ mod tests {
         let said = "consumer_lag critical since 00:02, now 9: add consumers";
         assert_eq!(words, ["redis away since 00:03: refused", said]);
         assert_eq!((seen.verdict.tone, seen.verdict.text.as_str()), (Tone::Plain, "checks not run yet"));
-        let event = Event::Finished { verdict: "consistent".into(), exit_code: 0 };
+        let event = Event::Finished { verdict: Overall::Consistent, exit_code: 0 };
         state.apply(&Stamped { t_ms: 9_000, event });
         assert_eq!(board(&state).attention.len(), 1, "nothing can be done about an alarm of a run that is over");
     }

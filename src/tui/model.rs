@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     event::{
+        names::Stage,
         plan::AlarmPlan,
         watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
     },
@@ -17,8 +18,8 @@ pub struct Board {
     pub at_ms: u64,
     /// Name of the profile; empty without a run.
     pub profile: String,
-    /// Stage the run is in; empty without a run.
-    pub stage: String,
+    /// Stage the run is in; none without a run.
+    pub stage: Option<Stage>,
     /// Scenarios with the phase that each is in.
     pub phases: Vec<Phase>,
     /// Share of the planned load that is over, 0..1.
@@ -281,8 +282,8 @@ pub struct Verdict {
 pub struct Check {
     /// `CP5`
     pub id: String,
-    /// `holds`, `violated`, `unknown`.
-    pub verdict: String,
+    /// What it says.
+    pub verdict: crate::event::names::Verdict,
     /// Figures, or why there are none.
     pub evidence: String,
     /// Offending users or rows.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     event::{
+        names::{self, ComponentState, Provider, Stage},
         plan::AlarmPlan,
         watch::{
             Broker, ComponentSample, DeadLetter, Digest, KafkaSample, LagStatus, LockWait, Member, MysqlSample,
@@ -26,7 +27,7 @@ pub fn busy() -> Board {
     Board {
         at_ms: 47_200,
         profile: "coupon-event".into(),
-        stage: "load".into(),
+        stage: Some(Stage::Load),
         phases: vec![
             Phase { scenario: "rush".into(), number: 4, of: Some(7), target: 5_000.0, progress: Some(0.57) },
             Phase { scenario: "twice".into(), number: 1, of: Some(1), target: 50.0, progress: Some(0.31) },
@@ -70,21 +71,26 @@ pub fn busy() -> Board {
 /// The same with Redis away, and after the checks: one of them is violated.
 pub fn trouble() -> Board {
     let why = "connection refused (127.0.0.1:6379)";
-    let check = |id: &str, verdict: &str, evidence: &str, rows: &[&str]| Check {
+    let check = |id: &str, verdict: names::Verdict, evidence: &str, rows: &[&str]| Check {
         id: id.into(),
-        verdict: verdict.into(),
+        verdict,
         evidence: evidence.into(),
         rows: rows.iter().map(|row| (*row).to_owned()).collect(),
     };
     let mut board = busy();
     board.at_ms = 160_000;
-    board.stage = "verify".into();
+    board.stage = Some(Stage::Verify);
     board.redis.away = Some(Away { since_ms: 72_000, why: why.into() });
     board.checks = vec![
-        check("CP5", "violated", "coupon 1: 2 users without a row", &["user 4711, grant 831", "user 4712, grant 832"]),
-        check("CP2", "unknown", "Redis cannot be read", &[]),
-        check("CP1", "holds", "coupon 1: 998 rows of 1,000", &[]),
-        check("SY1", "holds", "15,234 requests, 15,234 outcomes", &[]),
+        check(
+            "CP5",
+            names::Verdict::Violated,
+            "coupon 1: 2 users without a row",
+            &["user 4711, grant 831", "user 4712, grant 832"],
+        ),
+        check("CP2", names::Verdict::Unknown, "Redis cannot be read", &[]),
+        check("CP1", names::Verdict::Holds, "coupon 1: 998 rows of 1,000", &[]),
+        check("SY1", names::Verdict::Holds, "15,234 requests, 15,234 outcomes", &[]),
     ];
     board.verdict = Verdict { tone: Tone::Bad, text: "1 check VIOLATED, 1 goal missed".into(), exit_code: None };
     let bad = |at_ms, text: String| Word { at_ms: Some(at_ms), tone: Tone::Bad, text };
@@ -331,8 +337,8 @@ fn mysql() -> MysqlSample {
 fn stack() -> StackSample {
     let component = |name: &str, cpu: f64, mem: u64| ComponentSample {
         name: name.into(),
-        provider: "docker".into(),
-        state: "running".into(),
+        provider: Provider::Docker,
+        state: ComponentState::Running,
         health: "healthy".into(),
         cpu: Some(cpu),
         cpu_limit: Some(1.0),
@@ -356,7 +362,7 @@ fn stack() -> StackSample {
     components[0].throttled = Some(11.4);
     components[1].mem_limit = Some(512 << 20);
     let gone = &mut components[5];
-    (gone.state, gone.health, gone.restarts) = ("restarting".into(), String::new(), 2);
+    (gone.state, gone.health, gone.restarts) = (ComponentState::Restarting, String::new(), 2);
     (gone.exit_code, gone.oom_killed, gone.cpu, gone.mem) = (Some(137), true, None, None);
     StackSample { components }
 }

@@ -116,7 +116,10 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::event::{Event, LoadSample, Stamped};
+    use crate::event::{
+        Event, LoadSample, Stamped,
+        names::{Overall, Stage},
+    };
 
     fn write(file: &mut tempfile::NamedTempFile, event: Event) {
         writeln!(file, "{}", serde_json::to_string(&Stamped { t_ms: 1_000, event }).unwrap()).unwrap();
@@ -131,7 +134,7 @@ mod tests {
         let polled = source.poll().unwrap();
         assert_eq!(polled.state.map(|state| state.load.as_ref().unwrap().sent), Some(7));
         assert_eq!(polled.end, None);
-        write(&mut file, Event::Finished { verdict: "consistent".into(), exit_code: 0 });
+        write(&mut file, Event::Finished { verdict: Overall::Consistent, exit_code: 0 });
         assert_eq!(source.poll().unwrap().end, Some(End::Over));
     }
 
@@ -145,10 +148,10 @@ mod tests {
         assert_eq!(tail.poll().unwrap().end, None, "it lives");
         child.kill().unwrap();
         child.wait().unwrap();
-        write(&mut file, Event::Stage { name: "load".into() });
+        write(&mut file, Event::Stage { name: Stage::Load });
         tail.looked = long_ago();
         let polled = tail.poll().unwrap();
-        assert_eq!((polled.state.unwrap().stage.as_str(), polled.end), ("load", None));
+        assert_eq!((polled.state.unwrap().stage.clone(), polled.end), (Some(Stage::Load), None));
         tail.looked = long_ago();
         assert_eq!(tail.poll().unwrap().end, Some(End::BrokenOff));
     }

@@ -2,8 +2,13 @@
 //!
 //! Dropping the guard leaves it; so does a panic (its message is then readable), and whoever ends the process by hand
 //! calls [`leave`] first. Signals are the command line's: it asks the dashboard to close.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the dashboard draws on standard output; nothing else writes there meanwhile"
+)]
 
 use std::{
+    ffi::OsStr,
     io::{self, Stdout, Write},
     os::fd::AsFd as _,
     sync::{
@@ -32,6 +37,11 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 /// Is the screen the dashboard's? Whoever else wants to write waits until it is not.
 pub fn entered() -> bool {
     ENTERED.load(Ordering::SeqCst)
+}
+
+/// Whether a terminal that calls itself `term` (the variable `TERM`) can be drawn on.
+pub fn can_draw(term: Option<&OsStr>) -> bool {
+    term.is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Gives the terminal back as it was. Harmless when it was never taken, and from any thread.

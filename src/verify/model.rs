@@ -6,32 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
+pub use crate::event::names::{Overall, Verdict};
 
 /// A reading, or why there is none. What is not known is never taken for zero.
 pub type Known<T> = Result<T, String>;
-
-/// What a check says. Ordered from good to bad: the worst of several is their maximum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// It was exercised, read, and is true.
-    Holds,
-    /// Nothing exercised it, or it cannot be read.
-    Unknown,
-    /// It is false.
-    Violated,
-}
-
-impl Verdict {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Unknown => "unknown",
-            Self::Violated => "violated",
-        }
-    }
-}
 
 /// One check's verdict with the figures behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,32 +30,9 @@ impl CheckResult {
     pub fn event(&self) -> Event {
         Event::Check {
             id: self.id.clone(),
-            verdict: self.verdict.name().to_owned(),
+            verdict: self.verdict,
             evidence: self.evidence.clone(),
             rows: self.rows.clone(),
-        }
-    }
-}
-
-/// What all checks together say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Overall {
-    /// Nothing is violated and everything that is required is proven.
-    Consistent,
-    /// Something is violated.
-    Violated,
-    /// Nothing is violated, but something that is required is not proven.
-    Unproven,
-}
-
-impl Overall {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Consistent => "consistent",
-            Self::Violated => "violated",
-            Self::Unproven => "unproven",
         }
     }
 }

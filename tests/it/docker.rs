@@ -10,9 +10,12 @@ use bollard::{
         RemoveContainerOptionsBuilder, StartContainerOptions,
     },
 };
-use ecomctl::infra::{
-    StateDir,
-    stack::{Component, ContainerRef, Stack},
+use ecomctl::{
+    event::names::Provider,
+    infra::{
+        StateDir,
+        stack::{Component, ContainerRef, Stack},
+    },
 };
 
 /// Image with a shell; `scripts/images.sh` builds it.
@@ -73,7 +76,7 @@ impl Containers {
         self.docker.start_container(&id, None::<StartContainerOptions>).await.unwrap();
         let mut stack = self.state.load_stack().unwrap().unwrap();
         let component = Component {
-            provider: "docker".into(),
+            provider: Provider::Docker,
             version: "8.0".into(),
             address: "127.0.0.1:1".into(),
             process: None,

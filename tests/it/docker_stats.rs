@@ -47,7 +47,7 @@ async fn said(containers: &Containers, name: &str, word: &str) {
 
 /// Holds the figures against what is known of the container: 0.3 CPUs, 128 MiB, 60 MiB of them page cache.
 fn is_held_back(row: &ComponentSample) {
-    assert_eq!((row.state.as_str(), row.provider.as_str()), ("running", "docker"), "{row:?}");
+    assert_eq!((row.state.name(), row.provider.name()), ("running", "docker"), "{row:?}");
     assert_eq!((row.cpu_limit, row.mem_limit), (Some(0.3), Some(128 << 20)), "{row:?}");
     assert!(row.cpu.is_some_and(|cpu| (15.0..45.0).contains(&cpu)), "30 of 100 percent: {row:?}");
     assert!(row.throttled.is_some_and(|share| share > 50.0), "it is held back in nearly each period: {row:?}");
@@ -100,11 +100,11 @@ async fn an_oom_kill_is_told_also_while_the_first_process_lives() {
     said(&containers, "consumer-1", "gone").await;
     containers.ended(&dies).await;
     let lives = row(&containers, "consumer-1").await;
-    assert_eq!((lives.state.as_str(), lives.oom_killed), ("running", true), "{lives:?}");
+    assert_eq!((lives.state.name(), lives.oom_killed), ("running", true), "{lives:?}");
     let evidence = lives.oom_evidence.unwrap();
     assert!(evidence.contains("cgroup") || evidence.contains("event"), "the flag is not set yet: {evidence}");
     let dead = row(&containers, "consumer-2").await;
-    assert_eq!((dead.state.as_str(), dead.exit_code, dead.oom_killed), ("exited", Some(137), true), "{dead:?}");
+    assert_eq!((dead.state.name(), dead.exit_code, dead.oom_killed), ("exited", Some(137), true), "{dead:?}");
     assert!(dead.oom_evidence.is_some() && dead.cpu.is_none() && dead.mem.is_none(), "{dead:?}");
 }
 

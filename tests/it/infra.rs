@@ -176,7 +176,7 @@ async fn a_stack_heals_and_topics_follow_the_plan() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let status = infra::status(&place.state).await.unwrap();
         let row = status.components.iter().find(|c| c.sample.name == name).unwrap();
-        assert_eq!((row.sample.state.as_str(), row.pid), ("exited", None));
+        assert_eq!((row.sample.state.name(), row.pid), ("exited", None));
         assert!(row.last_line.is_some() && !status.is_healthy());
         let healed = place.up(&request).await.unwrap();
         assert_eq!(healed.stack.endpoints, first.stack.endpoints);

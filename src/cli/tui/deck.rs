@@ -11,7 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::lines;
 use crate::{
-    cli::{args::LookArgs, exit::UsageError, held},
+    cli::{
+        args::LookArgs,
+        exit::UsageError,
+        out::{self, Stream},
+    },
     tui::{
         acts::Wish,
         app::{self, News, Setup},
@@ -66,8 +70,13 @@ impl Deck {
         form: Option<Form>,
         logs: Option<lines::From>,
     ) -> anyhow::Result<Self> {
-        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        if !out::is_terminal(Stream::Out) || !io::stdin().is_terminal() {
             let words = "the dashboard needs a terminal: standard input and output are not one";
+            return Err(UsageError(words.into()).into());
+        }
+        if !out::drawable(Stream::Out) {
+            let words = "the dashboard cannot be drawn on this terminal (TERM is dumb, or not set); set TERM, as in \
+                         TERM=xterm-256color, or see `ecomctl status`, `ecomctl stats --watch` and `ecomctl lag --watch`";
             return Err(UsageError(words.into()).into());
         }
         let (news, news_receiver) = mpsc::channel(QUEUE);
@@ -88,7 +97,7 @@ impl Deck {
         };
         std::thread::Builder::new().name("dashboard".into()).spawn(move || {
             let outcome = app::run(setup);
-            held::release();
+            out::release();
             // Whoever waited has gone if this fails.
             let _ = end.send(outcome);
         })?;
@@ -122,7 +131,7 @@ impl Deck {
                     self.over = true;
                     return Heard::Closed(Err(io::Error::other("the dashboard does not close")));
                 }
-                if let Some(line) = held::fresh() {
+                if let Some(line) = out::fresh() {
                     let _ = self.news.try_send(News::Say(Tone::Plain, line));
                 }
                 Heard::Tick

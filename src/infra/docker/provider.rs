@@ -23,8 +23,9 @@ use crate::{
         self, Options, Profiles, files,
         model::{MountSource, Project, Service},
     },
+    event::names,
     infra::{
-        choice::{Runner, Server},
+        choice::Server,
         error::InfraError,
         process::GRACE,
         stack::{DockerRef, Stack, is_backend},
@@ -317,24 +318,24 @@ pub fn inside(stack: &Stack) -> Result<Endpoints, InfraError> {
     let mut endpoints = stack.endpoints.clone();
     let provider = |server: Server| {
         let component = stack.components.iter().find(|(name, _)| server.has(name));
-        component.map_or("external", |(_, component)| component.provider.as_str())
+        component.map_or(names::Provider::External, |(_, component)| component.provider.clone())
     };
     let unreachable = |server: Server, address: String| InfraError::NotInside {
         component: server.name(),
         address,
-        runner: provider(server).to_owned(),
+        runner: provider(server).to_string(),
     };
-    if provider(Server::Mysql) == Runner::Docker.name() {
+    if provider(Server::Mysql) == names::Provider::Docker {
         (endpoints.mysql.host, endpoints.mysql.port) = ("mysql".into(), 3306);
     } else if is_loopback(&endpoints.mysql.host) {
         return Err(unreachable(Server::Mysql, endpoints.mysql.to_string()));
     }
-    if provider(Server::Redis) == Runner::Docker.name() {
+    if provider(Server::Redis) == names::Provider::Docker {
         (endpoints.redis.host, endpoints.redis.port) = ("redis".into(), 6379);
     } else if is_loopback(&endpoints.redis.host) {
         return Err(unreachable(Server::Redis, endpoints.redis.to_string()));
     }
-    if provider(Server::Kafka) == Runner::Docker.name() {
+    if provider(Server::Kafka) == names::Provider::Docker {
         let names = stack.components.keys().filter(|name| Server::Kafka.has(name));
         let brokers: Vec<_> = names.map(|name| format!("{name}:{KAFKA_INSIDE}")).collect();
         endpoints.kafka = KafkaEndpoint { brokers: brokers.join(","), security: None };

@@ -58,7 +58,7 @@ fn both_providers_stand_in_one_table() {
     };
     let rows = merge(&stack, usage, Some(Ok(vec![job, mysql])));
     let words: Vec<_> =
-        rows.iter().map(|r| (r.sample.name.as_str(), r.sample.state.as_str(), r.sample.health.as_str())).collect();
+        rows.iter().map(|r| (r.sample.name.as_str(), r.sample.state.name(), r.sample.health.as_str())).collect();
     assert_eq!(
         words,
         [
@@ -80,13 +80,13 @@ fn both_providers_stand_in_one_table() {
 fn a_container_that_cannot_be_seen_is_never_called_running() {
     let stack = stack(vec![("mysql", in_docker("a"))]);
     let state = |containers| merge(&stack, |_| None, Some(containers))[0].sample.clone();
-    assert_eq!(state(Ok(vec![])).state, "gone");
+    assert_eq!(state(Ok(vec![])).state, ComponentState::Gone);
     let unknown = state(Err("the Docker Engine does not answer".into()));
-    assert_eq!((unknown.state.as_str(), unknown.health.as_str()), ("unknown", "the Docker Engine does not answer"));
+    assert_eq!((unknown.state.name(), unknown.health.as_str()), ("unknown", "the Docker Engine does not answer"));
     // Recreated by `docker compose`: another id, the same component.
     let mut other = container("b", "running");
     other.seen.component = Some("mysql".into());
-    assert_eq!(state(Ok(vec![other])).state, "running");
+    assert_eq!(state(Ok(vec![other])).state, ComponentState::Running);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::infra::{
     ready,
     stack::{Component, ContainerRef},
 };
-use crate::profile::model::ProviderChoice;
+use crate::{event::names, profile::model::ProviderChoice};
 
 /// Time limit of one attempt while a server starts.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ impl Up<'_> {
             let port = ports.get(&container.component).copied();
             let port = port.or_else(|| container.ports.first().map(|port| port.host));
             let component = Component {
-                provider: Runner::Docker.name().into(),
+                provider: names::Provider::Docker,
                 version: container.image.clone(),
                 address: port.map_or_else(String::new, |port| format!("127.0.0.1:{port}")),
                 process: None,
@@ -199,7 +199,7 @@ impl Up<'_> {
         drop(stack);
         let report = ComponentReport {
             name: container.component.clone(),
-            provider: Runner::Docker.name().into(),
+            provider: names::Provider::Docker,
             version: version.to_owned(),
             address,
             took_ms: begun.elapsed().as_millis() as u64,

@@ -5,14 +5,17 @@ use std::{process::ExitStatus, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use super::{ComponentReport, Up, UpEvent, probe::Probe};
-use crate::infra::{
-    error::{InfraError, StartFailure},
-    logs,
-    native::Server,
-    ports,
-    process::{self, Detached, GRACE, ProcessRef},
-    ready,
-    stack::Component,
+use crate::{
+    event::names::Provider,
+    infra::{
+        error::{InfraError, StartFailure},
+        logs,
+        native::Server,
+        ports,
+        process::{self, Detached, GRACE, ProcessRef},
+        ready,
+        stack::Component,
+    },
 };
 
 /// How long a server that runs already may take to answer before it is started again.
@@ -94,7 +97,7 @@ impl Up<'_> {
         let child = process::spawn_detached(&server.spawn).map_err(InfraError::io("start", &server.spawn.program))?;
         self.started().push((server.name.clone(), child.process));
         let component = Component {
-            provider: "native".into(),
+            provider: Provider::Native,
             version: String::new(),
             address: server.address(),
             process: Some(child.process),
@@ -135,7 +138,7 @@ impl Up<'_> {
     fn report(&self, server: &Server, version: &str, begun: Instant, reused: bool) -> ComponentReport {
         let report = ComponentReport {
             name: server.name.clone(),
-            provider: "native".into(),
+            provider: Provider::Native,
             version: version.to_owned(),
             address: server.address(),
             took_ms: begun.elapsed().as_millis() as u64,

@@ -7,6 +7,7 @@ use backend::endpoint::Endpoints;
 use super::{Progress, UpEvent, UpRequest};
 use crate::{
     compose::model::Project,
+    event::names,
     infra::{
         choice::{self, Choice, EngineState, Facts, Runner, Server},
         docker::{self, Engine, provider::Provider},
@@ -165,7 +166,7 @@ pub(super) async fn choose(
             pull: request.pull,
         };
         let Choice { runner, why } = choice::choose(server, &facts)?;
-        progress(UpEvent::Chosen { component: server.name().into(), provider: runner.name().into(), why });
+        progress(UpEvent::Chosen { component: server.name().into(), provider: runner.into(), why });
         choices.push((server, runner));
     }
     let mut runners = Runners { external, native: None, docker: None, left: None, choices };
@@ -180,7 +181,7 @@ pub(super) async fn choose(
 /// Whether `server` is a process of this stack. One that ended is too: its data are there.
 fn is_native(stack: Option<&Stack>, server: Server) -> bool {
     let mut components = stack.into_iter().flat_map(|stack| &stack.components);
-    components.any(|(name, component)| server.has(name) && component.provider == Runner::Native.name())
+    components.any(|(name, component)| server.has(name) && component.provider == names::Provider::Native)
 }
 
 /// Whether a container may be chosen for any server.

@@ -3,12 +3,9 @@
 use std::time::Instant;
 
 use super::{ComponentReport, Up, UpEvent, probe::Probe, runners::Runners};
-use crate::infra::{
-    choice::{Runner, Server},
-    clients,
-    error::InfraError,
-    ready,
-    stack::Component,
+use crate::{
+    event::names::Provider,
+    infra::{choice::Server, clients, error::InfraError, ready, stack::Component},
 };
 
 impl Up<'_> {
@@ -37,7 +34,7 @@ impl Up<'_> {
     /// Writes down an external component.
     pub(super) fn found(&self, name: &str, version: String, address: String, begun: Instant) -> ComponentReport {
         let component = Component {
-            provider: Runner::External.name().into(),
+            provider: Provider::External,
             version: version.clone(),
             address: address.clone(),
             process: None,
@@ -48,7 +45,7 @@ impl Up<'_> {
         self.stack().components.insert(name.to_owned(), component);
         let report = ComponentReport {
             name: name.to_owned(),
-            provider: Runner::External.name().into(),
+            provider: Provider::External,
             version,
             address,
             took_ms: begun.elapsed().as_millis() as u64,

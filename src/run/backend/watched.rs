@@ -8,7 +8,10 @@ use std::{
 
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::{event::Event, run::recorder::Emitter};
+use crate::{
+    event::{Event, names::ProcessState},
+    run::recorder::Emitter,
+};
 
 /// First pause before a process is started again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -85,7 +88,7 @@ impl Watcher {
 
 async fn watch(mut watched: impl Watched, emitter: Emitter, mut orders: oneshot::Receiver<Order>) {
     let name = watched.name().to_owned();
-    say(&name, &emitter, "started", watched.reference()).await;
+    say(&name, &emitter, ProcessState::Started, watched.reference()).await;
     let mut pause = FIRST_PAUSE;
     loop {
         let born = Instant::now();
@@ -93,7 +96,7 @@ async fn watch(mut watched: impl Watched, emitter: Emitter, mut orders: oneshot:
             how = watched.ended() => how,
             order = &mut orders => return obey(watched, order.ok()).await,
         };
-        say(&name, &emitter, "exited", how).await;
+        say(&name, &emitter, ProcessState::Exited, how).await;
         if born.elapsed() > LIVED_WELL {
             pause = FIRST_PAUSE;
         }
@@ -103,8 +106,8 @@ async fn watch(mut watched: impl Watched, emitter: Emitter, mut orders: oneshot:
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
         match watched.start_again().await {
-            Ok(()) => say(&name, &emitter, "restarted", watched.reference()).await,
-            Err(why) => say(&name, &emitter, "exited", format!("cannot be started again: {why}")).await,
+            Ok(()) => say(&name, &emitter, ProcessState::Restarted, watched.reference()).await,
+            Err(why) => say(&name, &emitter, ProcessState::Exited, format!("cannot be started again: {why}")).await,
         }
     }
 }
@@ -120,6 +123,6 @@ async fn obey(mut watched: impl Watched, order: Option<Order>) {
     }
 }
 
-async fn say(name: &str, emitter: &Emitter, state: &str, detail: String) {
-    emitter.emit(Event::Process { name: name.to_owned(), state: state.to_owned(), detail }).await;
+async fn say(name: &str, emitter: &Emitter, state: ProcessState, detail: String) {
+    emitter.emit(Event::Process { name: name.to_owned(), state, detail }).await;
 }

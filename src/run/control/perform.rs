@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Act, ActResult, Asked};
 use crate::{
-    event::Event,
+    event::{Event, names::Provider},
     infra::{
         self,
         docker::{self, Engine},
@@ -62,7 +62,7 @@ impl Live {
         }
         for one in running.iter() {
             let component = Component {
-                provider: if one.container.is_some() { "docker" } else { "native" }.into(),
+                provider: if one.container.is_some() { Provider::Docker } else { Provider::Native },
                 version: env!("CARGO_PKG_VERSION").into(),
                 address: one.address.to_string(),
                 process: one.process,

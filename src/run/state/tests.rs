@@ -76,7 +76,7 @@ fn progress_follows_the_plan_and_stands_when_the_load_is_over() {
 
 /// An event that only lets time go on.
 fn stage_free() -> Event {
-    Event::Process { name: "api-1".into(), state: "started".into(), detail: String::new() }
+    Event::Process { name: "api-1".into(), state: ProcessState::Started, detail: String::new() }
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn every_event_survives_its_line() {
             component: Some("mysql".into()),
             act: Some("look".into()),
         },
-        Event::Check { id: "CP1".into(), verdict: "holds".into(), evidence: String::new(), rows: vec!["a".into()] },
-        Event::Finished { verdict: "consistent".into(), exit_code: 0 },
+        Event::Check { id: "CP1".into(), verdict: Verdict::Holds, evidence: String::new(), rows: vec!["a".into()] },
+        Event::Finished { verdict: Overall::Consistent, exit_code: 0 },
     ];
     for event in samples(12).into_iter().chain(more) {
         let line = serde_json::to_string(&at(3, event.clone())).unwrap();

@@ -7,9 +7,12 @@ use super::{
     pen::{Pen, figure, piece},
     table::{Data, Detail, Section, col, num},
 };
-use crate::tui::{
-    model::{Check, Tone},
-    theme::Role,
+use crate::{
+    event::names::Verdict,
+    tui::{
+        model::{Check, Tone},
+        theme::Role,
+    },
 };
 
 pub const PANEL: Panel = Panel {
@@ -23,10 +26,10 @@ pub const PANEL: Panel = Panel {
 };
 
 fn tone(check: &Check) -> Tone {
-    match check.verdict.as_str() {
-        "holds" => Tone::Good,
-        "violated" => Tone::Bad,
-        _ => Tone::Warn,
+    match check.verdict {
+        Verdict::Holds => Tone::Good,
+        Verdict::Unknown => Tone::Warn,
+        Verdict::Violated => Tone::Bad,
     }
 }
 
@@ -39,14 +42,14 @@ const CHECKS: Section = Section {
         let rows = if check.rows.is_empty() { String::new() } else { check.rows.len().to_string() };
         vec![
             piece(check.id.as_str(), Role::Accent),
-            piece(check.verdict.as_str(), super::pen::role_of(tone(check))),
+            piece(check.verdict.name(), super::pen::role_of(tone(check))),
             piece(rows, Role::Bad),
             piece(check.evidence.as_str(), Role::Text),
         ]
     },
     detail: |data, at| {
         let check = data.board.checks.get(at)?;
-        let mut lines = vec![format!("{}: {}", check.verdict, check.evidence)];
+        let mut lines = vec![format!("{}: {}", check.verdict.name(), check.evidence)];
         lines.extend(check.rows.iter().cloned());
         Some(Detail { title: check.id.clone(), lines })
     },
@@ -54,8 +57,8 @@ const CHECKS: Section = Section {
 };
 
 fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
-    let count = |verdict: &str| data.board.checks.iter().filter(|c| c.verdict == verdict).count();
-    let (holds, violated, unknown) = (count("holds"), count("violated"), count("unknown"));
+    let count = |verdict: Verdict| data.board.checks.iter().filter(|c| c.verdict == verdict).count();
+    let (holds, violated, unknown) = (count(Verdict::Holds), count(Verdict::Violated), count(Verdict::Unknown));
     if data.board.checks.is_empty() {
         return 0;
     }

@@ -6,19 +6,23 @@ use super::{
     panels::panel,
     pen::{Pen, Piece, below, piece, role_of},
 };
-use crate::tui::{
-    keys::{self, Mode},
-    model::{Away, Board, Tone},
-    text,
-    theme::Role,
-    view::{Origin, Overlay, TABS, View},
+use crate::{
+    event::names::Stage,
+    tui::{
+        keys::{self, Mode},
+        model::{Away, Board, Tone},
+        text,
+        theme::Role,
+        view::{Origin, Overlay, TABS, View},
+    },
 };
 
 /// Draws header, tabs and what needs attention; gives the rows it took.
 pub fn header(pen: &mut Pen<'_>, area: Rect, board: &Board, view: &View) -> u16 {
     let dot = format!(" {} ", pen.glyphs().dot);
     let mut pieces = vec![piece("ecomctl", Role::Title)];
-    for words in [board.profile.as_str(), board.stage.as_str()].into_iter().filter(|w| !w.is_empty()) {
+    let stage = board.stage.as_ref().map_or("", Stage::name);
+    for words in [board.profile.as_str(), stage].into_iter().filter(|w| !w.is_empty()) {
         pieces.extend([piece(dot.as_str(), Role::Dim), piece(words, Role::Accent)]);
     }
     pieces.extend([piece(dot.as_str(), Role::Dim), piece(text::clock(board.at_ms), Role::Text)]);

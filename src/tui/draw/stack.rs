@@ -8,7 +8,10 @@ use super::{
     table::{Data, Detail, Section, col, num},
 };
 use crate::{
-    event::watch::{ComponentSample, StackSample},
+    event::{
+        names::ComponentState,
+        watch::{ComponentSample, StackSample},
+    },
     tui::{model::Tone, text, theme::Role},
 };
 
@@ -32,28 +35,28 @@ fn sample<'a>(data: &Data<'a>) -> Option<&'a StackSample> {
 }
 
 fn tone(component: &ComponentSample) -> Tone {
-    if component.oom_killed || matches!(component.state.as_str(), "dead" | "restarting") {
+    if component.oom_killed || matches!(component.state, ComponentState::Dead | ComponentState::Restarting) {
         return Tone::Bad;
     }
-    match (component.state.as_str(), component.health.as_str()) {
+    match (&component.state, component.health.as_str()) {
         // A container that did what it was made for has ended well.
-        ("exited", _) if component.exit_code == Some(0) => Tone::Plain,
-        ("exited", _) => Tone::Bad,
-        ("paused", _) | (_, "starting") => Tone::Warn,
+        (ComponentState::Exited, _) if component.exit_code == Some(0) => Tone::Plain,
+        (ComponentState::Exited, _) => Tone::Bad,
+        (ComponentState::Paused, _) | (_, "starting") => Tone::Warn,
         (_, "healthy" | "") => Tone::Good,
         _ => Tone::Bad,
     }
 }
 
 fn health(component: &ComponentSample) -> String {
-    let mut words = component.state.clone();
+    let mut words = component.state.to_string();
     if let Some(code) = component.exit_code {
         words = format!("{words} ({code})");
     }
     if component.oom_killed {
         words.push_str(", memory used up");
     }
-    if !component.health.is_empty() && component.state == "running" {
+    if !component.health.is_empty() && component.state == ComponentState::Running {
         words.clone_from(&component.health);
     }
     words
@@ -97,7 +100,7 @@ const COMPONENTS: Section = Section {
         let memory = of_limit(c.mem.map(|n| n as f64), c.mem_limit.map(|n| n as f64), 0.8, 0.9);
         vec![
             piece(c.name.as_str(), Role::Accent),
-            piece(c.provider.as_str(), Role::Dim),
+            piece(c.provider.name(), Role::Dim),
             piece(health(c), super::pen::role_of(tone(c))),
             piece(percent(c.cpu), of_limit(c.cpu, c.cpu_limit.map(|n| n * 100.0), 0.7, 0.9)),
             piece(c.cpu_limit.map_or_else(|| "-".into(), |n| n.to_string()), Role::Dim),
@@ -177,7 +180,7 @@ fn level(line: &str) -> Role {
 fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
     let Some(s) = sample(data) else { return 0 };
     let all = &s.components;
-    let running = all.iter().filter(|c| matches!(c.state.as_str(), "running" | "external")).count();
+    let running = all.iter().filter(|c| matches!(c.state, ComponentState::Running | ComponentState::External)).count();
     let bad = all.iter().filter(|c| tone(c) == Tone::Bad).count();
     // The sum of nothing is not a figure, and of floats it is -0.
     let cpu = all.iter().filter_map(|c| c.cpu).reduce(|sum, cpu| sum + cpu);

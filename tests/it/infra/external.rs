@@ -8,7 +8,7 @@ use std::{
 
 use backend::{endpoint::KafkaEndpoint, names};
 use ecomctl::{
-    event::watch::KafkaSample,
+    event::{names::Provider, watch::KafkaSample},
     infra::clients,
     lag::{LagPlan, Rules, Sampler},
     profile::model::{ExternalSpec, KafkaLogin, ProviderChoice},
@@ -227,7 +227,7 @@ async fn servers_with_tls_and_logins_are_used_and_never_changed_without_a_word()
     assert!(message.ends_with("confirm with --yes"), "{message}");
     request.yes = true;
     let report = place.up(&request).await.unwrap();
-    assert!(report.components.iter().all(|c| c.provider == "external"), "{:?}", report.components);
+    assert!(report.components.iter().all(|c| c.provider == Provider::External), "{:?}", report.components);
     assert!(report.components.iter().any(|c| c.version.contains("MariaDB")), "{:?}", report.components);
     assert!(place.processes().is_empty(), "nothing is started");
     request.yes = false;
@@ -272,7 +272,7 @@ async fn servers_with_tls_and_logins_are_used_and_never_changed_without_a_word()
     request.stack.provider = ProviderChoice::Native;
     let mixed = place.up(&request).await.unwrap();
     assert_eq!(place.processes(), BTreeSet::from(["redis".to_owned()]));
-    assert_eq!(mixed.stack.components["mysql"].provider, "external");
+    assert_eq!(mixed.stack.components["mysql"].provider, Provider::External);
     let redis = clients::redis(&mixed.stack.endpoints.redis, clients::LIMIT).await;
     assert!(redis.is_ok());
     infra::down(&place.state, true).await.unwrap();
