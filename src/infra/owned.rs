@@ -138,7 +138,8 @@ impl Owner {
         }
         let inode = |path: &Path| fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()));
         let first = Self::read(&self.folder).ok().flatten().filter(|first| first.id == self.id);
-        if first.is_some() && inode(&self.folder) != inode(folder) {
+        let copied = first.is_some() && inode(&self.folder) != inode(folder);
+        if copied || self.lives_elsewhere(folder) {
             let copy = Self::new(folder, BTreeMap::new());
             copy.write(folder)?;
             return Ok(copy);
@@ -147,6 +148,15 @@ impl Owner {
         // Where nothing can be written nothing can be changed either; whoever only looks is served.
         let _ = moved.write(folder);
         Ok(moved)
+    }
+
+    /// Whether servers of this id run in another folder with the same mark: one that was moved, and `folder` was copied from
+    /// it before anybody opened it.
+    fn lives_elsewhere(&self, folder: &Path) -> bool {
+        let servers = process::marked(|mark| mark.folder_id.as_ref() == Some(&self.id));
+        let at = servers.into_iter().filter_map(|(_, server)| fs::read_link(format!("/proc/{}/cwd", server.pid)).ok());
+        let is_first = |at: &Path| Self::read(at).ok().flatten().is_some_and(|first| first.id == self.id);
+        at.into_iter().any(|at| at.ancestors().any(|at| at != folder && is_first(at)))
     }
 
     /// Writes the first mark of a folder. Of two who do so at once both get the same.

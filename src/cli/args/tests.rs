@@ -7,13 +7,14 @@ fn the_command_line_is_well_formed() {
     Cli::command().debug_assert();
 }
 
-/// Every command with a value for each of its positional arguments that must be there.
+/// Every command with each of its arguments that must be there.
 fn commands() -> Vec<Vec<String>> {
     fn walk(command: &Command, path: &[String], all: &mut Vec<Vec<String>>) {
         let children: Vec<&Command> = command.get_subcommands().filter(|c| c.get_name() != "help").collect();
         if children.is_empty() {
-            let needed = command.get_positionals().filter(|arg| arg.is_required_set());
-            all.push(path.iter().cloned().chain(needed.map(value)).collect());
+            let needed = command.get_arguments().filter(|arg| arg.is_required_set());
+            let words = needed.flat_map(|arg| spellings(arg).pop().unwrap_or_else(|| vec![value(arg)]));
+            all.push(path.iter().cloned().chain(words).collect());
         }
         for child in children {
             walk(child, &[path, &[child.get_name().to_owned()]].concat(), all);
@@ -87,7 +88,7 @@ fn line(parts: &[&[String]]) -> Vec<String> {
 fn typed(parts: &[&[String]]) -> Vec<String> {
     let mut cli = Cli::command();
     cli.build();
-    let matches = cli.try_get_matches_from_mut(line(parts)).unwrap_or_else(|e| panic!("{parts:?}: {e}"));
+    let matches = Cli::command().try_get_matches_from(line(parts)).unwrap_or_else(|e| panic!("{parts:?}: {e}"));
     let (command, inner) = innermost(&cli, &matches);
     command.get_arguments().map(|arg| arg.get_id().to_string()).filter(|id| was_typed(inner, id)).collect()
 }
