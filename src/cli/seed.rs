@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     figure::count,
     infra::state::RUN,
-    run::seeding,
+    run::{kept, seeding},
     seed::{self, SeedProgress, SeedReport},
     table,
 };
@@ -28,8 +28,9 @@ pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let _run = state.lock(RUN, "seed")?;
     let mut plan = seeding::plan(&loaded.profile, &stack, context.global.yes)?;
     if args.via == Via::Api {
-        let api = stack.api_url.clone().or_else(|| stack.api.map(|api| format!("http://{api}")));
-        let api = api.ok_or_else(|| UsageError("--via api needs an API: `ecomctl serve` in another shell".into()))?;
+        let api = kept::api_url(&state, &stack).await;
+        let why = "--via api needs an API that answers: `ecomctl serve` in another shell";
+        let api = api.ok_or_else(|| UsageError(why.into()))?;
         plan.via = seed::Via::Api(api);
         (plan.users, plan.products) = (seed::API_ROWS, seed::API_ROWS);
     }

@@ -1,4 +1,4 @@
-//! `up`, `down`, `env`, `restart`, `doctor`: the servers.
+//! `up`, `down`, `restart`, `doctor`: the servers.
 
 use std::{
     fmt::Write as _,
@@ -8,18 +8,16 @@ use std::{
 
 use anyhow::Context as _;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{DoctorArgs, DownArgs, RestartArgs, UpArgs},
-    common::{Context, note, out},
+    common::{Context, note},
     exit::UsageError,
     signals::Signals,
 };
 use crate::{
-    cli::args::Format,
     exit::Exit,
-    infra::{self, Down, DownReport, UpEvent, UpReport, UpRequest, env::Env, preflight, take_down},
+    infra::{self, Down, DownReport, UpEvent, UpReport, UpRequest, env::Env, preflight},
     profile::model::{ProviderChoice, StackSpec},
     table,
 };
@@ -88,7 +86,7 @@ fn up_table(report: &UpReport) -> String {
 pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
     let what = Down { volumes: args.volumes, system: args.system.clone(), in_run: false };
     let state = context.existing_state()?;
-    let system = state.as_ref().map(|state| take_down::system(state, &what)).transpose()?.flatten();
+    let system = state.as_ref().map(|state| infra::down::system(state, &what)).transpose()?.flatten();
     let asked = args.volumes && may_ask(context);
     if asked && !agreed(&context.global.state_dir, system.as_deref())? {
         note("nothing was done");
@@ -173,36 +171,25 @@ fn state_path(given: &Path) -> anyhow::Result<std::path::PathBuf> {
     Ok(parent.canonicalize().map_or_else(|_| absolute.clone(), |parent| parent.join(name)))
 }
 
-/// `env`
-pub fn env(context: &Context) -> anyhow::Result<Exit> {
-    let stack = context.require_state()?.require_stack()?;
-    let api = stack.api_url.clone().or_else(|| stack.api.map(|api| format!("http://{api}")));
-    let mut all = vec![
-        ("MYSQL_URL", stack.endpoints.mysql.url()),
-        ("REDIS_URL", stack.endpoints.redis.url()),
-        ("KAFKA_BROKERS", stack.endpoints.kafka.brokers.clone()),
-    ];
-    all.extend(api.map(|api| ("ECOM_API_URL", api)));
-    match context.global.format {
-        Format::Json => {
-            let map: serde_json::Map<_, _> = all.into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
-            out(&serde_json::to_string_pretty(&map)?)?;
-        }
-        Format::Table => {
-            for (name, value) in all {
-                out(&format!("export {name}='{}'", value.replace('\'', r"'\''")))?;
-            }
-        }
-    }
-    Ok(Exit::Done)
-}
-
-/// `restart COMPONENT|all`
+/// `restart COMPONENT… | all`
 pub async fn restart(context: &Context, args: &RestartArgs) -> anyhow::Result<Exit> {
     let state = context.require_state()?;
+    let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let say = |event: UpEvent| note(&event.to_string());
-    let report = infra::restart(&state, &args.component, Env::from_process(), &say, CancellationToken::new()).await?;
-    context.print(&up_table(&report), &report.components)?;
+    let report = infra::restart(&state, &args.components, Env::from_process(), &say, signals.stop.clone()).await;
+    let report = match (report, signals.exit()) {
+        (Ok(report), _) => report,
+        (Err(error), Some(exit)) => {
+            note(&format!("{error}"));
+            return Ok(exit);
+        }
+        (Err(error), None) => return Err(error.into()),
+    };
+    let mut table = table::new(&["component", "provider", "version", "address", "restarted in"], &[4]);
+    for c in &report.components {
+        table.add_row([&c.name, c.provider.name(), &c.version, &c.address, &format!("{} ms", c.took_ms)]);
+    }
+    context.print(&table.to_string(), &report.components)?;
     Ok(Exit::Done)
 }
 

@@ -20,7 +20,7 @@ pub async fn run(context: &Context, args: &TopicsArgs) -> anyhow::Result<Exit> {
     let state = context.require_state()?;
     let stack = state.require_stack()?;
     match &args.action {
-        TopicsAction::List => list(context, &stack, &[]).await,
+        TopicsAction::List => list(context, &stack, &topics::plan_of(&stack)).await,
         TopicsAction::Plan { profile } => list(context, &stack, &plan(context, profile)?).await,
         TopicsAction::Create { profile } => {
             let plan = plan(context, profile)?;

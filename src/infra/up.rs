@@ -20,12 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::runners::{Runners, There};
 use super::{
+    down::{self, Down},
     env::Env,
     error::InfraError,
+    launched::Launched,
     process::{self, GRACE, ProcessRef},
     stack::{Stack, is_backend},
     state::StateDir,
-    take_down::{self, Down},
     topics::{self, TopicPlan, TopicReport},
 };
 use crate::{
@@ -236,6 +237,7 @@ pub async fn up(
     };
     let runners = leftovers::reap(request, before.as_ref(), runners?, progress).await?;
     let there = runners.there().await?;
+    Launched::forget_orphans(&request.state)?;
     let up =
         Up { request, stack: Mutex::new(runners.new_stack(request, before)?), started: Mutex::default(), progress };
     let result = Box::pin(up.all(&runners, &cancel)).await;
@@ -272,7 +274,7 @@ async fn make_room(
         return Err(InfraError::OtherSystem { state, up, asked });
     }
     request.may_replace()?;
-    take_down::take_down(&request.state, &Down { in_run: request.in_run, ..Down::default() }).await?;
+    down::take_down(&request.state, &Down { in_run: request.in_run, ..Down::default() }).await?;
     progress(UpEvent::Note {
         message: format!("the stack of {up} was taken down for that of {asked}; its data are kept"),
     });

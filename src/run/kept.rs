@@ -13,16 +13,21 @@ use backend::{
 };
 
 use super::backend::{CONF, Running};
-use crate::infra::{
-    choice::Runner,
-    docker::{self, Engine, provider},
-    process::{self, GRACE},
-    stack::{Component, Stack, is_backend},
-    state::{SERVE, StateDir},
+use crate::{
+    http::Http,
+    infra::{
+        docker::{self, Engine, provider},
+        process::{self, GRACE},
+        stack::{Stack, is_backend},
+        state::{SERVE, StateDir},
+    },
 };
 
 /// How long a kept process may take to drain when it is replaced.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long an API may take to answer where it is only asked whether it is there.
+const API_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where the API of a kept backend listens, if all of it is alive and has these settings. A kept backend that differs
 /// is stopped and forgotten.
@@ -115,6 +120,21 @@ pub async fn alive(state: &StateDir, stack: &Stack, names: &[String]) -> Result<
     Ok(alive)
 }
 
+/// URL of the stack's API, where it answers: ours is known by the number that was drawn at its start, somebody else's by
+/// any HTTP answer.
+pub async fn api_url(state: &StateDir, stack: &Stack) -> Option<String> {
+    let http = Http::new(API_WITHIN);
+    if let Some(url) = &stack.api_url {
+        return http.get(&format!("{url}/actuator/health")).await.ok().map(|_| url.clone());
+    }
+    let url = format!("http://{}", stack.api?);
+    let (_, answer) = http.get(&format!("{url}/actuator/health/liveness")).await.ok()?;
+    let conf = std::fs::read_dir(state.root().join(CONF)).ok()?.flatten();
+    let names = conf.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".json")?.to_owned()));
+    let mut ours = names.filter(|name| is_backend(name)).filter_map(|name| read(state, &name));
+    ours.any(|config| config.role == Role::Api && answer["instance"] == config.instance).then_some(url)
+}
+
 fn read(state: &StateDir, name: &str) -> Option<ProcessConfig> {
     let bytes = std::fs::read(state.root().join(CONF).join(format!("{name}.json"))).ok()?;
     serde_json::from_slice(&bytes).ok()
@@ -128,18 +148,7 @@ pub fn record(state: &StateDir, running: &[Running]) -> Result<()> {
     let mut stack = state.require_stack()?;
     let mut api = None;
     for process in running {
-        let runner = if process.container.is_some() { Runner::Docker } else { Runner::Native };
-        let component = Component {
-            provider: runner.into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            address: process.address.to_string(),
-            process: process.process,
-            // A container's log is the Engine's.
-            log: process.container.is_none().then(|| process.log.clone()),
-            container: process.container.clone(),
-            restarts: 0,
-        };
-        stack.components.insert(process.name.clone(), component);
+        stack.components.insert(process.name.clone(), process.component());
         if process.name.starts_with("api-") {
             // Of several sizes the first one is what `env` tells.
             api.get_or_insert(process.address);

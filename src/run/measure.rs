@@ -2,13 +2,17 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use anyhow::{Context, Result};
-use backend::names::{COUPON_GROUP, COUPON_TOPIC};
+use anyhow::{Context, Result, bail};
+use backend::{
+    endpoint::ApiEndpoint,
+    names::{COUPON_GROUP, COUPON_TOPIC},
+};
 use tokio::sync::mpsc;
 
 use super::{recorder::Emitter, walk::Walk};
 use crate::{
     event::{Event, ProbeSample, names::Stage},
+    http::Http,
     infra::stack::Stack,
     load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary},
     probe::{self, DrainPlan, DrainReport, Probe, ProbePlan},
@@ -20,20 +24,48 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks that may wait for the recorder; more are skipped, not piled up.
 const LOOKS: usize = 4;
 
-/// Addresses of an API that runs already.
+/// How long an API that runs already may take to accept a connection, and to answer.
+const API_WITHIN: Duration = Duration::from_secs(5);
+
+/// Where an API that runs already is reached: the first address of its host that accepts a connection, as curl does it.
+/// `localhost` may mean `::1` first, where nobody listens.
 ///
 /// # Errors
-/// When the URL is no plain HTTP, or its host is not known.
+/// When the URL is none, its host is not known, nobody accepts, or whoever does speaks no HTTP: told before anything is
+/// seeded.
 pub async fn resolve(url: &str) -> Result<(Vec<SocketAddr>, String)> {
-    let parsed: url::Url = url.parse().with_context(|| format!("--api-url {url} is no URL"))?;
-    anyhow::ensure!(parsed.scheme() == "http", "--api-url {url}: only http:// can be loaded in this version");
-    let host = parsed.host_str().with_context(|| format!("--api-url {url} has no host"))?.to_owned();
-    let port = parsed.port().unwrap_or(80);
-    let found = tokio::net::lookup_host((host.as_str(), port)).await;
-    let addresses: Vec<_> = found.with_context(|| format!("cannot look up {host}"))?.collect();
-    anyhow::ensure!(!addresses.is_empty(), "{host} has no address");
-    // One of them: the load generator spreads over API instances, not over the names of one.
-    Ok((addresses[..1].to_vec(), format!("{host}:{port}")))
+    let api: ApiEndpoint = url.parse()?;
+    let found = tokio::net::lookup_host((api.host.as_str(), api.port)).await;
+    let addresses: Vec<_> = found.with_context(|| format!("the API's host {} is not known", api.host))?.collect();
+    match first_that_accepts(&addresses).await {
+        Ok(address) => {
+            look(&api).await?;
+            // One of them: the load generator spreads over API instances, not over the names of one.
+            Ok((vec![address], api.authority()))
+        }
+        Err(refused) => bail!("no API answers at {api} ({refused}); start it, or leave --api-url away"),
+    }
+}
+
+/// The first of `addresses` that accepts a connection; else why none does.
+async fn first_that_accepts(addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
+    let mut refused = Vec::new();
+    for address in addresses {
+        let connect = tokio::net::TcpStream::connect(address);
+        match tokio::time::timeout(API_WITHIN / 2, connect).await {
+            Ok(Ok(_)) => return Ok(*address),
+            Ok(Err(e)) => refused.push(format!("{address}: {e}")),
+            Err(_) => refused.push(format!("{address}: no answer")),
+        }
+    }
+    Err(refused.join("; "))
+}
+
+/// Whether HTTP is spoken there; any status will do, for its paths are the profile's business.
+async fn look(api: &ApiEndpoint) -> Result<()> {
+    let url = format!("{api}/actuator/health");
+    let answer = Http::new(API_WITHIN).get(&url).await;
+    answer.map(drop).with_context(|| format!("whoever listens at {api} gives no HTTP answer"))
 }
 
 /// Loads the API as the profile says, while the probes look at the servers.
@@ -185,4 +217,36 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
         walk.emitter.emit(check.event()).await;
     }
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `localhost` is `::1` first on many machines, while a server listens on IPv4: every request was refused.
+    #[tokio::test]
+    async fn an_api_is_reached_by_the_first_of_its_addresses_that_accepts() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = listener.local_addr().unwrap();
+        let nobody = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, here.port()));
+        assert_eq!(first_that_accepts(&[nobody, here]).await, Ok(here));
+        drop(listener);
+        let why = first_that_accepts(&[nobody, here]).await.unwrap_err();
+        assert!(why.contains("[::1]:") && why.contains("127.0.0.1:"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn whoever_speaks_no_http_is_told_before_the_load() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"-ERR unknown command\r\n").await;
+            }
+        });
+        let error = resolve(&url).await.unwrap_err();
+        assert!(format!("{error:#}").contains("gives no HTTP answer"), "{error:#}");
+        let error = resolve("http://u:hunter2@127.0.0.1:1").await.unwrap_err();
+        assert!(!format!("{error:#?}").contains("hunter2"), "{error:#}");
+    }
 }

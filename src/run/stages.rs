@@ -62,9 +62,14 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
     let containers = containers(walk, &stack).await?;
     walk.live.set_servers(&stack);
     started.watchers = Some(watch(walk, &stack));
+    // An API that is not there is told before anything is changed for it.
+    let given = match &stack.api_url {
+        Some(url) => Some(measure::resolve(url).await?),
+        None => None,
+    };
     seed(walk, &stack).await?;
-    let api = match stack.api_url.clone() {
-        Some(url) => measure::resolve(&url).await?,
+    let api = match given {
+        Some(api) => api,
         None => launch(walk, &mut stack, containers).await.map(|api| (vec![api], api.to_string()))?,
     };
     interrupted(walk)?;
