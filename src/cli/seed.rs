@@ -15,7 +15,7 @@ use crate::{
     figure::count,
     infra::state::RUN,
     run::{kept, seeding},
-    seed::{self, SeedProgress, SeedReport},
+    seed::{self, SeedPlan, SeedProgress, SeedReport},
     table,
 };
 
@@ -26,7 +26,7 @@ pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let stack = state.require_stack()?;
     // New epochs under a run would take its evidence away.
     let _run = state.lock(RUN, "seed")?;
-    let mut plan = seeding::plan(&loaded.profile, &stack, context.global.yes)?;
+    let mut plan = seeding::plan(SeedPlan::new(&loaded.profile.seed)?, &stack, context.global.yes);
     if args.via == Via::Api {
         let api = kept::api_url(&state, &stack).await;
         let why = "--via api needs an API that answers: `ecomctl serve` in another shell";
@@ -39,7 +39,7 @@ pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let bars = Bars::new(context.draw);
     let report = seeding::run(&plan, &stack, &|progress| bars.show(progress)).await.context("seeding failed");
     bars.finish();
-    let report = report?;
+    let report = report?.report;
     context.print(&render(&report), &report)?;
     note(&seeding::words(&report));
     Ok(Exit::Done)
