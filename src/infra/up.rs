@@ -9,7 +9,7 @@ mod runners;
 mod servers;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::{ensure::Replaced, runners::Runners};
 use super::{
     docker::Change,
+    down::{self, Down},
     env::Env,
     error::InfraError,
     launched::Launched,
@@ -54,6 +55,8 @@ pub struct UpRequest {
     pub pull: bool,
     /// It is a part of a run, which holds the lock of runs itself.
     pub in_run: bool,
+    /// The stack of another system may be taken down for it, its data kept: the run before in the same command used that.
+    pub swap: bool,
     /// The user allows changes on external servers (missing topics are made).
     pub yes: bool,
     /// Leave what was started running when something fails, for people to look at.
@@ -74,10 +77,21 @@ impl UpRequest {
             variables: variables(),
             pull: false,
             in_run: false,
+            swap: false,
             yes: false,
             keep_failed: false,
             ready_within: Duration::from_secs(60),
         }
+    }
+}
+
+impl UpRequest {
+    /// Whether something that runs may be ended or replaced: not under a run or a served backend.
+    ///
+    /// # Errors
+    /// [`InfraError::Locked`] with the one that uses the stack.
+    pub(in crate::infra) fn may_replace(&self) -> Result<(), InfraError> {
+        self.state.user(self.in_run).map_or(Ok(()), Err)
     }
 }
 
@@ -239,13 +253,17 @@ pub async fn up(
     let _lock = request.state.lock("stack", "up")?;
     request.state.check_space()?;
     super::preflight::raise_open_files();
-    let before = request.state.load_stack()?;
+    let before = make_room(request, request.state.load_stack()?, progress).await?;
     let runners = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(InfraError::Cancelled { stage: "looking at the servers".into() }),
         runners = Box::pin(runners::choose(request, before.as_ref(), progress)) => runners,
     };
     let runners = leftovers::make_ready(request, before.as_ref(), runners?, progress).await?;
+    let around = match &runners.docker {
+        Some(docker) => docker.around().await?,
+        None => BTreeSet::new(),
+    };
     Launched::forget_orphans(&request.state)?;
     let stack = Mutex::new(runners.new_stack(request, before.clone())?);
     let (started, replaced, change) = (Mutex::default(), Mutex::default(), Mutex::default());
@@ -259,11 +277,35 @@ pub async fn up(
         }
         Err(error) => {
             if !request.keep_failed {
-                up.undo().await?;
+                up.undo(&runners, &around).await?;
             }
             Err(error)
         }
     }
+}
+
+/// Only one system is up at a time: another one goes where the request says so, and is told else.
+async fn make_room(
+    request: &UpRequest,
+    before: Option<Stack>,
+    progress: Progress<'_>,
+) -> Result<Option<Stack>, InfraError> {
+    let runs = |stack: &Stack| {
+        stack.components.values().any(|c| c.container.is_some() || c.process.is_some_and(process::is_alive))
+    };
+    let Some(stack) = before.as_ref().filter(|stack| stack.system != request.system && runs(stack)) else {
+        return Ok(before);
+    };
+    let (state, up, asked) = (request.state.root().to_owned(), stack.system.clone(), request.system.clone());
+    if !request.swap {
+        return Err(InfraError::OtherSystem { state, up, asked });
+    }
+    request.may_replace()?;
+    down::take_down(&request.state, &Down { in_run: request.in_run, ..Down::default() }).await?;
+    progress(UpEvent::Note {
+        message: format!("the stack of {up} was taken down for that of {asked}; its data are kept"),
+    });
+    request.state.load_stack()
 }
 
 /// Whether `name` is a server of ours, as opposed to a backend process.
@@ -348,20 +390,25 @@ impl Up<'_> {
         Ok(stack)
     }
 
-    /// Stops what this `up` started, and brings back what it stopped.
-    async fn undo(&self) -> Result<(), InfraError> {
+    /// Stops what this `up` started, and brings back what it stopped. `around` are the networks and volumes that were there.
+    async fn undo(&self, runners: &Runners, around: &BTreeSet<String>) -> Result<(), InfraError> {
         let mut ours: Vec<_> = self.started().iter().map(|(_, process)| *process).collect();
         // A step that was broken off (one that makes a data folder) was killed with its future, but the kernel may take
         // a moment: whoever is told that `up` failed may rely on nothing of it running.
         let mut recorded = runners::living(self.before.as_ref());
         recorded.extend(runners::living(Some(&self.stack())));
-        let broken_off = leftovers::unrecorded(self.request.state.root(), &recorded);
+        let broken_off = leftovers::unrecorded(&self.request.state, &recorded);
         ours.extend(broken_off.into_iter().map(|(_, process)| process));
         let ends = ours.into_iter().map(|process| process::terminate(process, GRACE));
         futures_util::future::join_all(ends).await;
         let change = self.change().take();
         if let Some(change) = change {
             change.put_back(self.progress).await;
+        }
+        if let Some(docker) = &runners.docker {
+            for message in docker.remove_new(around).await?.in_the_way {
+                self.note(message);
+            }
         }
         let mut stack =
             self.before.clone().unwrap_or_else(|| Stack { components: BTreeMap::new(), ..self.stack().clone() });

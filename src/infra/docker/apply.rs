@@ -83,7 +83,7 @@ pub async fn change(
     progress: Progress<'_>,
     cancel: &CancellationToken,
 ) -> Result<Change, InfraError> {
-    let doing = Doing::new(engine, &request.project.name);
+    let doing = Doing::new(engine, &request.project.name, request.state);
     let run = Run { engine, request, progress, doing: &doing };
     let result = tokio::select! {
         biased;
@@ -136,8 +136,8 @@ impl Run<'_> {
             images::ensure(self.engine, project, &names, self.request.pull, self.progress),
             list::list(self.engine, &project.name),
         )?;
-        self.ours(&there)?;
         there.retain(|container| !container.one_off);
+        self.ours(&there)?;
         let networks = around::network_ids(self.engine).await?;
         let (mut tasks, mut going) = self.plan(&names, &images, &there, &networks);
         going.extend(tasks.iter().flat_map(|task| task.action.replaced()).cloned());
@@ -145,6 +145,9 @@ impl Run<'_> {
         let (going, there): (Vec<Container>, Vec<Container>) = there.into_iter().partition(|c| going.contains(&c.id));
         for task in tasks.iter().filter(|task| task.action.starts()) {
             ports::check(self.engine, &task.component(), task.service, &going).await?;
+        }
+        if !going.is_empty() {
+            (self.request.may_replace)()?;
         }
         limits::check(self.engine, project, &images, tasks.iter().map(|t| (t.name, t.service, t.files)), &going)
             .await?;
@@ -182,11 +185,15 @@ impl Run<'_> {
         Ok(names.into_iter().collect())
     }
 
-    /// A project of this name that belongs to another folder is not touched.
+    /// A project of this name that belongs to another folder, or to nobody that we know, is not touched.
     fn ours(&self, there: &[Container]) -> Result<(), InfraError> {
-        let state = self.request.state.display().to_string();
-        match there.iter().find(|container| !container.state_folder.is_empty() && container.state_folder != state) {
+        match there.iter().find(|container| !self.doing.folder.owns(container.labels())) {
             None => Ok(()),
+            Some(container) if container.state_folder.is_empty() => Err(InfraError::Docker {
+                action: format!("use the project {}", self.request.project.name),
+                why: format!("its container {} was not made by ecomctl", container.name),
+                remedy: format!("remove that with `docker rm -f {}` if it is yours", container.name),
+            }),
             Some(container) => Err(InfraError::Docker {
                 action: format!("use the project {}", self.request.project.name),
                 why: format!("its container {} belongs to the state folder {}", container.name, container.state_folder),
@@ -341,8 +348,9 @@ impl Run<'_> {
         let (files, state) = (task.files.to_vec(), self.request.state.to_owned());
         let image = images.get(&task.service.image).cloned().unwrap_or_default();
         let (apply, beside) = (self.doing.apply.clone(), task.beside.clone());
+        let (id, system) = (self.doing.folder.id().to_owned(), self.doing.system.clone());
         let making = async move {
-            let owner = Owner { project: &project.name, state: &state, apply: &apply };
+            let owner = Owner { project: &project.name, state: &state, id: &id, system: &system, apply: &apply };
             let recipe = Recipe {
                 project: &project,
                 name: &name,

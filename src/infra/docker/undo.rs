@@ -1,6 +1,7 @@
 //! What one `up` has done so far, and taking it back.
 
 use std::{
+    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::infra::{
     error::InfraError,
+    owned::Owner,
     up::{Progress, UpEvent},
 };
 
@@ -33,6 +35,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Doing {
     pub engine: Engine,
     pub project: String,
+    /// The state folder that the project belongs to.
+    pub folder: Owner,
+    /// System that the project serves; empty where it serves none.
+    pub system: String,
     /// Number of this `up`, on the labels of everything that it makes.
     pub apply: String,
     /// Containers that were there and were started.
@@ -49,8 +55,11 @@ pub(super) struct Doing {
 
 impl Doing {
     /// Nothing was done yet for `project`.
-    pub fn new(engine: &Engine, project: &str) -> Self {
+    pub fn new(engine: &Engine, project: &str, state: &Path) -> Self {
+        let folder = Owner::of(state);
         Self {
+            system: folder.system_of(project).unwrap_or_default(),
+            folder,
             engine: engine.clone(),
             project: project.to_owned(),
             apply: uuid::Uuid::new_v4().simple().to_string(),

@@ -17,7 +17,12 @@ use crate::{
 
 /// Looks at everything that is looked at before a container is made. `state` is the state folder, where there is one:
 /// ports that its own containers have are no trouble.
-pub async fn checks(state: Option<&StateDir>, spec: &StackSpec, variables: &BTreeMap<String, String>) -> Vec<Check> {
+pub async fn checks(
+    state: Option<&StateDir>,
+    system: &str,
+    spec: &StackSpec,
+    variables: &BTreeMap<String, String>,
+) -> Vec<Check> {
     let engine = match Engine::connect().await {
         Ok(engine) => engine,
         Err(InfraError::Engine { host, why, remedy }) => {
@@ -38,7 +43,7 @@ pub async fn checks(state: Option<&StateDir>, spec: &StackSpec, variables: &BTre
         }
     };
     checks.extend(images(&engine, &project).await);
-    checks.extend(published(&engine, &project, state).await);
+    checks.extend(published(&engine, &project, state, system).await);
     checks.extend(limits(&engine, &project));
     checks
 }
@@ -63,9 +68,9 @@ async fn images(engine: &Engine, project: &Project) -> Vec<Check> {
     }
 }
 
-async fn published(engine: &Engine, project: &Project, state: Option<&StateDir>) -> Vec<Check> {
+async fn published(engine: &Engine, project: &Project, state: Option<&StateDir>, system: &str) -> Vec<Check> {
     let own = match state {
-        Some(state) => provider::running(engine, &provider::project_name(state.root())).await.unwrap_or_default(),
+        Some(state) => provider::running(engine, &state.owner().project(system)).await.unwrap_or_default(),
         None => BTreeMap::new(),
     };
     let is_own = |port: u16| own.values().any(|c| c.ports.iter().any(|published| published.host == port));

@@ -96,6 +96,9 @@ impl Up<'_> {
         let old = self.stack().components.get(&server.name).cloned();
         let restarts = old.as_ref().map_or(0, |component| component.restarts + 1);
         if let Some((component, process)) = old.and_then(|component| Some((component.clone(), component.process?))) {
+            if process::is_alive(process) {
+                self.request.may_replace()?;
+            }
             self.note_replaced(server, component, process);
             process::terminate(process, GRACE).await;
         }

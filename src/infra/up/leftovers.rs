@@ -1,6 +1,6 @@
 //! What is there and should not be: servers that nobody wrote down, and those that the stack does not have any more.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use super::{
     Progress, UpEvent, UpRequest, is_server,
@@ -10,12 +10,13 @@ use crate::infra::{
     choice::{Runner, Server},
     docker::{
         self,
-        provider::{self, Provider, project_name},
+        provider::{self, Provider},
     },
     error::InfraError,
-    ports,
+    owned, ports,
     process::{self, Ended, GRACE, ProcessRef},
     stack::Stack,
+    state::StateDir,
 };
 
 /// Looks at what must be right before anything is touched, ends what nobody wrote down, and moves ports that others have
@@ -32,8 +33,15 @@ pub(super) async fn make_ready(
         data = fits_its_data(request, &runners, docker).await?;
     }
     runners.docker = docker;
-    processes(unrecorded(request.state.root(), &living(before)), |name, pid| progress(UpEvent::Reaped { name, pid }))
-        .await;
+    let recorded = living(before);
+    let unwritten = unrecorded(&request.state, &recorded);
+    if !unwritten.is_empty()
+        || runners.left.is_some()
+        || recorded.iter().any(|(name, _)| goes(name, request, before, &runners))
+    {
+        request.may_replace()?;
+    }
+    processes(unwritten, |name, pid| progress(UpEvent::Reaped { name, pid })).await;
     backend(request, before, &runners, progress).await?;
     if let Some(native) = &mut runners.native {
         let own: Vec<i32> = living(before).into_values().map(|process| process.pid).collect();
@@ -48,6 +56,16 @@ pub(super) async fn make_ready(
     Ok(runners)
 }
 
+/// Whether the stack will not have the server `name` any more, which runs as a process.
+fn goes(name: &str, request: &UpRequest, before: Option<&Stack>, runners: &Runners) -> bool {
+    let same_system = before.is_none_or(|stack| stack.system == request.system);
+    let server = Server::ALL.into_iter().find(|server| server.has(name));
+    let node = name.strip_prefix("kafka-").and_then(|node| node.parse::<u8>().ok());
+    let wanted = server.is_some_and(|server| runners.of(server) == Runner::Native)
+        && node.is_none_or(|node| node <= request.stack.brokers);
+    is_server(name) && !(same_system && wanted)
+}
+
 /// Ends the servers of the stack `before` that the stack has no more `now`, processes and containers.
 pub(super) async fn end_others(
     request: &UpRequest,
@@ -60,8 +78,10 @@ pub(super) async fn end_others(
     let others = living(before).into_iter().filter(|(name, process)| is_server(name) && !kept.contains(process));
     processes(others.collect(), |name, pid| progress(UpEvent::Ended { name, pid })).await;
     let Some(engine) = &runners.left else { return Ok(()) };
-    let name = project_name(request.state.root());
-    let removed = docker::remove(engine, &name, provider::everything(false)).await?;
+    let owner = request.state.owner();
+    let project = owner.project(&request.system);
+    let ours = |labels: owned::Labels<'_>| owner.owns(labels);
+    let removed = docker::remove_ours(engine, &project, provider::everything(false), &ours).await?;
     for name in removed.containers {
         progress(UpEvent::Removed { name });
     }
@@ -82,8 +102,8 @@ async fn processes(all: Vec<(String, ProcessRef)>, tell: impl Fn(String, i32) + 
 }
 
 /// Servers, and the steps that prepare them, that run for the state folder `state` and do not stand in `recorded`.
-pub(super) fn unrecorded(state: &Path, recorded: &BTreeMap<String, ProcessRef>) -> Vec<(String, ProcessRef)> {
-    let mut found = process::marked(state);
+pub(super) fn unrecorded(state: &StateDir, recorded: &BTreeMap<String, ProcessRef>) -> Vec<(String, ProcessRef)> {
+    let mut found = state.owner().processes();
     found.retain(|(name, process)| is_server(name) && recorded.get(name) != Some(process));
     found
 }
@@ -97,8 +117,7 @@ async fn backend(
 ) -> Result<(), InfraError> {
     let Some(docker) = &runners.docker else { return Ok(()) };
     // A run or `serve` in another shell has written nothing down yet: theirs is not ours to remove.
-    let run = request.in_run || request.state.lock("run", "up").is_ok();
-    if run && request.state.lock("serve", "up").is_ok() {
+    if request.may_replace().is_ok() {
         for name in docker.reap_backend(before).await? {
             progress(UpEvent::Removed { name });
         }

@@ -81,6 +81,7 @@ impl Runners {
         let was_up = before.as_ref().filter(|stack| !stack.components.is_empty());
         Ok(Stack {
             schema_version: SCHEMA_VERSION,
+            owner: Some(request.state.owner().id().to_owned()),
             system: request.system.clone(),
             brokers: request.stack.brokers,
             endpoints,
