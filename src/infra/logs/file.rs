@@ -58,7 +58,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub fn new() -> Self {
-        Self { zone: TimeZone::system(), last: None }
+        Self { zone: TimeZone::UTC, last: None }
     }
 
     /// Time of a line that was written just now.
