@@ -325,7 +325,10 @@ impl InfraError {
 
     /// Whether what was given cannot be, as opposed to what was found.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::External { .. } | Self::NoAddress { .. } | Self::StateFolder { .. })
+        matches!(
+            self,
+            Self::External { .. } | Self::NoAddress { .. } | Self::StateFolder { .. } | Self::UnknownService { .. }
+        )
     }
 
     /// Wraps what a server answered.
