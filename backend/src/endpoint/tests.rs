@@ -253,6 +253,14 @@ fn a_login_in_somebody_elses_words_is_masked() {
     assert_eq!(mask_argument("found 'mysql://a b@h' here", "--mysql=mysql://a b@h"), "found '***' here");
 }
 
+/// The consumers' isolation level stands behind the one that every session gets, not before it.
+#[test]
+fn what_a_role_asks_of_its_sessions_counts_last() {
+    let opts = mysql("mysql://u:p@h/db").opts_with(0, 1, &["SET last = 1"]);
+    let setup = opts.setup().iter().map(|sql| sql.to_string()).collect::<Vec<_>>();
+    assert!(opts.init().is_empty() && setup.len() == 4 && setup[3] == "SET last = 1", "{setup:?}");
+}
+
 fn any_tls() -> impl Strategy<Value = Option<Tls>> {
     prop::option::of(
         ("[^\0]{1,12}", prop::bool::ANY).prop_map(|(ca, full)| Tls {
