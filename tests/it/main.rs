@@ -18,6 +18,7 @@ mod docker_stack;
 mod docker_stats;
 mod docker_world;
 mod event;
+mod evidence;
 mod infra;
 mod lag;
 mod lag_unknown;
