@@ -278,7 +278,7 @@ async fn a_session_depends_on_none_of_the_servers_defaults() {
     assert_eq!((zone.as_str(), isolation.as_str()), ("+00:00", "REPEATABLE-READ"));
     let limit: Option<u64> = conn.query_first("SELECT @@sql_select_limit").await.unwrap();
     assert_eq!(limit, Some(u64::MAX));
-    // What the consumers ask for stands behind that, not before it.
+    // What the consumers ask for takes the place of that.
     let consumers = Db::new(&servers.mysql, &DbPool::default(), &write::SESSION);
     let mut conn = consumers.pool().get_conn().await.unwrap();
     let isolation: Option<String> = conn.query_first("SELECT @@tx_isolation").await.unwrap();
