@@ -125,7 +125,7 @@ impl Show {
 fn text(sample: &KafkaSample) -> String {
     let header = [
         "topic",
-        "partition",
+        "part.",
         "start",
         "committed",
         "end",
@@ -133,13 +133,13 @@ fn text(sample: &KafkaSample) -> String {
         "status",
         "slope /s",
         "drain s",
-        "time lag ms",
+        "lag ms",
         "in /s",
         "out /s",
         "leader",
         "member",
     ];
-    let mut table = table::new(&header, &[1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]);
+    let mut table = table::dense(&header, &[1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]);
     for p in &sample.partitions {
         table.add_row(row(p));
     }

@@ -61,10 +61,7 @@ fn shown(context: &Context, look: &Stats) -> anyhow::Result<String> {
 /// The table, and below it in full what is wrong: no row is wider than 120 columns.
 pub fn text(components: &[ComponentSample]) -> String {
     let header = ["component", "state", "health", "restarts", "cpu %", "thr. %", "memory", "network", "disk", "ports"];
-    let mut table = table::new(&header, &[3, 4, 5, 6, 7, 8]);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 1));
-    }
+    let mut table = table::dense(&header, &[3, 4, 5, 6, 7, 8]);
     let mut wrong = String::new();
     for c in components {
         let long = c.health.len() > 9;
