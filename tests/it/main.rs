@@ -22,6 +22,7 @@ mod infra;
 mod lag;
 mod load;
 mod load_server;
+mod output;
 mod probe;
 mod product;
 mod promise;
