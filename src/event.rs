@@ -179,6 +179,9 @@ pub struct LoadSample {
     pub rps: f64,
     /// Outcome class → requests since the start.
     pub outcomes: BTreeMap<String, u64>,
+    /// Kind of failure → requests without an answer since the start; absent where every request was answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failures: BTreeMap<String, u64>,
     /// Latencies of this second in milliseconds; none without an answer.
     pub p50_ms: Option<f64>,
     /// 95th percentile.

@@ -13,6 +13,16 @@ pub fn count(n: u64) -> String {
     text
 }
 
+/// A rate, with as many places as say something: `2,310`, `12.5`, `0.20`, `0`.
+pub fn rate(per_second: f64) -> String {
+    match per_second {
+        rate if rate == 0.0 => "0".into(),
+        rate if rate < 9.995 => format!("{rate:.2}"),
+        rate if rate < 99.95 => format!("{rate:.1}"),
+        rate => count(rate.round() as u64),
+    }
+}
+
 /// Milliseconds, with as many places as say something.
 pub fn millis(ms: Option<f64>) -> String {
     match ms {
@@ -58,6 +68,22 @@ mod tests {
     fn counts_are_set_apart_by_thousands() {
         for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (15_234, "15,234"), (1_234_567, "1,234,567")] {
             assert_eq!(count(n), text);
+        }
+    }
+
+    /// A slow load is no load of 0 per second.
+    #[test]
+    fn rates_keep_the_places_that_say_something() {
+        for (rate_per_second, text) in [
+            (0.0, "0"),
+            (0.2, "0.20"),
+            (1.0, "1.00"),
+            (9.996, "10.0"),
+            (12.54, "12.5"),
+            (99.96, "100"),
+            (2_310.4, "2,310"),
+        ] {
+            assert_eq!(rate(rate_per_second), text);
         }
     }
 

@@ -11,7 +11,7 @@ pub mod metric;
 pub mod registry;
 pub mod selector;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use backend::human::HumanDuration;
 use schemars::JsonSchema;
@@ -47,6 +47,14 @@ impl Goal {
     pub fn expression(&self) -> &str {
         match self {
             Self::Expression(text) | Self::Full { threshold: text, .. } => text,
+        }
+    }
+
+    /// Whether the load ends when this is missed at time `at` of it.
+    pub fn aborts_at(&self, at: Duration) -> bool {
+        match self {
+            Self::Full { abort_on_fail: true, delay, .. } => delay.is_none_or(|delay| at >= delay.0),
+            _ => false,
         }
     }
 }

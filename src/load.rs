@@ -11,7 +11,9 @@
 //! exchange   connect, write, read, classify                   (one request)
 //! template, response    bytes out, bytes in                   (pure)
 //! cache      whether an answer came from a cache              (pure)
+//! failure    why a request has no answer                      (pure)
 //! measure    histograms and counts of a thread → merged
+//! limit      whether the generator was the bottleneck         (pure)
 //! figures    measures → metrics, also by tag; summary → files
 //! ```
 //!
@@ -20,15 +22,16 @@
 //!
 //! More executors are more arms of [`schedule::Schedule`]; another protocol is another `exchange`.
 
-mod alarm;
 mod cache;
 mod clock;
 mod compile;
 mod control;
 mod coordinator;
 mod exchange;
+mod failure;
 mod figures;
 pub mod ledger;
+mod limit;
 mod machine;
 mod measure;
 mod pacing;
@@ -37,6 +40,7 @@ pub mod schedule;
 mod shared;
 mod summary;
 pub mod template;
+mod timer;
 mod vu;
 mod worker;
 
@@ -124,14 +128,14 @@ pub enum LoadError {
         problem: &'static str,
     },
     /// A request cannot be sent.
-    #[error("scenario `{scenario}`, request `{request}`: {source}")]
+    #[error("scenario `{scenario}`, request `{request}`: {cause}")]
     Request {
         /// Scenario.
         scenario: String,
         /// Request.
         request: String,
         /// What is wrong.
-        source: template::TemplateError,
+        cause: template::TemplateError,
     },
     /// A request for a coupon has an outcome that the ledger does not know.
     #[error(
@@ -155,12 +159,12 @@ pub enum LoadError {
         limit: u64,
     },
     /// The ledger cannot be written; without it nothing could be proven.
-    #[error("cannot write the ledger in {folder}: {source}")]
+    #[error("cannot write the ledger in {folder}: {cause}")]
     Ledger {
         /// Folder.
         folder: PathBuf,
         /// Cause.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The system gives no readiness events.
     #[error("the load generator cannot wait for its connections: {0}")]
@@ -174,7 +178,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    fn ledger(folder: &Path, source: io::Error) -> Self {
-        Self::Ledger { folder: folder.to_owned(), source }
+    fn ledger(folder: &Path, cause: io::Error) -> Self {
+        Self::Ledger { folder: folder.to_owned(), cause }
     }
 }

@@ -33,7 +33,8 @@ pub struct Summary {
     pub started_at: String,
     /// The whole run, in seconds.
     pub duration_s: f64,
-    /// The load alone, in seconds.
+    /// The load alone, in seconds: as long as it was scheduled, or until it was stopped; longer only where iterations
+    /// under way still sent requests. Rates are over this time.
     pub load_s: f64,
     /// Component → what it was.
     pub stack: BTreeMap<String, StackEntry>,
@@ -62,6 +63,10 @@ pub struct Summary {
     pub restarts: BTreeMap<String, u32>,
     /// Set when the generator was the bottleneck: why. Goals then prove nothing; the consistency verdict stands.
     pub bottleneck: Option<String>,
+    /// Why the run was broken off, where it was: its files could not be written, for example. What was measured until
+    /// then stands here; nothing is proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// Did data hold?
@@ -94,8 +99,15 @@ pub struct Request {
     pub outcomes: BTreeMap<String, u64>,
     /// HTTP status → answers.
     pub statuses: BTreeMap<u16, u64>,
-    /// Why there was no answer → requests.
+    /// HTTP status of outcome ERROR or UNKNOWN → answers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub error_statuses: BTreeMap<u16, u64>,
+    /// Why there was no answer → requests: `refused`, `unreachable`, `connect time-out`, `connect`, `time-out`, `reset`,
+    /// `closed early`, `TLS`, `not HTTP`.
     pub failures: BTreeMap<String, u64>,
+    /// The same kinds → what was said at the first such request.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failure_examples: BTreeMap<String, String>,
     /// Percentiles of the duration in milliseconds.
     pub p50_ms: Option<f64>,
     /// 95th.
@@ -177,6 +189,12 @@ pub struct PartitionLag {
 }
 
 impl Summary {
+    /// The run was broken off because of `why`; the first reason stays.
+    pub fn break_off(&mut self, why: &str) {
+        self.broken.get_or_insert_with(|| why.to_owned());
+        self.exit_code = self.exit(None).code();
+    }
+
     /// The exit code that the figures ask for; `interrupted` is what a signal asked for.
     pub fn exit(&self, interrupted: Option<Exit>) -> Exit {
         let verdict = match self.verdict {
@@ -184,8 +202,9 @@ impl Summary {
             Overall::Violated => Some(Exit::Violated),
             Overall::Unproven => Some(Exit::Unproven),
         };
+        let broken = self.broken.as_ref().map(|_| Exit::Failed);
         let bottleneck = self.bottleneck.as_ref().map(|_| Exit::Unproven);
         let missed = self.goals.iter().any(|goal| goal.state != State::Met).then_some(Exit::Missed);
-        Exit::worst([verdict, bottleneck, missed, interrupted].into_iter().flatten())
+        Exit::worst([verdict, broken, bottleneck, missed, interrupted].into_iter().flatten())
     }
 }

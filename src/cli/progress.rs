@@ -12,7 +12,7 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use super::common::note;
 use crate::{
     event::names::Stage,
-    figure::{count, millis, or_dash},
+    figure::{millis, or_dash, rate},
     report::classes,
     run::{folder::RunFolder, state::RunState, walk::Show},
 };
@@ -132,9 +132,11 @@ pub fn line(state: &RunState) -> String {
     let stage = state.stage.as_ref().map_or("", Stage::name);
     let mut text = format!("{:02}:{:02} {stage}", seconds / 60, seconds % 60);
     if let Some(load) = &state.load {
-        let rate = count(load.rps.round() as u64);
-        let _ = write!(text, " · {} VU · {rate}/s · p95 {} ms", load.vus, millis(load.p95_ms));
+        let _ = write!(text, " · {} VU · {}/s · p95 {} ms", load.vus, rate(load.rps), millis(load.p95_ms));
         let _ = write!(text, " · {}", classes(&load.outcomes));
+        if !load.failures.is_empty() {
+            let _ = write!(text, " · no answer: {}", classes(&load.failures));
+        }
     }
     if let Some(probe) = &state.probe {
         let rows: Option<u64> = probe.coupons.values().map(|c| c.rows).sum();
@@ -179,6 +181,7 @@ mod tests {
                 rps: 2_310.4,
                 p95_ms: Some(12.1),
                 outcomes: BTreeMap::from([("QUEUED".into(), 1_000), ("ERROR".into(), 0)]),
+                failures: BTreeMap::from([("refused".into(), 12)]),
                 ..LoadSample::default()
             }),
             probe: Some(ProbeSample {
@@ -190,7 +193,7 @@ mod tests {
         };
         assert_eq!(
             line(&state),
-            "01:12 load · 500 VU · 2,310/s · p95 12.1 ms · QUEUED 1,000 · rows 990 · left 0 · lag - · kafka NOT READABLE"
+            "01:12 load · 500 VU · 2,310/s · p95 12.1 ms · QUEUED 1,000 · no answer: refused 12 · rows 990 · left 0 · lag - · kafka NOT READABLE"
         );
     }
 }

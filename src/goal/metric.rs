@@ -89,6 +89,15 @@ impl Trend {
         Some(if p >= 100.0 { self.max } else { value } as f64 / SCALE)
     }
 
+    /// Number of samples above `value`, which is in the metric's unit, as far as three digits tell.
+    pub fn count_above(&self, value: f64) -> u64 {
+        let limit = (value * SCALE).max(0.0) as u64;
+        let Some(histogram) = self.histogram.as_ref().filter(|_| self.max > limit) else { return 0 };
+        let above = |step: &u64| histogram.lowest_equivalent(*step) > limit;
+        let steps = histogram.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()));
+        steps.filter(|(step, _)| above(step)).map(|(_, count)| count).sum()
+    }
+
     /// Mean in the metric's unit; none without samples.
     pub fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum as f64 / self.count as f64 / SCALE)
@@ -292,6 +301,15 @@ mod tests {
             for p in 0..=100 {
                 prop_assert_eq!(merged.percentile(f64::from(p)), all.percentile(f64::from(p)));
             }
+        }
+
+        #[test]
+        fn samples_above_a_value_are_counted(values in prop::collection::vec(0_u64..2_000_000, 0..200), limit in 0_u64..2_000_000) {
+            let counted = of(&values).count_above(limit as f64 / SCALE);
+            // Values that share a bucket with the limit may fall on either side.
+            let above = |limit: f64| values.iter().filter(|value| **value as f64 > limit).count() as u64;
+            let limit = limit as f64;
+            prop_assert!((above(limit * 1.001 + 1.0)..=above(limit * 0.999 - 1.0)).contains(&counted));
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! The run's one clock.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// Nanoseconds since the run's monotonic start.
 pub(super) type Nanos = u64;
@@ -18,11 +18,5 @@ impl Clock {
 
     pub fn now(self) -> Nanos {
         self.origin.elapsed().as_nanos() as Nanos
-    }
-
-    /// Wall-clock time of the start, in nanoseconds since 1970.
-    pub fn origin_unix_ns(self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        since.saturating_sub(self.origin.elapsed()).as_nanos() as u64
     }
 }

@@ -144,10 +144,10 @@ impl Compiled {
         spec: &RequestSpec,
         host: &str,
     ) -> Result<CompiledRequest, LoadError> {
-        let template = Template::new(spec, host).map_err(|source| LoadError::Request {
+        let template = Template::new(spec, host).map_err(|cause| LoadError::Request {
             scenario: scenario_name.to_owned(),
             request: spec.name.clone(),
-            source,
+            cause,
         })?;
         let mut class_of: Box<[u16]> = (0..STATUSES).map(|status| default_class(status, spec.coupon) as u16).collect();
         for (status, class) in &spec.outcomes {

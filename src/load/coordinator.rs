@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError},
     },
@@ -16,18 +16,17 @@ use super::{
     cache::{ByCache, CacheAnswer},
     clock::{Clock, Nanos},
     compile::Compiled,
+    failure,
     figures::Figures,
-    machine,
+    ledger, machine,
     measure::{Measures, add},
     schedule::{Phase, SECOND},
     shared::Shared,
-    summary::End,
     worker::Worker,
 };
 use crate::{
     event::{CacheSample, LoadSample},
-    goal::Goal,
-    goal::{self, Expression, Selector, State, Trend},
+    goal::{self, Goal, State, Trend},
 };
 
 /// Threads publish at whole seconds; the reader comes a little later.
@@ -50,7 +49,9 @@ pub fn run(
     let rooms = rooms(&compiled, control)?;
     let threads = plan.threads.clamp(1, 1024);
     let clock = Clock::new(plan.origin);
-    let aborts = aborting_goals(&plan.goals);
+    if let Some(folder) = &plan.ledger {
+        ledger::begin(folder).map_err(|error| LoadError::ledger(folder, error))?;
+    }
     let start = clock.now();
     control.begin(clock, start, &compiled.scenarios, &rooms);
     let shared = Shared {
@@ -65,23 +66,25 @@ pub fn run(
         control: control.clone(),
         rooms,
         stop: AtomicBool::new(false),
+        broken: Mutex::new(None),
         publishes_all: !plan.goals.is_empty(),
         published: std::iter::repeat_with(Default::default).take(threads).collect(),
     };
-    let mut reporter = Reporter::new(&shared, plan, aborts);
+    let mut reporter = Reporter::new(&shared, plan);
     let measures = run_threads(&shared, threads, &mut reporter, on_event);
     control.end();
     let measures = measures?;
-    let seconds = clock.now().saturating_sub(shared.start) as f64 / SECOND as f64;
+    let now = clock.now().saturating_sub(shared.start);
     reporter.sample(on_event);
-    let end = End {
-        origin_unix_ns: clock.origin_unix_ns(),
-        started_s: shared.start as f64 / SECOND as f64,
-        aborted_by: reporter.aborted_by.take(),
-        stopped: control.is_stopped(),
-    };
-    let figures = Figures { plan: Arc::clone(&shared.plan), measures, seconds, vus: reporter.vus };
-    Ok(LoadSummary::new(figures, &plan.goals, end))
+    let (vus, aborted_by) = (reporter.vus, reporter.aborted_by.take());
+    if let Some(folder) = &plan.ledger
+        && shared.is_sound()
+        && let Err(error) = ledger::finish(folder)
+    {
+        shared.break_off(LoadError::ledger(folder, error));
+    }
+    let figures = Figures { plan: Arc::clone(&shared.plan), measures, now, vus };
+    Ok(LoadSummary::new(figures, &plan.goals, aborted_by, shared.reason()))
 }
 
 /// Virtual users that each scenario is allotted: with room for more, where the machine has it.
@@ -144,30 +147,6 @@ fn run_threads(
     })
 }
 
-/// A goal that ends the load when it is missed.
-struct Abort {
-    metric: String,
-    expression: String,
-    /// Not before this.
-    delay: Nanos,
-}
-
-fn aborting_goals(goals: &BTreeMap<String, Vec<Goal>>) -> Vec<Abort> {
-    let mut aborts = Vec::new();
-    for (metric, goals) in goals {
-        for goal in goals {
-            if let Goal::Full { threshold, abort_on_fail: true, delay } = goal
-                && Selector::parse(metric).is_ok()
-                && Expression::parse(threshold).is_ok()
-            {
-                let delay = delay.map_or(0, |delay| delay.0.as_nanos() as Nanos);
-                aborts.push(Abort { metric: metric.clone(), expression: threshold.clone(), delay });
-            }
-        }
-    }
-    aborts
-}
-
 /// Tells what happens while the threads work.
 struct Reporter<'a> {
     shared: &'a Shared,
@@ -180,12 +159,11 @@ struct Reporter<'a> {
     rps: f64,
     vus: Option<(f64, f64, f64)>,
     goals: &'a BTreeMap<String, Vec<Goal>>,
-    aborts: Vec<Abort>,
     aborted_by: Option<String>,
 }
 
 impl<'a> Reporter<'a> {
-    fn new(shared: &'a Shared, plan: &'a LoadPlan, aborts: Vec<Abort>) -> Self {
+    fn new(shared: &'a Shared, plan: &'a LoadPlan) -> Self {
         let mut phases = Vec::new();
         for (scenario, compiled) in shared.plan.scenarios.iter().enumerate() {
             for (index, Phase { start, target, .. }) in compiled.schedule.phases().into_iter().enumerate() {
@@ -202,7 +180,6 @@ impl<'a> Reporter<'a> {
             rps: 0.0,
             vus: None,
             goals: &plan.goals,
-            aborts,
             aborted_by: None,
         }
     }
@@ -243,6 +220,7 @@ impl<'a> Reporter<'a> {
         let plan = &self.shared.plan;
         let mut sample = LoadSample::default();
         let mut outcomes = vec![0; plan.classes.len()];
+        let mut failures = failure::Counts::default();
         let mut latencies = Trend::default();
         let (mut cached, mut cached_latencies) = (ByCache::default(), ByCache::default());
         for thread in 0..self.shared.published.len() {
@@ -252,6 +230,7 @@ impl<'a> Reporter<'a> {
             sample.coupon_requests += slot.coupon_requests;
             sample.dropped += slot.dropped;
             add(&mut outcomes, &slot.outcomes);
+            add(&mut failures, &slot.failures);
             latencies.merge(&slot.latencies);
             slot.latencies.clear();
             cached.add(slot.cached);
@@ -267,6 +246,7 @@ impl<'a> Reporter<'a> {
         }
         sample.rps = self.rps;
         sample.outcomes = plan.by_name(&outcomes);
+        sample.failures = failure::by_name(&failures);
         sample.mean_ms = latencies.mean();
         sample.p50_ms = latencies.percentile(50.0);
         sample.p95_ms = latencies.percentile(95.0);
@@ -291,26 +271,25 @@ impl<'a> Reporter<'a> {
             }
         }
         let plan = Arc::clone(&self.shared.plan);
-        let figures = Figures { plan, measures, seconds: at as f64 / SECOND as f64, vus: self.vus };
-        let named = self.goals.iter().flat_map(|(metric, goals)| goals.iter().map(move |goal| (metric, goal)));
-        let results = named
-            .map(|(metric, goal)| goal::evaluate_one(metric, goal.expression(), |selector| figures.metric(selector)))
-            .filter(|result| result.state != State::Unknown)
-            .collect::<Vec<_>>();
+        let figures = Figures { plan, measures, now: at, vus: self.vus };
+        let (mut results, mut missed) = (Vec::new(), None);
+        for (metric, goal) in self.goals.iter().flat_map(|(metric, goals)| goals.iter().map(move |goal| (metric, goal)))
+        {
+            let result = goal::evaluate_one(metric, goal.expression(), |selector| figures.metric(selector));
+            if result.state == State::Missed && goal.aborts_at(Duration::from_nanos(at)) {
+                missed.get_or_insert_with(|| format!("{metric}: {}", goal.expression()));
+            }
+            if result.state != State::Unknown {
+                results.push(result);
+            }
+        }
         if !results.is_empty() {
             on_event(LoadEvent::Goals(results));
         }
-        if self.aborted_by.is_some() {
-            return;
-        }
-        for abort in self.aborts.iter().filter(|abort| at >= abort.delay) {
-            let result = goal::evaluate_one(&abort.metric, &abort.expression, |selector| figures.metric(selector));
-            if result.state == State::Missed {
-                let goal = format!("{}: {}", abort.metric, abort.expression);
-                self.shared.stop.store(true, Ordering::Relaxed);
-                self.aborted_by = Some(goal.clone());
-                return on_event(LoadEvent::Aborted { goal });
-            }
+        if let Some(goal) = missed.filter(|_| self.aborted_by.is_none()) {
+            self.shared.stop.store(true, Ordering::Relaxed);
+            self.aborted_by = Some(goal.clone());
+            on_event(LoadEvent::Aborted { goal });
         }
     }
 }

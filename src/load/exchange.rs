@@ -6,6 +6,8 @@
 use std::{
     cmp::Reverse,
     io::{self, ErrorKind, Read, Write},
+    net::SocketAddr,
+    time::Duration,
 };
 
 use mio::{Interest, Token, net::TcpStream};
@@ -14,8 +16,9 @@ use super::{
     LoadError,
     clock::Nanos,
     compile::UNKNOWN,
+    failure::{self, Failure},
     ledger::Entry,
-    measure::{Ending, Failure, Place, Timing, has_latency, micros},
+    measure::{Ending, Place, Timing, has_latency, micros},
     response::Fed,
     vu::{State, Times, Vu},
     worker::Worker,
@@ -32,6 +35,8 @@ enum Reading {
     Pending,
     /// The request is over; whether the connection can be kept.
     Over(Ending, bool),
+    /// There will be no answer: why, with an example for people.
+    Failed(Failure, String),
 }
 
 impl Worker<'_> {
@@ -45,14 +50,15 @@ impl Worker<'_> {
         let vu = &mut self.vus[index];
         let intended = if vu.step == 0 { vu.times.intended } else { 0 };
         vu.times = Times { intended, begun: now, ..Times::default() };
-        vu.phase = scenario.phase_at(now.saturating_sub(self.shared.start)) as u16;
+        let at = now.saturating_sub(self.shared.start);
+        vu.phase = scenario.phase_at(at) as u16;
         vu.deadline = now.saturating_add(scenario.timeout);
         if !vu.deadline_armed {
             vu.deadline_armed = true;
             self.deadlines.push(Reverse((vu.deadline, index)));
         }
         let place = self.place(index);
-        self.measures.sent(place);
+        self.measures.sent(place, at);
         if self.vus[index].stream.is_some() {
             self.write_request(index);
         } else {
@@ -67,10 +73,14 @@ impl Worker<'_> {
         Place { request, scenario: self.parts[usize::from(vu.part)].scenario, phase: usize::from(vu.phase) }
     }
 
-    fn connect(&mut self, index: usize) {
-        let vu = &mut self.vus[index];
+    fn target(&self, index: usize) -> SocketAddr {
         let targets = &self.shared.targets;
-        let target = targets[vu.number as usize % targets.len()];
+        targets[self.vus[index].number as usize % targets.len()]
+    }
+
+    fn connect(&mut self, index: usize) {
+        let target = self.target(index);
+        let vu = &mut self.vus[index];
         vu.times.connect = self.shared.clock.now();
         vu.state = State::Connecting;
         let connection = TcpStream::connect(target).and_then(|mut stream| {
@@ -82,8 +92,21 @@ impl Worker<'_> {
                 vu.fresh = true;
                 vu.stream = Some(stream);
             }
-            Err(error) => self.finish(index, Ending::Failed(connect_failure(&error)), false),
+            Err(error) => self.no_connection(index, &error),
         }
+    }
+
+    fn no_connection(&mut self, index: usize, error: &io::Error) {
+        let text = format!("connecting to {}: {error}", self.target(index));
+        self.fail(index, Failure::of_connect(error), &text);
+    }
+
+    /// Ends the request without an answer; `example` is kept where it is the first of its kind.
+    fn fail(&mut self, index: usize, failure: Failure, example: &str) {
+        let place = self.place(index);
+        let kept = &mut self.measures.requests[place.request].examples[failure as usize];
+        kept.get_or_insert_with(|| failure::bounded(example));
+        self.finish(index, Ending::Failed(failure), false);
     }
 
     /// Something happened on a virtual user's connection.
@@ -96,7 +119,7 @@ impl Worker<'_> {
                     self.write_request(index);
                 }
                 Ok(false) => {}
-                Err(error) => self.finish(index, Ending::Failed(connect_failure(&error)), false),
+                Err(error) => self.no_connection(index, &error),
             },
             State::Writing => {
                 self.write_on(index);
@@ -129,7 +152,7 @@ impl Worker<'_> {
                     vu.state = State::Writing;
                 }
             }
-            Err(_) => self.finish(index, Ending::Failed(Failure::Reset), false),
+            Err(error) => self.fail(index, Failure::Reset, &format!("writing the request: {error}")),
         }
     }
 
@@ -146,13 +169,15 @@ impl Worker<'_> {
                     vu.state = State::Reading;
                 }
             }
-            Err(_) => self.finish(index, Ending::Failed(Failure::Reset), false),
+            Err(error) => self.fail(index, Failure::Reset, &format!("writing the request: {error}")),
         }
     }
 
     fn read_answer(&mut self, index: usize, read_closed: bool) {
-        if let Reading::Over(ending, keep) = self.read(index, read_closed) {
-            self.finish(index, ending, keep);
+        match self.read(index, read_closed) {
+            Reading::Pending => {}
+            Reading::Over(ending, keep) => self.finish(index, ending, keep),
+            Reading::Failed(failure, example) => self.fail(index, failure, &example),
         }
     }
 
@@ -163,13 +188,15 @@ impl Worker<'_> {
         loop {
             let bytes = match stream.read(&mut self.scratch) {
                 Ok(0) => {
-                    let ending = vu.parser.end().map(|answer| Ending::Status(answer.status, answer.cache));
-                    return Reading::Over(ending.unwrap_or(Ending::Failed(Failure::Reset)), false);
+                    return vu.parser.end().map_or_else(
+                        || Reading::Failed(Failure::Closed, closed(vu)),
+                        |answer| Reading::Over(Ending::Status(answer.status, answer.cache), false),
+                    );
                 }
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Reading::Pending,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return Reading::Over(Ending::Failed(Failure::Reset), false),
+                Err(error) => return Reading::Failed(Failure::Reset, format!("reading the answer: {error}")),
             };
             self.measures.data_received += bytes as u64;
             if vu.times.first_byte == 0 {
@@ -183,14 +210,24 @@ impl Worker<'_> {
                     let ending = Ending::Status(answer.status, answer.cache);
                     return Reading::Over(ending, answer.keep_alive && clean);
                 }
-                Err(_) => return Reading::Over(Ending::Failed(Failure::Garbage), false),
+                Err(garbage) => {
+                    let seen = vu.parser.head_or(&self.scratch[..bytes]);
+                    let example = format!("{}: {}", garbage.0, failure::shown(seen));
+                    return Reading::Failed(Failure::of_garbage(seen), example);
+                }
             }
         }
     }
 
     /// The time for an answer is over. Whatever comes later is not read.
     pub fn time_out(&mut self, index: usize) {
-        self.finish(index, Ending::Failed(Failure::TimeOut), false);
+        let within = Duration::from_nanos(self.scenario(index).timeout);
+        if self.vus[index].state == State::Connecting {
+            let example = format!("no connection to {} within {within:?}", self.target(index));
+            self.fail(index, Failure::ConnectTimeOut, &example);
+        } else {
+            self.fail(index, Failure::TimeOut, &format!("no whole answer within {within:?}"));
+        }
     }
 
     /// Ends the request in exactly one class and goes on.
@@ -223,13 +260,11 @@ impl Worker<'_> {
     }
 
     fn write_down(&mut self, entry: Entry) {
-        let counts = self.measures.ledger.entry(entry.coupon).or_default();
-        *counts.entry(entry.outcome.name()).or_default() += 1;
         let Some(ledger) = &mut self.ledger else { return };
-        if let (Err(error), Some(folder), None) = (ledger.push(entry), &self.shared.ledger, &self.fault) {
+        if let (Err(error), Some(folder)) = (ledger.push(entry), &self.shared.ledger) {
             // Without a whole ledger nothing can be proven: the load ends here.
-            self.fault = Some(LoadError::ledger(folder, error));
-            self.shared.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            self.ledger = None;
+            self.shared.break_off(LoadError::ledger(folder, error));
         }
     }
 }
@@ -237,7 +272,9 @@ impl Worker<'_> {
 /// Keeps or closes the connection after a request; returns how long to pause when connections give no answer.
 fn settle_connection(vu: &mut Vu, ending: Ending, keep: bool) -> Nanos {
     let answered = matches!(ending, Ending::Status(..));
-    let pause = if answered || ending == Ending::Failed(Failure::TimeOut) || !vu.fresh {
+    // A time-out has cost its time already.
+    let timed_out = matches!(ending, Ending::Failed(Failure::TimeOut | Failure::ConnectTimeOut));
+    let pause = if answered || timed_out || !vu.fresh {
         vu.failures = 0;
         0
     } else {
@@ -289,12 +326,9 @@ fn look_at_idle(vu: &mut Vu, scratch: &mut [u8]) {
     }
 }
 
-fn connect_failure(error: &io::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => Failure::Refused,
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Failure::Reset,
-        _ => Failure::Connect,
-    }
+fn closed(vu: &Vu) -> String {
+    let when = if vu.times.first_byte == 0 { "before its answer began" } else { "in the middle of its answer" };
+    format!("the server closed the connection {when}")
 }
 
 /// The parts of a request's time. What was not reached is 0, and the part in which it ended takes the rest.

@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use super::{
     cache::{ByCache, CacheAnswer},
+    clock::Nanos,
     compile::{Compiled, CompiledRequest, UNKNOWN},
     measure::{Measures, PhaseMeasure, RequestMeasure, ScenarioMeasure, merged},
+    schedule::SECOND,
 };
 use crate::goal::{Metric, Selector, Trend};
 
 /// What a load has measured so far, and in what time.
+///
+/// Rates are over the time in which requests were to begin: the scheduled length of a scenario, cut where the load was
+/// stopped. Answers that come later do not lengthen it; requests that an iteration under way still sent do.
 #[derive(Debug)]
 pub(super) struct Figures {
     pub plan: Arc<Compiled>,
     pub measures: Measures,
-    /// Seconds of load.
-    pub seconds: f64,
+    /// Time since the load began.
+    pub now: Nanos,
     /// Last, smallest and largest number of active virtual users.
     pub vus: Option<(f64, f64, f64)>,
 }
@@ -26,7 +31,7 @@ impl Figures {
         let request_trend =
             |of: fn(&RequestMeasure) -> &Trend| trend(merged(self.requests(selector).map(|(_, measure)| of(measure))));
         match selector.metric.as_str() {
-            "http_reqs" => Some(self.counter(self.count_requests(selector)?)),
+            "http_reqs" => Some(self.counter(selector, self.count_requests(selector)?)),
             "http_req_failed" => self.failed(selector),
             "http_req_duration" => trend(self.duration(selector)),
             "cache_hit_rate" => self.cache_hit_rate(selector),
@@ -43,8 +48,8 @@ impl Figures {
                 let all = f64::from(self.vus_max());
                 Some(Metric::Gauge { value: all, min: all, max: all })
             }
-            "data_sent" => Some(self.counter(self.measures.data_sent)),
-            "data_received" => Some(self.counter(self.measures.data_received)),
+            "data_sent" => Some(self.counter(selector, self.measures.data_sent)),
+            "data_received" => Some(self.counter(selector, self.measures.data_received)),
             _ => None,
         }
     }
@@ -55,8 +60,50 @@ impl Figures {
         self.vus.map_or(planned, |(_, _, max)| planned.max(max as u32))
     }
 
-    fn counter(&self, count: u64) -> Metric {
-        Metric::Counter { count, rate: if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 } }
+    /// Seconds of load.
+    pub fn seconds(&self) -> f64 {
+        self.seconds_of(&Selector::default())
+    }
+
+    /// When phase `index` of scenario `number` began and ended, in seconds since the load began; none when the load was
+    /// over before it.
+    pub fn span(&self, number: usize, index: usize) -> Option<(f64, f64)> {
+        let (scenario, measure) = (&self.plan.scenarios[number], &self.measures.scenarios[number]);
+        let phases = scenario.schedule.phases();
+        let phase = phases.get(index).filter(|phase| phase.start <= self.cut(Nanos::MAX))?;
+        let end = self.cut(phase.start.saturating_add(phase.duration));
+        // What is sent after the end of the schedule belongs to the last phase.
+        let end = if index + 1 == phases.len() { end.max(measure.last_begun) } else { end };
+        Some((seconds(phase.start), seconds(end)))
+    }
+
+    /// `at`, or the time at which the load was stopped if that was earlier.
+    fn cut(&self, at: Nanos) -> Nanos {
+        at.min(self.measures.stopped_at.unwrap_or(Nanos::MAX)).min(self.now)
+    }
+
+    /// Seconds in which the requests that `selector` chooses were to begin: of its scenarios, or of its phase in them.
+    fn seconds_of(&self, selector: &Selector) -> f64 {
+        let phase = selector.tag("phase").and_then(|number| number.parse().ok());
+        let named = |number: usize| {
+            let wanted = selector.tag("name");
+            let mut own = self.plan.requests.iter().filter(|request| request.scenario == number);
+            wanted.is_none_or(|name| own.any(|request| request.name == name))
+        };
+        let scenarios = self.plan.scenarios.iter().zip(&self.measures.scenarios).enumerate();
+        let chosen = scenarios.filter(|(number, (scenario, _))| {
+            selector.tag("scenario").is_none_or(|name| name == scenario.name) && named(*number)
+        });
+        let spans = chosen.filter_map(|(number, (scenario, measure))| match phase {
+            Some(index) => self.span(number, index),
+            None => Some((0.0, seconds(self.cut(scenario.schedule.end()).max(measure.last_begun)))),
+        });
+        let (start, end) = spans.fold((f64::INFINITY, 0.0_f64), |all, one| (all.0.min(one.0), all.1.max(one.1)));
+        (end - start).max(0.0)
+    }
+
+    fn counter(&self, selector: &Selector, count: u64) -> Metric {
+        Metric::Counter { count, rate: per_second(count, self.seconds_of(selector)) }
     }
 
     /// The requests that `name` and `scenario` choose.
@@ -154,8 +201,17 @@ impl Figures {
     }
 
     fn count_iterations(&self, selector: &Selector, of: fn(&ScenarioMeasure) -> u64) -> Metric {
-        self.counter(self.scenarios(selector).map(of).sum())
+        self.counter(selector, self.scenarios(selector).map(of).sum())
     }
+}
+
+fn seconds(nanos: Nanos) -> f64 {
+    nanos as f64 / SECOND as f64
+}
+
+/// A rate; 0 where no time has passed.
+pub(super) fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
 
 fn trend(trend: Trend) -> Option<Metric> {

@@ -13,6 +13,20 @@ use std::{
 pub const MAGIC: &[u8; 8] = b"ECLEDG01";
 /// Bytes of one entry.
 pub const ENTRY_LEN: usize = 33;
+/// File beside the ledger's as long as it is being written. A ledger that was broken off may end behind a whole entry:
+/// only this tells that others are missing.
+const UNFINISHED: &str = "unfinished";
+
+/// Marks the ledger of `folder`, which is created, as one that is being written.
+pub(super) fn begin(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    File::create(folder.join(UNFINISHED)).map(drop)
+}
+
+/// Says that all entries are on disk.
+pub(super) fn finish(folder: &Path) -> io::Result<()> {
+    std::fs::remove_file(folder.join(UNFINISHED))
+}
 
 /// What a request for a coupon came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,13 +125,16 @@ impl LedgerWriter {
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The file system said no.
-    #[error("cannot read the ledger {path}: {source}")]
+    #[error("cannot read the ledger {path}: {cause}")]
     Io {
         /// File or folder.
         path: PathBuf,
         /// Cause.
-        source: io::Error,
+        cause: io::Error,
     },
+    /// Entries are missing.
+    #[error("the ledger {0} was never finished: the load is under way, or was broken off; it proves nothing")]
+    Unfinished(PathBuf),
     /// It is no ledger, or another version.
     #[error("{0} is not a ledger of this version of ecomctl")]
     Foreign(PathBuf),
@@ -134,12 +151,16 @@ pub enum LedgerError {
 /// Reads every ledger file of `folder` and hands each entry to `visit`.
 ///
 /// # Errors
-/// When the folder has no ledger, or one of its files is foreign or damaged: a ledger is whole or proves nothing.
+/// When the folder has no ledger, it was not written to its end, or one of its files is foreign or damaged: a ledger is
+/// whole or proves nothing.
 pub fn read(folder: &Path, mut visit: impl FnMut(Entry)) -> Result<(), LedgerError> {
     let at = |path: &Path| {
         let path = path.to_owned();
-        move |source| LedgerError::Io { path, source }
+        move |cause| LedgerError::Io { path, cause }
     };
+    if folder.join(UNFINISHED).exists() {
+        return Err(LedgerError::Unfinished(folder.to_owned()));
+    }
     let mut files = std::fs::read_dir(folder)
         .map_err(at(folder))?
         .map(|entry| entry.map(|e| e.path()))
@@ -157,7 +178,7 @@ pub fn read(folder: &Path, mut visit: impl FnMut(Entry)) -> Result<(), LedgerErr
 }
 
 fn read_file(path: &Path, visit: &mut impl FnMut(Entry)) -> Result<(), LedgerError> {
-    let io = |source| LedgerError::Io { path: path.to_owned(), source };
+    let io = |cause| LedgerError::Io { path: path.to_owned(), cause };
     let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(io)?);
     let mut magic = [0; MAGIC.len()];
     if file.read_exact(&mut magic).is_err() || &magic != MAGIC {
@@ -179,5 +200,27 @@ fn read_file(path: &Path, visit: &mut impl FnMut(Entry)) -> Result<(), LedgerErr
         let entry = (filled == ENTRY_LEN).then(|| Entry::decode(&bytes)).flatten();
         visit(entry.ok_or(LedgerError::Damaged { path: path.to_owned(), at: position })?);
         position += ENTRY_LEN as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ledger that ends behind a whole entry looks complete: what was lost behind it must not turn rows into rows that
+    /// nobody asked for.
+    #[test]
+    fn a_ledger_that_was_broken_off_is_no_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("ledger");
+        begin(&folder).unwrap();
+        let mut writer = LedgerWriter::create(&folder, 0).unwrap();
+        writer.push(Entry { coupon: 1, user: 2, start_ns: 3, end_ns: 4, outcome: Outcome::Queued }).unwrap();
+        writer.finish().unwrap();
+        assert!(matches!(read(&folder, |_| ()), Err(LedgerError::Unfinished(_))));
+        finish(&folder).unwrap();
+        let mut entries = 0;
+        read(&folder, |_| entries += 1).unwrap();
+        assert_eq!(entries, 1);
     }
 }

@@ -5,22 +5,11 @@ use std::collections::BTreeMap;
 
 use super::{
     cache::{ByCache, CacheAnswer},
+    clock::Nanos,
     compile::Compiled,
+    failure::{self, Failure},
 };
 use crate::goal::Trend;
-
-/// Why a request has no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
-    TimeOut,
-    Reset,
-    Refused,
-    Connect,
-    Garbage,
-}
-
-/// Names of the failures, by number.
-pub(super) const FAILURES: [&str; 5] = ["time-out", "reset", "refused", "connect", "not HTTP"];
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +52,9 @@ pub(super) struct RequestMeasure {
     /// By class.
     pub outcomes: Vec<u64>,
     pub statuses: BTreeMap<u16, u64>,
-    pub failures: [u64; FAILURES.len()],
+    pub failures: failure::Counts,
+    /// By kind of failure: what was said at the first one.
+    pub examples: [Option<Box<str>>; failure::KINDS],
     /// By class: duration of requests that were answered or timed out.
     pub durations: Vec<Trend>,
     /// Duration of answers that say whether they came from a cache.
@@ -100,8 +91,9 @@ pub(super) struct PhaseMeasure {
 /// Figures of one scenario.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ScenarioMeasure {
+    /// When its last request began, counted from the beginning of the load.
+    pub last_begun: Nanos,
     pub iterations: u64,
-    pub interrupted: u64,
     pub dropped: u64,
     pub iteration_duration: Trend,
     /// Open model: how late iterations began.
@@ -114,8 +106,8 @@ pub(super) struct ScenarioMeasure {
 pub(super) struct Measures {
     pub requests: Vec<RequestMeasure>,
     pub scenarios: Vec<ScenarioMeasure>,
-    /// Coupon → outcome → requests that stand in the ledger.
-    pub ledger: BTreeMap<u64, BTreeMap<&'static str, u64>>,
+    /// When no request began any more, where the load was stopped before its time: from outside, or by a goal.
+    pub stopped_at: Option<Nanos>,
     pub data_sent: u64,
     pub data_received: u64,
     /// Time that threads waited for a core, and time that they ran in all.
@@ -143,10 +135,12 @@ impl Measures {
         }
     }
 
-    /// A request begins.
-    pub fn sent(&mut self, place: Place) {
+    /// A request begins, `at` counted from the beginning of the load.
+    pub fn sent(&mut self, place: Place, at: Nanos) {
         self.requests[place.request].sent += 1;
-        self.scenarios[place.scenario].phases[place.phase].sent += 1;
+        let scenario = &mut self.scenarios[place.scenario];
+        scenario.phases[place.phase].sent += 1;
+        scenario.last_begun = at;
     }
 
     /// A request ends. Latencies are kept of requests that were answered or timed out: leaving time-outs out would
@@ -189,12 +183,7 @@ impl Measures {
         for (own, other) in self.scenarios.iter_mut().zip(&other.scenarios) {
             own.merge(other);
         }
-        for (coupon, outcomes) in &other.ledger {
-            let own = self.ledger.entry(*coupon).or_default();
-            for (name, count) in outcomes {
-                *own.entry(name).or_default() += count;
-            }
-        }
+        self.stopped_at = self.stopped_at.max(other.stopped_at);
         self.data_sent += other.data_sent;
         self.data_received += other.data_received;
         self.core_wait += other.core_wait;
@@ -219,6 +208,13 @@ impl Measures {
         all
     }
 
+    /// Requests without an answer, by kind of failure.
+    pub fn total_failures(&self) -> failure::Counts {
+        let mut all = failure::Counts::default();
+        self.requests.iter().for_each(|request| add(&mut all, &request.failures));
+        all
+    }
+
     /// Answers from a cache, and past it.
     pub fn total_cached(&self) -> ByCache<u64> {
         let mut all = ByCache::default();
@@ -234,7 +230,7 @@ impl Measures {
 
 /// Whether a latency is kept of a request that ended so.
 pub(super) fn has_latency(ending: Ending) -> bool {
-    matches!(ending, Ending::Status(..) | Ending::Failed(Failure::TimeOut))
+    matches!(ending, Ending::Status(..) | Ending::Failed(Failure::TimeOut | Failure::ConnectTimeOut))
 }
 
 pub(super) fn add(own: &mut [u64], other: &[u64]) {
@@ -246,6 +242,11 @@ impl RequestMeasure {
         self.sent += other.sent;
         add(&mut self.outcomes, &other.outcomes);
         add(&mut self.failures, &other.failures);
+        for (own, other) in self.examples.iter_mut().zip(&other.examples) {
+            if own.is_none() {
+                own.clone_from(other);
+            }
+        }
         other.statuses.iter().for_each(|(status, count)| *self.statuses.entry(*status).or_default() += count);
         self.durations.iter_mut().zip(&other.durations).for_each(|(own, other)| own.merge(other));
         self.cached.merge(&other.cached);
@@ -259,8 +260,8 @@ impl RequestMeasure {
 
 impl ScenarioMeasure {
     fn merge(&mut self, other: &Self) {
+        self.last_begun = self.last_begun.max(other.last_begun);
         self.iterations += other.iterations;
-        self.interrupted += other.interrupted;
         self.dropped += other.dropped;
         self.iteration_duration.merge(&other.iteration_duration);
         self.lateness.merge(&other.lateness);

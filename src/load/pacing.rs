@@ -98,7 +98,10 @@ impl Worker<'_> {
         for _ in 0..AT_ONCE {
             let part = &mut self.parts[index];
             let Some(at) = part.next_due(schedule) else {
-                part.over = true;
+                // The scenario takes its whole time, even without iterations left: rates are over that time, and a rate
+                // that is asked for by hand may still bring some.
+                part.next_change = shared.start + schedule.end();
+                part.over = now >= part.next_change;
                 return false;
             };
             part.next_change = shared.start + at;

@@ -7,10 +7,10 @@ use httparse::{Header, ParserConfig, Response, Status};
 
 use super::cache::{self, CacheAnswer};
 
-/// Longest head and longest trailer that are taken.
+/// Longest head and longest trailer that are taken, in bytes. This is the only limit of their fields.
 pub const MAX_HEAD: usize = 64 << 10;
-/// Most header fields that are taken.
-const MAX_HEADERS: usize = 100;
+/// Header fields for which there is room without asking for memory.
+const USUAL_FIELDS: usize = 100;
 
 /// The bytes are no answer to the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +101,11 @@ impl Parser {
         }
     }
 
+    /// What was stored of a head so far, or else `bytes`: for messages about what cannot be read.
+    pub fn head_or<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.head.is_empty() { bytes } else { &self.head }
+    }
+
     /// The server closed the connection: the answer is whole if it was to end so.
     pub fn end(&mut self) -> Option<Answer> {
         let answer = self.answer.filter(|_| self.state == State::UntilClose);
@@ -156,6 +161,8 @@ impl Parser {
                 return Ok(taken);
             }
             State::Size { size, digits } => match (char::from(byte).to_digit(16), byte) {
+                // Leading zeros are legal and say nothing.
+                (Some(0), _) if size == 0 => State::Size { size, digits: 1 },
                 (Some(_), _) if digits >= 15 => return Err(Garbage("a chunk without end")),
                 (Some(digit), _) => State::Size { size: size << 4 | u64::from(digit), digits: digits + 1 },
                 (None, b';' | b' ' | b'\t' | b'\r') if digits > 0 => State::Extension { size, length: 0 },
@@ -204,16 +211,47 @@ struct Head {
 
 /// Reads a head; none when it is not whole yet.
 fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Garbage> {
-    let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_HEADERS];
+    let mut usual = [const { MaybeUninit::<Header<'_>>::uninit() }; USUAL_FIELDS];
+    match parse_fields(bytes, &mut usual) {
+        Err(httparse::Error::TooManyHeaders) => {
+            // Each field takes a line, so that there are at most as many as lines.
+            let lines = bytes.iter().take(MAX_HEAD).filter(|byte| **byte == b'\n').count();
+            let mut many = vec![MaybeUninit::<Header<'_>>::uninit(); lines + 1];
+            parse_fields(bytes, &mut many).map_err(unreadable)?
+        }
+        other => other.map_err(unreadable)?,
+    }
+}
+
+fn unreadable(error: httparse::Error) -> Garbage {
+    Garbage(match error {
+        httparse::Error::Version => "not HTTP/1.x",
+        httparse::Error::Status => "a status line that cannot be read",
+        httparse::Error::HeaderName | httparse::Error::HeaderValue | httparse::Error::NewLine => {
+            "a header field that cannot be read"
+        }
+        _ => "a head that cannot be read",
+    })
+}
+
+/// Reads a head into `fields`; the inner result is what its fields come to.
+fn parse_fields<'b>(
+    bytes: &'b [u8],
+    fields: &mut [MaybeUninit<Header<'b>>],
+) -> Result<Result<Option<(usize, Head)>, Garbage>, httparse::Error> {
     let mut response = Response::new(&mut []);
+    // A field may go on in the next line (RFC 9112, 5.2): obsolete, and still sent.
     let parsed = ParserConfig::default()
-        .parse_response_with_uninit_headers(&mut response, bytes, &mut headers)
-        .map_err(|_| Garbage("a head that cannot be read"))?;
-    let length = match parsed {
-        Status::Complete(length) if length <= MAX_HEAD => length,
-        Status::Partial if bytes.len() <= MAX_HEAD => return Ok(None),
-        _ => return Err(Garbage("a head without end")),
-    };
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .parse_response_with_uninit_headers(&mut response, bytes, fields)?;
+    Ok(match parsed {
+        Status::Complete(length) if length <= MAX_HEAD => head(&response).map(|head| Some((length, head))),
+        Status::Partial if bytes.len() <= MAX_HEAD => Ok(None),
+        _ => Err(Garbage("a head without end")),
+    })
+}
+
+fn head(response: &Response<'_, '_>) -> Result<Head, Garbage> {
     let status = response.code.ok_or(Garbage("no status"))?;
     let keep_alive = response.version == Some(1);
     let mut fields = Fields { keep_alive, cache: None, length: None, coding: Coding::Plain };
@@ -228,7 +266,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Garbage> {
         (_, Coding::Other, _) | (_, Coding::Plain, None) => State::UntilClose,
     };
     let Fields { keep_alive, cache, .. } = fields;
-    Ok(Some((length, Head { status, keep_alive, cache, body, interim: status < 200 })))
+    Ok(Head { status, keep_alive, cache, body, interim: status < 200 })
 }
 
 #[derive(Clone, Copy)]
@@ -251,17 +289,25 @@ impl Fields {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let tokens = || header.value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
         if is("content-length") {
-            let digits = header.value.trim_ascii();
-            let number = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
-            let length = number.and_then(|d| d.parse().ok()).ok_or(Garbage("Content-Length is no number"))?;
-            if self.length.is_some_and(|other| other != length) {
-                return Err(Garbage("two different Content-Length"));
+            // Several of them, or a list, are one length said again (RFC 9110, 8.6).
+            for digits in tokens() {
+                let number = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
+                let length = number.and_then(|d| d.parse().ok()).ok_or(Garbage("Content-Length is no number"))?;
+                if self.length.is_some_and(|other| other != length) {
+                    return Err(Garbage("two different Content-Length"));
+                }
+                self.length = Some(length);
             }
-            self.length = Some(length);
         } else if is("transfer-encoding") {
-            let last = tokens().next_back();
-            let chunked = last.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
-            self.coding = if chunked { Coding::Chunked } else { Coding::Other };
+            let last = tokens().rfind(|coding| !coding.is_empty()).unwrap_or_default();
+            self.coding = if last.eq_ignore_ascii_case(b"chunked") {
+                Coding::Chunked
+            } else if last.eq_ignore_ascii_case(b"identity") {
+                // Gone from the standard since RFC 7230; it never changed anything.
+                Coding::Plain
+            } else {
+                Coding::Other
+            };
         } else if is("connection") {
             if tokens().any(|token| token.eq_ignore_ascii_case(b"close")) {
                 self.keep_alive = false;
@@ -332,6 +378,34 @@ mod tests {
             ),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\nC: d\r\n\r\n", answer(200, true)),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n", None),
+            // Legal and rare.
+            ("HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\tc\r\nContent-Length: 1\r\n\r\nx", answer(200, true)),
+            ("HTTP/1.1 200 OK\r\nContent-Length:\r\n 3\r\n\r\nabc", answer(200, true)),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip,\r\n  chunked\r\n\r\n0\r\n\r\n", answer(200, true)),
+            ("HTTP/1.1 200 OK\r\nConnection: x,\r\n\tclose\r\nContent-Length: 0\r\n\r\n", answer(200, false)),
+            ("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", answer(200, true)),
+            ("HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", answer(200, true)),
+            ("HTTP/1.1 404 없음\r\nX-Note: 찾을 수 없음\r\nContent-Length: 0\r\n\r\n", answer(404, true)),
+            ("HTTP/1.1 200 OK\nContent-Length: 2\n\nok", answer(200, true)),
+            ("\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", answer(200, true)),
+            ("HTTP/1.1 200 OK\r\nEmpty:\r\nContent-Length: 0\r\n\r\n", answer(200, true)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\nContent-Length: 3\r\n\r\nabc", answer(200, true)),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\nx", answer(200, true)),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nuntil the end", answer(200, false)),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                answer(200, true),
+            ),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 999\r\n\r\n", answer(304, true)),
+            ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", answer(204, true)),
+            ("HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", answer(205, true)),
+            ("HTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\nHTTP/1.1 204 No\r\n\r\n", answer(204, true)),
+            ("HTTP/1.1 299 Own\r\nContent-Length: 0\r\n\r\n", answer(299, true)),
+            ("HTTP/1.1 999 Own\r\nContent-Length: 0\r\n\r\n", answer(999, true)),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n0000000000000000003 ; a=\"b c\"\r\nabc\r\n00\r\n\r\n",
+                answer(200, true),
+            ),
         ] {
             assert_eq!(one(text), expected, "{text}");
         }
@@ -357,6 +431,23 @@ mod tests {
         let two = "HTTP/1.1 200 OK\r\nX-Cache: HIT\r\nContent-Length: 0\r\n\r\nHTTP/1.1 204 No\r\n\r\n";
         let said: Vec<_> = read(&[two.as_bytes()], true).0.iter().map(|answer| answer.cache).collect();
         assert_eq!(said, [Some(Hit), None], "nothing is left over from the answer before");
+    }
+
+    /// Only their bytes limit the fields of a head, however it is cut into pieces.
+    #[test]
+    fn many_fields_are_read_up_to_a_limit_in_bytes() {
+        let with = |fields: usize| {
+            let lines: String = (0..fields).map(|n| format!("X-{n}: v\r\n")).collect();
+            format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 2\r\n\r\nok")
+        };
+        for fields in [99, 100, 101, 500, 5_000] {
+            let text = with(fields);
+            assert_eq!(one(&text), answer(200, true), "{fields} fields");
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(1_460).collect();
+            assert_eq!(read(&pieces, true).0, [answer(200, true).unwrap()], "{fields} fields in pieces");
+        }
+        let long = with(20_000);
+        assert!(long.len() > MAX_HEAD && read(&[long.as_bytes()], false).1.is_err());
     }
 
     #[test]
@@ -392,7 +483,13 @@ mod tests {
             prop::sample::select(vec!["", "X-Cache: HIT\r\n", "x-cache: b, MISS\r\n", "Cache-Status: a;hit\r\n"]);
         let parts = prop::collection::vec(body, 0..4);
         (status, parts, 0..3_u8, any::<bool>(), cache).prop_map(|(status, parts, kind, close, cache)| {
-            let mut bytes = format!("HTTP/1.1 {status} Text\r\nServer: test\r\n{cache}").into_bytes();
+            // Some of them fold a field, or have more fields than usual.
+            let rare = match parts.len() {
+                1 => "X-Folded: a\r\n b\r\n".to_owned(),
+                2 => (0..120).map(|n| format!("X-{n}: v\r\n")).collect(),
+                _ => String::new(),
+            };
+            let mut bytes = format!("HTTP/1.1 {status} Text\r\nServer: test\r\n{rare}{cache}").into_bytes();
             if close {
                 bytes.extend(b"Connection: close\r\n");
             }

@@ -10,10 +10,11 @@ use std::{
 };
 
 use super::{
-    LoadControl,
+    LoadControl, LoadError,
     cache::ByCache,
     clock::{Clock, Nanos},
     compile::Compiled,
+    failure,
     measure::Measures,
 };
 use crate::goal::Trend;
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub rooms: Vec<u32>,
     /// The load's own: a goal that ends it, or a thread that cannot go on.
     pub stop: AtomicBool,
+    /// Why the load ended before its time with figures that stand: its ledger could not be written on.
+    pub broken: Mutex<Option<LoadError>>,
     /// Threads publish all figures every two seconds, for goals.
     pub publishes_all: bool,
     pub published: Vec<Mutex<Published>>,
@@ -45,6 +48,22 @@ impl Shared {
     /// Whether no request may begin any more.
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.control.is_stopped()
+    }
+
+    /// Ends the load because of `error`; the first one is kept.
+    pub fn break_off(&self, error: LoadError) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// Whether nothing broke the load off.
+    pub fn is_sound(&self) -> bool {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Why the load was broken off, if it was.
+    pub fn reason(&self) -> Option<String> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ToString::to_string)
     }
 
     /// What thread `thread` published.
@@ -60,6 +79,7 @@ pub(super) struct Published {
     pub sent: u64,
     pub coupon_requests: u64,
     pub outcomes: Vec<u64>,
+    pub failures: failure::Counts,
     pub dropped: u64,
     /// Latencies since the reader last took them.
     pub latencies: Trend,

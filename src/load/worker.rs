@@ -12,7 +12,6 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::{
     LoadError,
-    alarm::Alarm,
     cache::ByCache,
     clock::Nanos,
     compile::CompiledScenario,
@@ -22,13 +21,14 @@ use super::{
     measure::{Measures, micros},
     schedule::{Pace, SECOND, share},
     shared::Shared,
+    timer::Timer,
     vu::{State, Vu},
 };
 use crate::{goal::Trend, profile::model::UserPick};
 
 /// Bytes that are read at once.
 const SCRATCH: usize = 64 << 10;
-const ALARM: Token = Token(usize::MAX - 1);
+const TIMER: Token = Token(usize::MAX - 1);
 
 /// The thread's part of a scenario.
 pub(super) struct Part {
@@ -59,7 +59,7 @@ pub(super) struct Worker<'a> {
     pub shared: &'a Shared,
     thread: usize,
     pub poll: Poll,
-    alarm: Alarm,
+    timer: Timer,
     pub vus: Vec<Vu>,
     pub parts: Vec<Part>,
     pub wakes: BinaryHeap<Reverse<(Nanos, usize)>>,
@@ -76,8 +76,6 @@ pub(super) struct Worker<'a> {
     pub cached: ByCache<Trend>,
     pub next_publication: Nanos,
     pub ledger: Option<LedgerWriter>,
-    /// Why the thread cannot go on.
-    pub fault: Option<LoadError>,
     /// Number of the newest wish that was taken over.
     wish: u64,
     rng: SmallRng,
@@ -87,7 +85,7 @@ impl<'a> Worker<'a> {
     /// Prepares thread `thread` of `shared`.
     pub fn new(shared: &'a Shared, thread: usize) -> Result<Self, LoadError> {
         let poll = Poll::new().map_err(LoadError::Poll)?;
-        let alarm = Alarm::new(poll.registry(), ALARM).map_err(LoadError::Poll)?;
+        let timer = Timer::new(poll.registry(), TIMER).map_err(LoadError::Poll)?;
         let ledger = match &shared.ledger {
             Some(folder) => Some(LedgerWriter::create(folder, thread).map_err(|e| LoadError::ledger(folder, e))?),
             None => None,
@@ -123,7 +121,7 @@ impl<'a> Worker<'a> {
             shared,
             thread,
             poll,
-            alarm,
+            timer,
             vus,
             parts,
             wakes: BinaryHeap::new(),
@@ -137,7 +135,6 @@ impl<'a> Worker<'a> {
             cached: ByCache::default(),
             next_publication: shared.start + SECOND,
             ledger,
-            fault: None,
             wish: 0,
             rng: SmallRng::seed_from_u64(seed),
         })
@@ -166,7 +163,7 @@ impl<'a> Worker<'a> {
             let until = if more { 0 } else { self.next_time() };
             self.wait(&mut events, until)?;
             for event in &events {
-                if event.token() != ALARM {
+                if event.token() != TIMER {
                     self.on_event(event.token().0, event.is_read_closed());
                 }
             }
@@ -176,10 +173,12 @@ impl<'a> Worker<'a> {
         self.measures.core_wait = waited.map_or(0, |(after, before)| after.saturating_sub(before));
         self.measures.thread_time = waited.map_or(0, |_| now - began);
         self.publish(now);
-        if let (Some(ledger), Some(folder)) = (self.ledger.take(), &self.shared.ledger) {
-            ledger.finish().map_err(|e| LoadError::ledger(folder, e))?;
+        if let (Some(ledger), Some(folder)) = (self.ledger.take(), &self.shared.ledger)
+            && let Err(error) = ledger.finish()
+        {
+            self.shared.break_off(LoadError::ledger(folder, error));
         }
-        self.fault.map_or(Ok(self.measures), Err)
+        Ok(self.measures)
     }
 
     /// Takes over what was asked for by hand.
@@ -204,7 +203,7 @@ impl<'a> Worker<'a> {
 
     fn wait(&mut self, events: &mut Events, until: Nanos) -> Result<(), LoadError> {
         let now = self.now();
-        let timeout = self.alarm.prepare(now, until).map_err(LoadError::Poll)?;
+        let timeout = self.timer.prepare(now, until).map_err(LoadError::Poll)?;
         match self.poll.poll(events, Some(timeout)) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => Err(LoadError::Poll(error)),
             _ => Ok(()),
@@ -331,11 +330,7 @@ impl<'a> Worker<'a> {
 
     /// Ends an iteration in the middle.
     pub fn interrupt(&mut self, index: usize) {
-        if self.vus[index].in_iteration {
-            let number = self.parts[usize::from(self.vus[index].part)].scenario;
-            self.measures.scenarios[number].interrupted += 1;
-            self.vus[index].in_iteration = false;
-        }
+        self.vus[index].in_iteration = false;
         self.park(index);
     }
 
@@ -351,6 +346,7 @@ impl<'a> Worker<'a> {
     /// From now on no request begins; those under way are finished.
     fn stop(&mut self) {
         self.stopping = true;
+        self.measures.stopped_at = Some(self.now().saturating_sub(self.shared.start));
         (0..self.parts.len()).for_each(|part| self.interrupt_waiting(part));
     }
 
@@ -364,6 +360,7 @@ impl<'a> Worker<'a> {
         slot.sent = self.measures.total_sent();
         slot.coupon_requests = self.measures.coupon_requests(&shared.plan);
         slot.outcomes = self.measures.total_outcomes();
+        slot.failures = self.measures.total_failures();
         slot.dropped = self.measures.total_dropped();
         slot.latencies.merge(&self.latencies);
         self.latencies.clear();

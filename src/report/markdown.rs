@@ -25,6 +25,9 @@ pub fn render(summary: &Summary) -> String {
         count(sent),
         summary.exit_code
     );
+    if let Some(why) = &summary.broken {
+        let _ = writeln!(text, "**Broken off**: {why}. The figures are those until then, and nothing is proven.\n");
+    }
     checks(&mut text, summary);
     coupons(&mut text, summary);
     goals(&mut text, summary);
@@ -107,6 +110,11 @@ fn requests(text: &mut String, summary: &Summary, sent: u64) {
     text.push_str("## Requests\n\n");
     let rows = summary.requests.iter().flat_map(|request| rows::request(request, sent));
     table(text, &["request", "outcome", "requests", "share", "p50 ms", "p95 ms", "p99 ms", "max ms"], rows);
+    let failed: Vec<_> = summary.requests.iter().flat_map(rows::failures).map(Vec::from).collect();
+    if !failed.is_empty() {
+        text.push_str("## Failures\n\n");
+        table(text, &["request", "why", "requests", "the first of them"], failed.into_iter());
+    }
 }
 
 fn phases(text: &mut String, summary: &Summary) {

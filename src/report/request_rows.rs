@@ -67,3 +67,36 @@ fn what_speaks_of_no_cache_is_written_as_before() {
     assert!(text["requests"][0].get("cache").is_none(), "{text}");
     assert!(!terminal::render(&plain).contains("cache") && !rows(&markdown::render(&plain)).contains("cache"));
 }
+
+/// Why requests failed stands in every report, bounded, and nowhere where none did.
+#[test]
+fn failures_are_told_by_kind_with_an_example_and_bounded() {
+    let mut failing = request("issue", &json!({"UNKNOWN": 140, "ERROR": 3, "QUEUED": 7}), &Value::Null);
+    failing["failures"] = json!({"refused": 120, "time-out": 20});
+    let long = format!("connecting to 127.0.0.1:1: {}", "x".repeat(200));
+    failing["failure_examples"] = json!({"refused": long, "time-out": "no whole answer within 10s"});
+    failing["error_statuses"] = json!({"404": 3});
+    let some = summary(&[failing.clone()]);
+    let texts = [terminal::render(&some), markdown::render(&some)];
+    for text in &texts {
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part} in {text}"));
+        assert!(at("refused") < at("time-out") && at("time-out") < at("status 404") && at("120") > 0);
+        assert!(text.contains("connecting to 127.0.0.1:1") && text.contains("no whole answer within 10s"));
+    }
+    assert!(texts[0].lines().filter(|line| line.contains("refused")).all(|line| line.chars().count() <= 120));
+    failing["error_statuses"] = Value::Object((400..460).map(|status| (status.to_string(), json!(1))).collect());
+    assert!(markdown::render(&summary(&[failing])).contains("more kinds"));
+    let none = summary(&[request("issue", &json!({"QUEUED": 7}), &Value::Null)]);
+    assert!(!terminal::render(&none).contains("failed request") && !markdown::render(&none).contains("## Failures"));
+}
+
+/// A run that was broken off says so first of all, and comes to exit code 1.
+#[test]
+fn a_broken_run_says_why() {
+    let mut broken = summary(&[request("issue", &json!({"QUEUED": 7}), &Value::Null)]);
+    broken.broken = Some("cannot write the ledger in /x: No space left on device".into());
+    assert_eq!(broken.exit(None).code(), 1);
+    for text in [terminal::render(&broken), markdown::render(&broken)] {
+        assert!(text.contains("No space left on device"), "{text}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Rows that stand in more than one report.
 
 use crate::{
-    figure::{count, millis, or_dash, percent},
+    figure::{count, millis, or_dash, percent, rate},
     load::PhaseSummary,
     summary::Request,
     verify::SetSizes,
@@ -29,7 +29,7 @@ pub fn phase(phase: &PhaseSummary) -> [String; 7] {
     [
         format!("{:.1}", phase.duration_s),
         count(phase.sent),
-        format!("{:.0}", phase.rps),
+        rate(phase.rps),
         millis(phase.p50_ms),
         millis(phase.p95_ms),
         millis(phase.p99_ms),
@@ -55,4 +55,22 @@ pub fn request(request: &Request, sent: u64) -> Vec<Vec<String>> {
         rows.push([String::new(), class.clone(), count(*n), percent(*n, sent)].into_iter().chain(none).collect());
     }
     rows
+}
+
+/// Most rows of failures of one request.
+const MOST_FAILURES: usize = 10;
+
+/// Rows of request, why it failed, requests, and what was said at the first one: kinds of missing answers and statuses of
+/// outcome ERROR or UNKNOWN, the most frequent first.
+pub fn failures(request: &Request) -> Vec<[String; 4]> {
+    let example = |kind: &String| request.failure_examples.get(kind).cloned().unwrap_or_default();
+    let unanswered = request.failures.iter().map(|(kind, n)| (*n, kind.clone(), example(kind)));
+    let statuses = request.error_statuses.iter().map(|(status, n)| (*n, format!("status {status}"), String::new()));
+    let mut all: Vec<_> = unanswered.chain(statuses).collect();
+    all.sort_by_key(|(n, ..)| std::cmp::Reverse(*n));
+    let more = all.split_off(all.len().min(MOST_FAILURES));
+    if !more.is_empty() {
+        all.push((more.iter().map(|(n, ..)| n).sum(), format!("{} more kinds", more.len()), String::new()));
+    }
+    all.into_iter().map(|(n, why, example)| [request.name.clone(), why, count(n), example]).collect()
 }

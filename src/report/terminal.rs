@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{alarms, classes, rows};
 use crate::{
     exit::Exit,
-    figure::{count, millis, or_dash, percent},
+    figure::{count, millis, or_dash, percent, rate},
     goal::State,
     summary::Summary,
     table,
@@ -18,16 +18,17 @@ pub fn render(summary: &Summary) -> String {
     let sent: u64 = summary.requests.iter().map(|r| r.sent).sum();
     let _ = writeln!(
         text,
-        "\n{} · {} · {} requests in {:.1} s of load ({:.0}/s) · run {}",
+        "\n{} · {} · {} requests in {:.1} s of load ({}/s) · run {}",
         summary.profile,
         summary.system,
         count(sent),
         summary.load_s,
-        if summary.load_s > 0.0 { sent as f64 / summary.load_s } else { 0.0 },
+        rate(if summary.load_s > 0.0 { sent as f64 / summary.load_s } else { 0.0 }),
         summary.run
     );
     text.push_str(&phases(summary));
     text.push_str(&requests(summary, sent));
+    text.push_str(&failures(summary));
     text.push_str(&coupons(&summary.coupons));
     text.push_str(&goals(summary));
     text.push_str(&checks(&summary.checks));
@@ -62,6 +63,22 @@ fn requests(summary: &Summary, sent: u64) -> String {
         table.add_rows(rows::request(request, sent));
     }
     table.add_row(vec!["sum".into(), String::new(), count(sent), percent(sent, sent)]);
+    format!("\n{table}\n")
+}
+
+/// Longest example in a row, in characters: the table then fits 120 columns. `summary.json` has all of it.
+const EXAMPLE_CHARS: usize = 72;
+
+fn failures(summary: &Summary) -> String {
+    let rows: Vec<_> = summary.requests.iter().flat_map(rows::failures).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = table::new(&["failed request", "why", "requests", "the first of them"], &[2]);
+    for [name, why, n, example] in rows {
+        let cut = example.char_indices().nth(EXAMPLE_CHARS).map(|(at, _)| format!("{}…", &example[..at]));
+        table.add_row([name, why, n, cut.unwrap_or(example)]);
+    }
     format!("\n{table}\n")
 }
 
@@ -145,6 +162,9 @@ fn closing(summary: &Summary) -> String {
     }
     for warning in &summary.warnings {
         let _ = writeln!(text, "warning: {warning}");
+    }
+    if let Some(why) = &summary.broken {
+        let _ = writeln!(text, "BROKEN OFF: {why}; the figures are those until then, and nothing is proven");
     }
     let _ = writeln!(text, "outcomes: {}", classes(&summary.outcomes));
     let _ = writeln!(text, "verdict: {} (exit {})", summary.verdict.name(), summary.exit_code);

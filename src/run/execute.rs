@@ -37,14 +37,19 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     // Two runs on one stack would each see the other's coupons.
     let _lock = request.state.lock("run", "run")?;
     let (name, started) = (&request.loaded.name, jiff::Timestamp::now());
+    let coupons = proven(&request.loaded.profile)?;
     let runs = request.state.root().join("runs");
     let folder = RunFolder::create(&runs, name, started)
         .with_context(|| format!("cannot make a folder for the run in {}", runs.display()))?;
+    folder.reserve().with_context(|| format!("there is no room for the run in {}", runs.display()))?;
     let origin = Instant::now();
     let origin_unix_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
     let (emitter, recorder) =
         Recorder::start(&folder.events(), origin).await.context("cannot write the run's events")?;
-    let coupons = proven(&request.loaded.profile)?;
+    // Without its events a run cannot be seen or replayed: it ends as after a signal.
+    let cancel = request.cancel.child_token();
+    let ending = tokio::spawn(end_with(recorder.failed(), cancel.clone()));
+    let request = &Request { cancel, ..*request };
     let mut file = RunFile {
         schema_version: folder::SCHEMA_VERSION,
         profile: name.clone(),
@@ -100,21 +105,43 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
         file.sent = measure::sent(&walk, &walked.load);
         let state = recorder.snapshots.borrow().clone();
         let duration_s = origin.elapsed().as_secs_f64();
-        gather::summary(&Gathered { request, folder: &folder, file: &file, duration_s, walked: &walked, state: &state })
+        let (file, folder) = (&file, &folder);
+        gather::summary(&Gathered { request, folder, file, duration_s, walked: &walked, state: &state })
     });
     if let Ok(summary) = &summary {
         announce(&emitter, summary).await;
     }
     drop((walk, emitter));
-    let written = recorder.finish().await.context("the run's events could not all be written");
+    let written = recorder.finish().await;
+    ending.abort();
     show.end();
+    // From here on there is room for what comes last.
+    folder.release();
     (file.process, file.control) = (None, None);
-    folder.write(&file).context("cannot write run.json")?;
-    let summary = summary?;
+    let closed = folder.write(&file).context("cannot write run.json");
+    let summary = match (summary, written) {
+        (Ok(mut summary), Err(error)) => {
+            summary.break_off(&cannot_write(&error));
+            Ok(summary)
+        }
+        // The walk was cut short because of this: "interrupted" would not be the cause.
+        (Err(_), Err(error)) => Err(anyhow::anyhow!(cannot_write(&error))),
+        (summary, Ok(_)) => summary,
+    }?;
     save(&folder, &summary)?;
-    written?;
+    closed?;
     stopped.context("the run is done, but not everything it started could be stopped")?;
     Ok(summary)
+}
+
+fn cannot_write(error: &std::io::Error) -> String {
+    format!("the run's events could not be written any more: {error}")
+}
+
+/// Cancels `cancel` when `failed` is.
+async fn end_with(failed: CancellationToken, cancel: CancellationToken) {
+    failed.cancelled().await;
+    cancel.cancel();
 }
 
 /// The socket for acts of other processes. A run goes on without it.

@@ -13,6 +13,22 @@ use crate::{files, infra::stack::ProcessRef};
 /// Version of `run.json`.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// File that keeps room for what a run writes last.
+const RESERVE: &str = "reserve";
+/// Its size in bytes: summary, report and `run.json` together have less than half of that.
+const RESERVED: usize = 256 << 10;
+/// Longest part of a folder's name that a profile gives, in bytes: a letter of Hangul takes three, a name 255.
+const MOST_NAME: usize = 96;
+
+/// The name of a profile as a part of a folder's name: letters and digits of any script stay readable.
+fn safe(profile: &str) -> String {
+    let mut name: String =
+        profile.chars().map(|c| if c.is_alphanumeric() || c == '-' || c == '_' { c } else { '-' }).collect();
+    let end = (0..=MOST_NAME.min(name.len())).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
+    name.truncate(end);
+    name
+}
+
 /// What is known about a run before it ends: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunFile {
@@ -48,8 +64,7 @@ impl RunFolder {
     /// Creates a folder below `runs`, named by `now` (UTC) and `profile`. A second run in the same second gets `-2`.
     pub fn create(runs: &Path, profile: &str, now: jiff::Timestamp) -> io::Result<Self> {
         std::fs::create_dir_all(runs)?;
-        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
-        let name = format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), profile.chars().map(safe).collect::<String>());
+        let name = format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), safe(profile));
         for suffix in 1..100 {
             let path = runs.join(if suffix == 1 { name.clone() } else { format!("{name}-{suffix}") });
             match std::fs::create_dir(&path) {
@@ -62,6 +77,33 @@ impl RunFolder {
             }
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("there are a hundred runs named {name}")))
+    }
+
+    /// Keeps some room on the disk for what a run writes last: where it fills up meanwhile, [`Self::release`] makes place
+    /// for the summary.
+    ///
+    /// # Errors
+    /// When the disk is full already.
+    pub fn reserve(&self) -> io::Result<()> {
+        std::fs::write(self.path.join(RESERVE), vec![0; RESERVED])
+    }
+
+    /// Gives the room back.
+    pub fn release(&self) {
+        // Where it is missing there is nothing to give back.
+        let _ = std::fs::remove_file(self.path.join(RESERVE));
+    }
+
+    /// Bytes of all files below `path`, as far as they can be read.
+    pub fn size(path: &Path) -> u64 {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries
+            .map(|entry| match entry.metadata() {
+                Ok(meta) if meta.is_dir() => Self::size(&entry.path()),
+                Ok(meta) => meta.len(),
+                Err(_) => 0,
+            })
+            .sum()
     }
 
     /// The runs below `runs`, oldest first.
@@ -182,6 +224,31 @@ mod tests {
         let found = RunFolder::find(folder.path(), "20261121T060000Z-q").unwrap().unwrap();
         assert_eq!(found.read().unwrap(), file);
         assert_eq!(RunFolder::find(folder.path(), "2026").unwrap(), None, "several begin so");
+    }
+
+    /// A name is readable in the script in which it was written, and never longer than a folder's name may be.
+    #[test]
+    fn names_of_profiles_stay_readable() {
+        for (profile, name) in [("선착순 쿠폰_2", "선착순-쿠폰_2"), ("café", "café"), ("a/../b", "a----b"), ("", "")]
+        {
+            assert_eq!(safe(profile), name);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(folder.path(), &"쿠폰".repeat(100), jiff::Timestamp::UNIX_EPOCH).unwrap();
+        assert!(run.name().starts_with("19700101T000000Z-쿠폰쿠폰") && run.name().len() < 128, "{}", run.name());
+    }
+
+    /// Room for the summary is kept from the beginning, and what a folder takes is counted.
+    #[test]
+    fn room_is_kept_and_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(folder.path(), "x", jiff::Timestamp::UNIX_EPOCH).unwrap();
+        run.reserve().unwrap();
+        std::fs::write(run.logs().join("a.log"), "12345").unwrap();
+        assert_eq!(RunFolder::size(folder.path()), RESERVED as u64 + 5);
+        run.release();
+        run.release();
+        assert_eq!(RunFolder::size(folder.path()), 5);
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub fn summary(from: &Gathered<'_>) -> Summary {
     if let Some(goal) = &walked.load.aborted_by {
         warnings.push(format!("the load was ended before its time by the goal {goal}"));
     }
+    warnings.extend(walked.load.notes.iter().cloned());
     // Figures by phase and goals are then not those of the plan alone.
     warnings.extend(from.state.acts.iter().map(|act| {
         format!("by hand, {:.1} s after the beginning: {} ({})", act.t_ms as f64 / 1_000.0, act.what, act.result)
@@ -69,6 +70,7 @@ pub fn summary(from: &Gathered<'_>) -> Summary {
         checks: verify.map_or_else(Vec::new, |v| v.checks.clone()),
         restarts: from.state.restarts.clone(),
         bottleneck: walked.load.bottleneck.clone(),
+        broken: walked.broken.clone(),
         warnings,
         // Without a verification nothing is proven.
         verdict: verify.map_or(Overall::Unproven, |v| v.verdict),
@@ -138,7 +140,9 @@ fn requests(load: &LoadSummary) -> Vec<summary::Request> {
         sent: r.sent,
         outcomes: r.outcomes.clone(),
         statuses: r.statuses.clone(),
+        error_statuses: r.error_statuses.clone(),
         failures: r.failures.clone(),
+        failure_examples: r.examples.clone(),
         p50_ms: r.duration.percentile(50.0),
         p95_ms: r.duration.percentile(95.0),
         p99_ms: r.duration.percentile(99.0),

@@ -14,6 +14,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::state::RunState;
 use crate::{
@@ -81,6 +82,7 @@ enum Item {
 pub struct Recorder {
     /// Snapshots of the state, for whoever shows it.
     pub snapshots: watch::Receiver<Arc<RunState>>,
+    failed: CancellationToken,
     task: JoinHandle<io::Result<RunState>>,
 }
 
@@ -93,8 +95,14 @@ impl Recorder {
         let file = BufWriter::new(File::create(path).await?);
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (publish, snapshots) = watch::channel(Arc::new(RunState::default()));
-        let task = tokio::spawn(record(file, receiver, publish));
-        Ok((Emitter { sender, origin }, Self { snapshots, task }))
+        let failed = CancellationToken::new();
+        let task = tokio::spawn(record(file, receiver, publish, failed.clone()));
+        Ok((Emitter { sender, origin }, Self { snapshots, failed, task }))
+    }
+
+    /// Cancelled as soon as events cannot be written any more: the run is to end then.
+    pub fn failed(&self) -> CancellationToken {
+        self.failed.clone()
     }
 
     /// Waits until every [`Emitter`] is gone and all is written; gives the state as it ended.
@@ -110,11 +118,12 @@ async fn record(
     mut file: BufWriter<File>,
     mut items: mpsc::Receiver<Item>,
     publish: watch::Sender<Arc<RunState>>,
+    failed: CancellationToken,
 ) -> io::Result<RunState> {
     let (mut state, mut alarms) = (RunState::default(), Watch::default());
     let (mut flushed, mut published, mut unseen) = (Instant::now(), Instant::now(), false);
     let mut outcome = Ok(());
-    // After a failed write the events are still taken: a full disk must not stall the load.
+    // After a failed write the events are still taken: a full disk must not stall whoever sends them.
     loop {
         let item = tokio::select! {
             item = items.recv() => item,
@@ -148,6 +157,9 @@ async fn record(
         if outcome.is_ok() && (urgent || flushed.elapsed() > Duration::from_secs(1)) {
             outcome = file.flush().await;
             flushed = Instant::now();
+        }
+        if outcome.is_err() {
+            failed.cancel();
         }
         if let Some(settled) = settled {
             let _ = settled.send(());
@@ -198,6 +210,22 @@ mod tests {
         }
         assert_eq!(again, state);
         assert_eq!((state.alarms["consumer_lag"].level, state.alarms["consumer_lag"].value), (*level, Some(8.0)));
+    }
+
+    /// A disk that fills up ends the run; it neither stalls whoever sends events nor loses the state of them.
+    #[tokio::test]
+    async fn a_full_disk_is_told_at_once_and_stalls_nobody() {
+        let (emitter, recorder) = Recorder::start(Path::new("/dev/full"), Instant::now()).await.unwrap();
+        let (failed, snapshots) = (recorder.failed(), recorder.snapshots.clone());
+        emitter.stage(Stage::Load).await;
+        tokio::time::timeout(Duration::from_secs(10), failed.cancelled()).await.unwrap();
+        for i in 0..3 * QUEUE {
+            emitter.emit(Event::Warning { message: format!("{i}") }).await;
+        }
+        emitter.settle().await;
+        assert!(snapshots.borrow().stage == Some(Stage::Load) && !snapshots.borrow().warnings.is_empty());
+        drop(emitter);
+        assert_eq!(recorder.finish().await.unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 
     #[tokio::test]

@@ -48,6 +48,8 @@ pub struct Walked {
     pub drain: Option<DrainReport>,
     /// The verdict; none after an interrupt.
     pub verify: Option<VerifyReport>,
+    /// Why the run was broken off after its load began: its ledger or its sets could not be written.
+    pub broken: Option<String>,
 }
 
 /// Walks through all stages.
@@ -67,12 +69,17 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
     };
     interrupted(walk)?;
     let load = measure::load(walk, &stack, api).await?;
-    let mut walked = Walked { stack, load, drain: None, verify: None };
-    if !cancel.is_cancelled() {
+    let broken = load.broken.clone();
+    let mut walked = Walked { stack, load, drain: None, verify: None, broken };
+    if walked.broken.is_none() && !cancel.is_cancelled() {
         walked.drain = Some(measure::drain(walk, &walked.stack).await);
     }
-    if !cancel.is_cancelled() {
-        walked.verify = Some(measure::verify(walk, &walked.stack, &walked.load).await?);
+    if walked.broken.is_none() && !cancel.is_cancelled() {
+        match measure::verify(walk, &walked.stack, &walked.load).await {
+            Ok(report) => walked.verify = Some(report),
+            // What was measured is worth a summary all the same.
+            Err(error) => walked.broken = Some(format!("{error:#}")),
+        }
     }
     Ok(walked)
 }

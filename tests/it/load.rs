@@ -81,6 +81,13 @@ fn assert_adds_up(summary: &LoadSummary) {
     }
 }
 
+/// A counter of the load, or the value of a gauge.
+fn count(summary: &LoadSummary, metric: &str) -> u64 {
+    let metric = summary.metrics()[metric].clone();
+    let figure = metric.aggregate(goal::Aggregation::Count).or_else(|| metric.aggregate(goal::Aggregation::Value));
+    figure.unwrap() as u64
+}
+
 fn entries(folder: &Path) -> Vec<ledger::Entry> {
     let mut entries = Vec::new();
     ledger::read(folder, |entry| entries.push(entry)).unwrap();
@@ -97,7 +104,7 @@ fn every_request_is_seen_by_the_server_and_stands_in_the_ledger() {
     let (summary, events) = run(&plan);
 
     assert_eq!(summary.sent, seen.all());
-    assert_eq!(summary.iterations, summary.sent);
+    assert_eq!(count(&summary, "iterations"), summary.sent);
     // 40 virtual users are the users 1 to 40; 30 of them get one, and each asks again.
     assert_eq!(summary.outcomes["QUEUED"], 30);
     assert_eq!(summary.outcomes["SOLD_OUT"], 10);
@@ -112,7 +119,6 @@ fn every_request_is_seen_by_the_server_and_stands_in_the_ledger() {
         assert!(entry.start_ns < entry.end_ns && (1..=40).contains(&entry.user) && entry.coupon == 1);
     }
     assert_eq!(counts, summary.outcomes);
-    assert_eq!(summary.ledger[&1], summary.outcomes);
     for user in 1..=40 {
         let mut own: Vec<_> = entries.iter().filter(|entry| entry.user == user).collect();
         own.sort_by_key(|entry| entry.start_ns);
@@ -129,7 +135,7 @@ fn every_request_is_seen_by_the_server_and_stands_in_the_ledger() {
     assert!(samples[0].p50_ms.is_some());
     assert_eq!(samples.last().unwrap().sent, summary.sent);
     assert_eq!(samples.last().unwrap().outcomes, summary.outcomes);
-    assert!(summary.data_received > summary.sent * 50 && summary.data_sent > summary.sent * 50);
+    assert!(count(&summary, "data_received") > summary.sent * 50 && count(&summary, "data_sent") > summary.sent * 50);
 }
 
 #[test]
@@ -223,7 +229,6 @@ fn metrics_and_goals_are_over_all_or_by_tag() {
     assert_eq!(json["http_req_failed"]["type"], "rate");
     assert_eq!(json["vus_max"]["values"]["value"], 20);
     assert!(json["http_req_duration"]["values"]["p(95)"].is_number());
-    assert!(serde_json::to_value(&summary).unwrap()["requests"][0]["duration"]["p(99)"].is_number());
 }
 
 #[test]
@@ -255,7 +260,7 @@ fn a_connection_closed_without_an_answer_is_unknown_and_not_sent_again() {
     });
     let (summary, _) = run(&plan(target, constant(5, "1s", get("/"))));
     assert_eq!(summary.outcomes, BTreeMap::from([("UNKNOWN".to_owned(), summary.sent)]));
-    assert_eq!(summary.requests[0].failures["reset"], summary.sent);
+    assert_eq!(summary.requests[0].failures["closed early"], summary.sent);
     assert_eq!(requests.load(Ordering::SeqCst), summary.sent);
     assert!((5..=25).contains(&summary.sent), "it backs off: {}", summary.sent);
 }
@@ -288,6 +293,63 @@ fn a_refused_connection_is_a_request_of_unknown_outcome() {
     assert_eq!(summary.requests[0].failures, BTreeMap::from([("refused".to_owned(), summary.sent)]));
     assert!((5..=25).contains(&summary.sent), "it backs off: {}", summary.sent);
     assert_eq!(summary.requests[0].duration.count(), 0);
+    let example = &summary.requests[0].examples["refused"];
+    assert!(example.starts_with(&format!("connecting to {nobody}: Connection refused")), "{example}");
+}
+
+/// What stands behind UNKNOWN is told by kind, while it runs and afterwards.
+#[test]
+fn failures_are_told_apart() {
+    type Handle = fn(&mut std::net::TcpStream);
+    let cases: [(&str, &str, Handle); 4] = [
+        ("TLS", "`\\x15\\x03\\x01", |c| drop(std::io::Write::write_all(c, b"\x15\x03\x01\x00\x02\x02\x46"))),
+        ("not HTTP", "`220 smtp", |c| {
+            write_pieces(c, &["220 smtp.example ESMTP\r\n"]);
+        }),
+        ("closed early", "in the middle of its answer", |c| {
+            write_pieces(c, &["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"]);
+        }),
+        ("time-out", "no whole answer within 150ms", |_| std::thread::sleep(Duration::from_millis(400))),
+    ];
+    for (kind, said, handle) in cases {
+        let target = raw(move |mut connection| {
+            if read_request(&mut connection) {
+                handle(&mut connection);
+            }
+        });
+        let mut scenario = constant(2, "1200ms", get("/"));
+        scenario["timeout"] = json!("150ms");
+        let (summary, events) = run(&plan(target, scenario));
+        let request = &summary.requests[0];
+        assert_eq!(request.failures, BTreeMap::from([(kind.to_owned(), summary.sent)]));
+        assert!(request.examples[kind].contains(said), "{kind}: {:?}", request.examples);
+        let samples: Vec<_> =
+            events.iter().filter_map(|e| if let LoadEvent::Sample(s) = e { Some(s) } else { None }).collect();
+        assert!(samples[0].failures[kind] > 0 && samples.last().unwrap().failures == request.failures);
+    }
+    let (target, _) = shop(0);
+    let (summary, _) = run(&plan(target, constant(1, "200ms", get("/broken"))));
+    assert_eq!(summary.requests[0].error_statuses, BTreeMap::from([(503, summary.sent)]));
+}
+
+/// A ledger that cannot be written ends the load with its figures, and is no evidence: it may end behind a whole entry.
+#[test]
+fn a_full_disk_ends_the_load_and_leaves_no_ledger_to_trust() {
+    let (target, seen) = shop(0);
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger");
+    std::fs::create_dir(&ledger).unwrap();
+    for thread in 0..2 {
+        std::os::unix::fs::symlink("/dev/full", ledger.join(format!("{thread}.bin"))).unwrap();
+    }
+    let mut plan = plan(target, constant(20, "60s", issue()));
+    plan.ledger = Some(ledger.clone());
+    let begun = Instant::now();
+    let (summary, _) = run(&plan);
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(summary.broken.as_ref().is_some_and(|why| why.contains("No space left on device")), "{:?}", summary.broken);
+    assert!(summary.sent > 0 && summary.sent == seen.all());
+    assert!(ledger::read(&ledger, |_| ()).is_err());
 }
 
 #[test]

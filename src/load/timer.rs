@@ -12,17 +12,17 @@ const LONGEST: Duration = Duration::from_millis(100);
 
 /// Wakes a poll at a given time.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(super) struct Timer {
     #[cfg(target_os = "linux")]
     timer: nix::sys::timerfd::TimerFd,
-    /// When it is set to ring.
+    /// When it is set to fire.
     #[cfg(target_os = "linux")]
     armed: Nanos,
 }
 
 #[cfg(target_os = "linux")]
-impl Alarm {
-    /// Makes an alarm that wakes the poll of `registry`.
+impl Timer {
+    /// Makes a timer that wakes the poll of `registry`.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         use std::os::fd::{AsFd, AsRawFd};
 
@@ -34,7 +34,7 @@ impl Alarm {
         Ok(Self { timer, armed: 0 })
     }
 
-    /// Sets the alarm so that a poll with the returned time-out ends at `until`.
+    /// Sets the timer so that a poll with the returned time-out ends at `until`.
     pub fn prepare(&mut self, now: Nanos, until: Nanos) -> io::Result<Duration> {
         use nix::sys::{
             time::TimeSpec,
@@ -54,7 +54,7 @@ impl Alarm {
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Alarm {
+impl Timer {
     /// Elsewhere the poll's own time-out has to do.
     pub fn new(_: &Registry, _: Token) -> io::Result<Self> {
         Ok(Self {})
