@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    time::Duration,
 };
 
 use anyhow::{Result, bail};
@@ -12,7 +11,7 @@ use backend::{
     settings::{Settings, Size},
 };
 
-use super::backend::{CONF, Running};
+use super::backend::{CONF, DRAIN_WITHIN, Running};
 use crate::infra::{
     choice::Runner,
     docker::{self, Engine, provider},
@@ -23,9 +22,6 @@ use crate::infra::{
 
 /// Lock of the backend that is served in some shell.
 pub const SERVE: &str = "serve";
-
-/// How long a kept process may take to drain when it is replaced.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Where the API of a kept backend listens, if all of it is alive and has these settings. A kept backend that differs
 /// is stopped and forgotten.
@@ -71,7 +67,7 @@ pub async fn reuse(state: &StateDir, stack: &mut Stack, settings: &Settings) -> 
     for name in names {
         let Some(component) = stack.components.remove(&name) else { continue };
         if let Some(process) = component.process {
-            process::terminate(process, STOP_WITHIN).await;
+            process::terminate(process, DRAIN_WITHIN).await;
         }
         if let Some(container) = component.container {
             let engine = Engine::connect().await?;

@@ -146,7 +146,7 @@ fn the_dashboard_is_refused_before_anything_is_started_where_it_cannot_be_drawn(
         ("TERM=dumb", "tui", "cannot be drawn on this terminal"),
         ("env -u TERM", "tui", "cannot be drawn on this terminal"),
         ("TERM=dumb", "run coupon-quick --tui", "cannot be drawn on this terminal"),
-        ("ECOMCTL_CI=1", "tui", "draws nothing"),
+        ("", "tui --ci", "draws nothing"),
     ] {
         terminal.line(&format!(
             "clear; {before} '{}' {args} --state-dir '{}'; echo EXIT=$?",
