@@ -34,8 +34,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Flags of every command.
-#[derive(Debug, Clone, Args)]
+/// Flags of every command. Addresses may hold passwords, so that it has no `Debug` of its own fields.
+#[derive(Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Global {
     /// Folder for data, logs and runs
@@ -63,16 +63,16 @@ pub struct Global {
     #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL", value_name = "URL", hide_env_values = true)]
     pub mysql_url: Option<String>,
     /// File that holds that URL
-    #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL_FILE", value_name = "FILE", hide_env_values = true)]
     pub mysql_url_file: Option<String>,
     /// A Redis that is there already: redis[s]://[USER:PASSWORD@]HOST:6379[/DB][?ca=FILE]
     #[arg(long, global = true, env = "ECOMCTL_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     /// File that holds that URL
-    #[arg(long, global = true, env = "ECOMCTL_REDIS_URL_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "ECOMCTL_REDIS_URL_FILE", value_name = "FILE", hide_env_values = true)]
     pub redis_url_file: Option<String>,
     /// A Kafka that is there already: HOST:9092[,HOST:9092...]
-    #[arg(long, global = true, env = "ECOMCTL_KAFKA_BROKERS", value_name = "BROKERS")]
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_BROKERS", value_name = "BROKERS", hide_env_values = true)]
     pub kafka_brokers: Option<String>,
     /// Encrypt the way to that Kafka
     #[arg(long, global = true, env = "ECOMCTL_KAFKA_TLS")]
@@ -84,13 +84,13 @@ pub struct Global {
     #[arg(long, global = true, env = "ECOMCTL_KAFKA_MECHANISM", value_name = "MECHANISM")]
     pub kafka_mechanism: Option<String>,
     /// SASL user
-    #[arg(long, global = true, env = "ECOMCTL_KAFKA_USERNAME", value_name = "USER")]
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_USERNAME", value_name = "USER", hide_env_values = true)]
     pub kafka_username: Option<String>,
     /// File that holds the SASL password (or set ECOMCTL_KAFKA_PASSWORD)
-    #[arg(long, global = true, env = "ECOMCTL_KAFKA_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_PASSWORD_FILE", value_name = "FILE", hide_env_values = true)]
     pub kafka_password_file: Option<String>,
     /// An API that runs already; no backend is started then
-    #[arg(long, global = true, env = "ECOMCTL_API_URL", value_name = "URL")]
+    #[arg(long, global = true, env = "ECOMCTL_API_URL", value_name = "URL", hide_env_values = true)]
     pub api_url: Option<String>,
     /// Change a key of the profile for this once, as in backend.consumers=6
     #[arg(long, global = true, value_name = "KEY=VALUE")]
@@ -98,6 +98,12 @@ pub struct Global {
     /// Give a ${NAME} of the profile a value, as in COUPON_ID=1
     #[arg(short = 'e', long = "env-var", global = true, value_name = "NAME=VALUE")]
     pub env_var: Vec<String>,
+}
+
+impl std::fmt::Debug for Global {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Global").field("state_dir", &self.state_dir).finish_non_exhaustive()
+    }
 }
 
 /// How results are printed.

@@ -1,6 +1,7 @@
 //! `lag`: how far a consumer group is behind, once or again and again.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     time::{Duration, Instant},
 };
