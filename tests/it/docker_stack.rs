@@ -25,7 +25,7 @@ use nix::{
 use crate::support::{Stack, both, shared, wait, went_well, write};
 
 /// What a command may take on a machine that does other things too.
-const LONG: Duration = Duration::from_secs(240);
+pub const LONG: Duration = Duration::from_secs(240);
 
 /// A state folder whose servers are containers on free ports.
 pub struct InDocker {
@@ -69,7 +69,7 @@ impl InDocker {
         command
     }
 
-    fn start(&self, args: &[&str]) -> Child {
+    pub fn start(&self, args: &[&str]) -> Child {
         self.command(args).spawn().unwrap()
     }
 
@@ -79,19 +79,19 @@ impl InDocker {
         output
     }
 
-    fn json(&self, args: &[&str]) -> serde_json::Value {
+    pub fn json(&self, args: &[&str]) -> serde_json::Value {
         let args: Vec<_> = args.iter().copied().chain(["--format", "json"]).collect();
         let output = self.ok(&args);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}\n{}", both(&output)))
     }
 
     /// Finds whatever was made for this state folder.
-    fn label(&self) -> HashMap<String, Vec<String>> {
+    pub fn label(&self) -> HashMap<String, Vec<String>> {
         let state = self.stack.scratch().canonicalize().unwrap().join("state");
         HashMap::from([("label".to_owned(), vec![format!("dev.ecomctl.state={}", state.display())])])
     }
 
-    fn containers(&self) -> Vec<ContainerInspectResponse> {
+    pub fn containers(&self) -> Vec<ContainerInspectResponse> {
         self.runtime.block_on(async {
             let options = ListContainersOptionsBuilder::new().all(true).filters(&self.label()).build();
             let mut found = Vec::new();
@@ -117,7 +117,7 @@ impl InDocker {
         names
     }
 
-    fn log(&self, id: &str) -> String {
+    pub fn log(&self, id: &str) -> String {
         self.runtime.block_on(async {
             let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
             let lines: Vec<_> = self.engine.logs(id, Some(options)).collect().await;
@@ -125,7 +125,7 @@ impl InDocker {
         })
     }
 
-    fn component(&self, name: &str) -> serde_json::Value {
+    pub fn component(&self, name: &str) -> serde_json::Value {
         self.stack_json()["components"][name].clone()
     }
 
@@ -135,7 +135,7 @@ impl InDocker {
     }
 }
 
-fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
+pub fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
     let since = Instant::now();
     while !done() {
         assert!(since.elapsed() < LONG, "no {what}");
@@ -148,7 +148,7 @@ fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
     }
 }
 
-fn small(place: &InDocker) -> &str {
+pub fn small(place: &InDocker) -> &str {
     &place.profile
 }
 

@@ -1,5 +1,7 @@
 //! The two forms in which metrics are given: Prometheus' text format 0.0.4, and OpenMetrics 1.0 to who asks for it.
 
+use std::fmt::Write as _;
+
 /// A form of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -64,9 +66,10 @@ impl Format {
                     _ => ("", kind),
                 };
                 if let Some((_, words)) = help.take() {
-                    out += &format!("# HELP {name}{end} {words}\n");
+                    let _ = writeln!(out, "# HELP {name}{end} {words}");
                 }
-                out += &format!("# TYPE {name}{end} {kind}\n");
+                // Writing into a String cannot fail.
+                let _ = writeln!(out, "# TYPE {name}{end} {kind}");
             } else if !line.starts_with("# UNIT ") && line != "# EOF" {
                 out += line;
                 out.push('\n');
