@@ -46,6 +46,8 @@ pub async fn reuse(state: &StateDir, stack: &mut Stack, settings: &Settings) -> 
             // One backend may serve several sizes; which of them is asked for is a question of the address alone.
             let theirs = Settings { size: settings.size, ..config.settings.clone() };
             alive.contains(name)
+                // What another version grants and how it names epochs is its own.
+                && stack.components[name].version == env!("CARGO_PKG_VERSION")
                 && stack.components[name].container.is_some() == in_containers
                 && &theirs == settings
                 && config.endpoints == stack.endpoints
