@@ -25,6 +25,8 @@ mod service;
 mod tests;
 mod values;
 
+pub(crate) use values::bytes;
+
 use std::{collections::BTreeMap, path::Path};
 
 pub use config::config;

@@ -25,6 +25,7 @@ mod load_server;
 mod probe;
 mod product;
 mod promise;
+mod runs;
 mod schemas;
 mod seed;
 mod stage;
