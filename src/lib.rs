@@ -16,6 +16,7 @@ mod files;
 pub mod goal;
 pub mod http;
 pub mod infra;
+mod kafka;
 pub mod lag;
 pub mod load;
 pub mod probe;

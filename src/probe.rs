@@ -6,7 +6,6 @@
 
 mod drain;
 mod gates;
-pub(crate) mod kafka;
 mod look;
 mod partitions;
 mod rows;

@@ -1,6 +1,12 @@
 //! Tables for people.
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use unicode_width::UnicodeWidthStr as _;
+
+/// Columns of a terminal that nothing should be wider than.
+pub const WIDTH: usize = 120;
+/// What stands where something was cut off.
+const CUT: &str = "…";
 
 /// A line under the header and nothing else: a report has many rows, and each must fit on a line of its own.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -16,4 +22,112 @@ pub fn new(header: &[&str], right: &[usize]) -> Table {
         }
     }
     table
+}
+
+/// A table that is no wider than [`WIDTH`], whatever its cells hold: columns that may be cut give up their ends.
+#[derive(Debug)]
+pub struct Fitted {
+    header: Vec<String>,
+    right: Vec<usize>,
+    /// Column → cells that it keeps at least.
+    flexible: Vec<(usize, usize)>,
+    rows: Vec<Vec<String>>,
+}
+
+/// What was cut off in a table: the first cell of its row, the column, and the whole value.
+pub type CutOff = (String, String, String);
+
+impl Fitted {
+    /// With `header`; columns in `right` (numbers) are aligned to the right, those in `flexible` may be cut down to the
+    /// cells that stand beside them.
+    pub fn new(header: &[&str], right: &[usize], flexible: &[(usize, usize)]) -> Self {
+        let header = header.iter().map(|&name| name.to_owned()).collect();
+        Self { header, right: right.to_vec(), flexible: flexible.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row; control characters are none of a table's business.
+    pub fn add(&mut self, row: Vec<String>) {
+        let plain = |cell: String| cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.rows.push(row.into_iter().map(plain).collect());
+    }
+
+    /// The table, and what was cut off in it.
+    pub fn draw(self) -> (Table, Vec<CutOff>) {
+        let widest = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
+        let mut widths: Vec<usize> =
+            self.header.iter().enumerate().map(|(n, name)| name.width().max(widest(n).unwrap_or(0))).collect();
+        // A gap of one cell between the columns.
+        let gaps = widths.len().saturating_sub(1);
+        let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(WIDTH);
+        while excess > 0 {
+            let wider = self.flexible.iter().filter(|(column, least)| widths.get(*column) > Some(least));
+            // The widest gives way first, so that no column pays for another one.
+            let Some((column, _)) = wider.max_by_key(|(column, _)| widths.get(*column)) else { break };
+            if let Some(width) = widths.get_mut(*column) {
+                *width -= 1;
+            }
+            excess -= 1;
+        }
+        let names: Vec<&str> = self.header.iter().map(String::as_str).collect();
+        let mut table = new(&names, &self.right);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 0));
+        }
+        let mut cut = Vec::new();
+        for row in self.rows {
+            let name = row.first().cloned().unwrap_or_default();
+            let cells: Vec<String> = row
+                .into_iter()
+                .zip(&widths)
+                .zip(&self.header)
+                .map(|((cell, width), column)| {
+                    if cell.width() <= *width {
+                        return cell;
+                    }
+                    let short = fit(&cell, *width);
+                    cut.push((name.clone(), column.clone(), cell));
+                    short
+                })
+                .collect();
+            table.add_row(cells);
+        }
+        (table, cut)
+    }
+}
+
+/// The beginning of `text`, in `most` cells with the mark behind it.
+fn fit(text: &str, most: usize) -> String {
+    let mut short = String::new();
+    for c in text.chars() {
+        if format!("{short}{c}{CUT}").width() > most {
+            break;
+        }
+        short.push(c);
+    }
+    short + CUT
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// No name, address or image is too long, and none is lost.
+        #[test]
+        fn it_fits_and_says_what_was_cut(rows in proptest::collection::vec(("[a-z가-힣 -]{0,200}", "[가-힣a-z./:-]{0,300}"), 0..5)) {
+            let mut table = Fitted::new(&["name", "figure", "address"], &[1], &[(0, 8), (2, 10)]);
+            for (name, address) in &rows {
+                table.add(vec![name.clone(), "12,345".into(), address.clone()]);
+            }
+            let (table, cut) = table.draw();
+            for line in table.lines() {
+                prop_assert!(line.width() <= WIDTH, "{} columns: {}", line.width(), line);
+            }
+            for (name, address) in rows.iter().filter(|(_, address)| address.width() > WIDTH) {
+                prop_assert!(cut.contains(&(name.clone(), "address".into(), address.clone())));
+            }
+        }
+    }
 }

@@ -84,7 +84,7 @@ impl Reader {
 
     /// Share of what the component may use: its limit, or all cores.
     fn cpu(&self, component: &ComponentSample) -> Option<f64> {
-        let cores = component.cpu_limit.unwrap_or_else(|| f64::from(self.cores));
+        let cores = component.cpu_limit_percent.map_or_else(|| f64::from(self.cores), |percent| percent / 100.0);
         (cores > 0.0).then_some(component.cpu? / 100.0 / cores)
     }
 }
@@ -140,7 +140,7 @@ mod tests {
         let component = |name: &str, cpu: Option<f64>, limit: Option<f64>| ComponentSample {
             name: name.into(),
             cpu,
-            cpu_limit: limit,
+            cpu_limit_percent: limit.map(|cores| cores * 100.0),
             mem: Some(90),
             mem_limit: limit.map(|_| 100),
             ..ComponentSample::default()

@@ -1,6 +1,6 @@
 //! Which exit code an error asks for.
 
-use crate::exit::Exit;
+use crate::{exit::Exit, infra::InfraError};
 
 /// A mistake in what was typed, found after parsing.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,7 @@ pub fn of_error(error: &anyhow::Error) -> Exit {
         cause.is::<UsageError>()
             || cause.is::<crate::profile::ProfileError>()
             || cause.is::<backend::endpoint::EndpointError>()
+            || matches!(cause.downcast_ref(), Some(InfraError::UnknownService { .. }))
     });
     if usage { Exit::Usage } else { Exit::Failed }
 }

@@ -1,6 +1,9 @@
 //! `lag`: how far a consumer group is behind, once or again and again.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail};
 use backend::{
@@ -17,10 +20,10 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    event::watch::{KafkaSample, PartitionLag},
+    event::watch::{KafkaSample, LagStatus, PartitionLag},
     exit::Exit,
     figure::{count, or_dash},
-    lag::{LagPlan, Rules, Sampler},
+    lag::{History, LagPlan, Rules, Sampler},
     table,
 };
 
@@ -32,14 +35,19 @@ const DEAD_SHOWN: usize = 3;
 /// `lag`
 pub async fn run(context: &Context, args: &LagArgs) -> anyhow::Result<Exit> {
     let plan = plan(context, args)?;
+    let patience = patience(&plan);
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     // A reader that does not keep up makes the sampler wait; nothing piles up.
     let (send, mut samples) = mpsc::channel(1);
     let running = Sampler::start(plan, move |sample| drop(send.blocking_send(sample)));
     let looks = args.samples.or((!args.watch).then_some(LOOKS));
+    let begun = Instant::now();
     let mut show = Show { format: context.global.format, redraw: context.redraws(), drawn: 0 };
     let (mut seen, mut last) = (0, None);
-    while looks.is_none_or(|looks| seen < looks) {
+    while looks.is_none_or(|looks| {
+        let undecided = || last.as_ref().is_some_and(|last: &KafkaSample| last.status == LagStatus::Unknown);
+        seen < looks || (args.samples.is_none() && undecided() && begun.elapsed() < patience)
+    }) {
         let sample = tokio::select! {
             sample = samples.recv() => sample.context("the sampler has ended")?,
             () = reader_gone(), if args.watch => break,
@@ -96,6 +104,11 @@ fn plan(context: &Context, args: &LagArgs) -> anyhow::Result<LagPlan> {
     })
 }
 
+/// How long it looks for, where it stands still and nothing else is known: then that is a stall.
+fn patience(plan: &LagPlan) -> Duration {
+    Duration::from_secs_f64(History::patience_s(plan.rules)) + plan.interval * 2
+}
+
 /// Where samples go while it watches.
 struct Show {
     format: Format,
@@ -144,6 +157,9 @@ fn text(sample: &KafkaSample) -> String {
         table.add_row(row(p));
     }
     let mut text = format!("{}\n{table}\n", head(sample));
+    for (topic, why) in &sample.unread {
+        let _ = writeln!(text, "{}: not read: {}", one_line(topic), one_line(why));
+    }
     if let Some(dead) = sample.dead_letters.filter(|dead| *dead > 0) {
         let _ = writeln!(text, "dead letters: {}", count(dead));
         for (reason, n) in &sample.dead_reasons {
@@ -215,7 +231,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::watch::{DeadLetter, LagStatus, Member};
+    use crate::event::watch::{DeadLetter, Member};
 
     #[test]
     fn the_table_says_what_is_known_and_what_is_not() {

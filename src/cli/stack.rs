@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{DoctorArgs, DownArgs, RestartArgs, UpArgs},
@@ -164,12 +163,25 @@ pub fn env(context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `restart COMPONENT|all`
+/// `restart COMPONENT… | all`
 pub async fn restart(context: &Context, args: &RestartArgs) -> anyhow::Result<Exit> {
     let state = context.require_state()?;
+    let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let say = |event: UpEvent| note(&event.to_string());
-    let report = infra::restart(&state, &args.component, Env::from_process(), &say, CancellationToken::new()).await?;
-    context.print(&up_table(&report), &report.components)?;
+    let report = infra::restart(&state, &args.components, Env::from_process(), &say, signals.stop.clone()).await;
+    let report = match (report, signals.exit()) {
+        (Ok(report), _) => report,
+        (Err(error), Some(exit)) => {
+            note(&format!("{error}"));
+            return Ok(exit);
+        }
+        (Err(error), None) => return Err(error.into()),
+    };
+    let mut table = table::new(&["component", "provider", "version", "address", "restarted in"], &[4]);
+    for c in &report.components {
+        table.add_row([&c.name, c.provider.name(), &c.version, &c.address, &format!("{} ms", c.took_ms)]);
+    }
+    context.print(&table.to_string(), &report.components)?;
     Ok(Exit::Done)
 }
 

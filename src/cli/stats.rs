@@ -84,7 +84,7 @@ pub fn text(components: &[ComponentSample]) -> String {
             },
             c.restarts.to_string(),
             // What it may use stands behind the stroke.
-            of(c.cpu.map(|cpu| format!("{cpu:.1}")), c.cpu_limit.map(|cpus| format!("{:.0}", cpus * 100.0))),
+            of(c.cpu.map(|cpu| format!("{cpu:.1}")), c.cpu_limit_percent.map(|limit| format!("{limit:.0}"))),
             or_dash(c.throttled.map(|throttled| format!("{throttled:.0}"))),
             of(c.mem.map(bytes), c.mem_limit.map(bytes)),
             or_dash(c.network.map(|(received, sent)| format!("{}/{}", bytes(received), bytes(sent)))),
@@ -95,7 +95,8 @@ pub fn text(components: &[ComponentSample]) -> String {
     format!("{table}{wrong}")
 }
 
-fn state(c: &ComponentSample) -> String {
+/// State with how it ended.
+pub fn state(c: &ComponentSample) -> String {
     let mut state = c.state.to_string();
     if let Some(code) = c.exit_code {
         let _ = write!(state, " {code}");
@@ -146,7 +147,7 @@ mod tests {
             oom_evidence: Some("its cgroup counts 1 OOM kill(s)".into()),
             restarts: 12,
             cpu: Some(199.9),
-            cpu_limit: Some(2.0),
+            cpu_limit_percent: Some(200.0),
             throttled: Some(100.0),
             mem: Some(1_020 << 20),
             mem_limit: Some(999 << 30),

@@ -19,7 +19,7 @@ use crate::{
 pub async fn run(context: &Context, args: &TopicsArgs) -> anyhow::Result<Exit> {
     let stack = context.require_state()?.require_stack()?;
     match &args.action {
-        TopicsAction::List => list(context, &stack, &[]).await,
+        TopicsAction::List => list(context, &stack, &topics::plan_of(&stack)).await,
         TopicsAction::Plan { profile } => list(context, &stack, &plan(context, profile)?).await,
         TopicsAction::Create { profile } => {
             let plan = plan(context, profile)?;

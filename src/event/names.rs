@@ -127,6 +127,8 @@ open_names! {
         External = "external",
         /// A container that was removed.
         Gone = "gone",
+        /// It should be there, and nobody has started it.
+        Missing = "missing",
         /// The Engine does not answer.
         Unknown = "unknown",
     }

@@ -12,6 +12,8 @@ use super::names::{ComponentState, Provider};
 pub enum LagStatus {
     /// The committed offset is older than the oldest record: records were lost to the group.
     Lost,
+    /// The committed offset is beyond the log's end: the topic was made anew, or lost records. The lag is not known.
+    Ahead,
     /// The group has no members.
     Stop,
     /// The committed offset fell.
@@ -24,6 +26,8 @@ pub enum LagStatus {
     Warn,
     /// Nothing was committed yet: the lag is not known.
     NoCommit,
+    /// It cannot be told: nobody leads the partition, or it is behind and was not looked at for long enough.
+    Unknown,
     /// The lag shrinks.
     CatchingUp,
     /// No lag, or no more than is allowed.
@@ -36,12 +40,14 @@ impl LagStatus {
     pub fn name(self) -> &'static str {
         match self {
             Self::Lost => "LOST",
+            Self::Ahead => "AHEAD",
             Self::Stop => "STOP",
             Self::Rewind => "REWIND",
             Self::Stall => "STALL",
             Self::Rebalancing => "REBALANCING",
             Self::Warn => "WARN",
             Self::NoCommit => "NO_COMMIT",
+            Self::Unknown => "UNKNOWN",
             Self::CatchingUp => "CATCHING_UP",
             Self::Ok => "OK",
         }
@@ -71,6 +77,9 @@ pub struct KafkaSample {
     pub consumed_per_s: Option<f64>,
     /// Each partition of each topic that the group reads.
     pub partitions: Vec<PartitionLag>,
+    /// Topic → why it could not be read; its partitions are missing then, and the sum is not known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread: BTreeMap<String, String>,
     /// Members; absent where they cannot be read.
     pub members: Option<Vec<Member>>,
     /// Rebalances since the watch began.
@@ -94,13 +103,13 @@ pub struct PartitionLag {
     pub topic: String,
     /// Its number.
     pub partition: i32,
-    /// Oldest offset that is still there.
+    /// Oldest offset that is still there; while nobody leads the partition as it was last.
     pub start: i64,
-    /// Offset of the next record.
+    /// Offset of the next record; likewise.
     pub end: i64,
     /// Offset that the group committed; absent where it committed none.
     pub committed: Option<i64>,
-    /// Records behind; absent where nothing was committed.
+    /// Records behind; absent where that is not known, as the state says.
     pub lag: Option<u64>,
     /// Its state.
     pub status: LagStatus,
@@ -366,9 +375,9 @@ pub struct ComponentSample {
     pub restarts: u32,
     /// CPU use in percent of one core.
     pub cpu: Option<f64>,
-    /// CPUs it may use; absent without a limit.
+    /// CPU that it may use, in percent of one core as `cpu` is; absent without a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_limit: Option<f64>,
+    pub cpu_limit_percent: Option<f64>,
     /// Share of its CPU periods in which it was held back, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled: Option<f64>,

@@ -1,20 +1,17 @@
 //! Short ways to a server, each with a time limit and an error that names component, address and operation.
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+use std::{future::Future, time::Duration};
 
 use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
 use rdkafka::{
-    TopicPartitionList,
     admin::AdminClient,
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer, ConsumerContext},
-    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    consumer::{BaseConsumer, Consumer as _},
+    metadata::Metadata,
 };
 
 use super::error::InfraError;
+use crate::kafka::explain;
 
 /// Time that an answer may take where nobody says otherwise.
 pub const LIMIT: Duration = Duration::from_secs(10);
@@ -113,16 +110,20 @@ pub async fn kafka_cluster(endpoint: &KafkaEndpoint, limit: Duration) -> Result<
     blocking("kafka", move || {
         let error = |e| InfraError::client("kafka", &endpoint, "read metadata", explain(&e));
         let client: BaseConsumer = endpoint.client_config().create().map_err(error)?;
-        let metadata = client.fetch_metadata(None, limit).map_err(error)?;
-        let brokers = metadata.brokers().iter().map(|b| (b.id(), format!("{}:{}", b.host(), b.port()))).collect();
-        let topics = metadata.topics().iter().filter(|topic| !topic.name().starts_with("__"));
-        let topics = topics.map(|topic| Topic {
-            name: topic.name().to_owned(),
-            partitions: topic.partitions().iter().map(partition).collect(),
-        });
-        Ok(Cluster { brokers, topics: topics.collect() })
+        Ok(cluster_of(&client.fetch_metadata(None, limit).map_err(error)?))
     })
     .await
+}
+
+/// Brokers and topics of a client's metadata.
+pub(super) fn cluster_of(metadata: &Metadata) -> Cluster {
+    let brokers = metadata.brokers().iter().map(|b| (b.id(), format!("{}:{}", b.host(), b.port()))).collect();
+    let topics = metadata.topics().iter().filter(|topic| !topic.name().starts_with("__"));
+    let topics = topics.map(|topic| Topic {
+        name: topic.name().to_owned(),
+        partitions: topic.partitions().iter().map(partition).collect(),
+    });
+    Cluster { brokers, topics: topics.collect() }
 }
 
 fn partition(partition: &rdkafka::metadata::MetadataPartition) -> Partition {
@@ -134,48 +135,6 @@ fn partition(partition: &rdkafka::metadata::MetadataPartition) -> Partition {
     }
 }
 
-/// Offsets that the group of `consumer` committed on the partitions of `list`. It blocks. A coordinator that is moving
-/// to another broker is asked again: after the loss of one an answer is a moment away.
-///
-/// # Errors
-/// When no coordinator has answered within `limit`.
-pub fn committed_offsets<C: ConsumerContext>(
-    consumer: &impl Consumer<C>,
-    list: &TopicPartitionList,
-    limit: Duration,
-) -> KafkaResult<TopicPartitionList> {
-    const AGAIN: Duration = Duration::from_millis(100);
-    let deadline = Instant::now() + limit;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match consumer.committed_offsets(list.clone(), left) {
-            Err(error) if is_moving(&error) && left > AGAIN => std::thread::sleep(AGAIN),
-            answer => return answer,
-        }
-    }
-}
-
-/// Whether the coordinator is just being taken over by another broker.
-fn is_moving(error: &KafkaError) -> bool {
-    let moving = [
-        RDKafkaErrorCode::NotCoordinator,
-        RDKafkaErrorCode::CoordinatorNotAvailable,
-        RDKafkaErrorCode::CoordinatorLoadInProgress,
-    ];
-    error.rdkafka_error_code().is_some_and(|code| moving.contains(&code))
-}
-
-/// librdkafka answers "broker transport failure" for everything that happens before the first request.
-pub(crate) fn explain(error: &KafkaError) -> String {
-    let hint = match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown) => {
-            " (nobody listens there, or TLS or login are refused)"
-        }
-        _ => "",
-    };
-    format!("{error}{hint}")
-}
-
 /// Runs a call that blocks away from the tasks.
 pub async fn blocking<T: Send + 'static>(
     component: &'static str,
@@ -184,20 +143,5 @@ pub async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(call).await {
         Ok(result) => result,
         Err(e) => Err(InfraError::client(component, "this process", "run a request", e)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A broker was killed and `up` failed with `NotCoordinator`, which was over a moment later.
-    #[test]
-    fn a_coordinator_that_moves_is_told_from_one_that_refuses() {
-        for code in [RDKafkaErrorCode::NotCoordinator, RDKafkaErrorCode::CoordinatorLoadInProgress] {
-            assert!(is_moving(&KafkaError::MetadataFetch(code)), "{code}");
-        }
-        assert!(!is_moving(&KafkaError::MetadataFetch(RDKafkaErrorCode::GroupAuthorizationFailed)));
-        assert!(!is_moving(&KafkaError::Canceled));
     }
 }

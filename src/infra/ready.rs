@@ -16,6 +16,7 @@ use super::{
     error::InfraError,
     topics::PROBE_TOPIC,
 };
+use crate::kafka;
 
 /// What a MySQL server says about itself.
 #[derive(Debug, Clone)]
@@ -108,7 +109,7 @@ pub async fn round_trip(endpoint: &KafkaEndpoint, limit: Duration) -> Result<(),
     let consumer = Arc::new(consumer);
     let coordinator = {
         let consumer = consumer.clone();
-        tokio::task::spawn_blocking(move || clients::committed_offsets(&*consumer, &partition, limit).map(drop))
+        tokio::task::spawn_blocking(move || kafka::committed_offsets(&*consumer, &partition, limit).map(drop))
     };
     let coordinator = async {
         match coordinator.await {

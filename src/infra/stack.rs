@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use backend::endpoint::Endpoints;
 use serde::{Deserialize, Serialize};
 
+use super::topics::TopicPlan;
 use crate::event::names::Provider;
 
 /// Version of `stack.json`. A newer file is refused with a clear message.
@@ -27,6 +28,9 @@ pub struct Stack {
     /// URL of an API that ecomctl does not run.
     #[serde(default)]
     pub api_url: Option<String>,
+    /// Topics that it was brought up with.
+    #[serde(default)]
+    pub topics: Vec<TopicPlan>,
     /// Components by name: `mysql`, `redis`, `kafka-1` …, and `api-1`, `consumer-1` … while a backend is kept up.
     pub components: BTreeMap<String, Component>,
     /// When it was brought up, UTC (RFC 3339).

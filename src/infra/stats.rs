@@ -6,7 +6,10 @@
 mod containers;
 mod native;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -28,6 +31,8 @@ use crate::event::{
 
 /// CPU use of processes is measured over this time.
 const WINDOW: Duration = Duration::from_millis(200);
+/// Longest time that an Engine may take for a glance.
+const GLANCE: Duration = Duration::from_secs(2);
 
 /// What `stats` shows.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
@@ -83,23 +88,46 @@ pub(super) fn is_of(name: &str, component: &str) -> bool {
 }
 
 /// Every component of the stack, with one look at all of them side by side.
-pub(super) async fn rows(state: &StateDir, stack: &Stack) -> Vec<Row> {
-    let processes = async {
-        let mut processes = Processes::default();
-        let mut look =
-            || stack.components.values().filter_map(|c| c.process).map(|p| (p.pid, processes.look(p))).collect();
-        let _: Vec<_> = look();
-        tokio::time::sleep(WINDOW).await;
-        look()
+async fn rows(state: &StateDir, stack: &Stack) -> Vec<Row> {
+    let containers = async {
+        match runs_in_docker(stack) {
+            true => Some(containers::once(state.root()).await),
+            false => None,
+        }
     };
-    let containers = async { if in_docker(stack) { Some(containers::once(state.root()).await) } else { None } };
-    let (processes, containers): (Vec<(i32, Option<Usage>)>, _) = tokio::join!(processes, containers);
-    let usage = |pid| processes.iter().find(|(known, _)| *known == pid).and_then(|(_, usage)| *usage);
-    merge(stack, usage, containers)
+    let (processes, containers) = tokio::join!(processes(&stack.components), containers);
+    merge(&stack.components, |pid| processes.get(&pid).copied(), containers)
 }
 
-/// Whether any of it runs in containers.
-pub(super) fn in_docker(stack: &Stack) -> bool {
+/// As they are at this moment, with what can be measured within [`WINDOW`]. Containers are looked for in any case: they
+/// may be there although nobody knows of them. Where none is known an Engine that cannot be asked is no news.
+pub(super) async fn glance(state: &StateDir, components: &BTreeMap<String, Component>, docker: bool) -> Vec<Row> {
+    let containers = async {
+        let looked = tokio::time::timeout(GLANCE, containers::glance(state.root(), WINDOW)).await;
+        match looked.unwrap_or_else(|_| Err(format!("the Docker Engine: no answer within {} s", GLANCE.as_secs()))) {
+            Err(_) if !docker => None,
+            looked => Some(looked),
+        }
+    };
+    let (processes, containers) = tokio::join!(processes(components), containers);
+    merge(components, |pid| processes.get(&pid).copied(), containers)
+}
+
+/// Pid → what the process uses, of those that live.
+async fn processes(components: &BTreeMap<String, Component>) -> BTreeMap<i32, Usage> {
+    let known: Vec<_> = components.values().filter_map(|component| component.process).collect();
+    let mut processes = Processes::default();
+    for process in &known {
+        processes.look(*process);
+    }
+    if !known.is_empty() {
+        tokio::time::sleep(WINDOW).await;
+    }
+    known.into_iter().filter_map(|process| Some((process.pid, processes.look(process)?))).collect()
+}
+
+/// Whether any of the stack runs in containers.
+pub(super) fn runs_in_docker(stack: &Stack) -> bool {
     stack.docker.is_some() || stack.components.values().any(|component| component.container.is_some())
 }
 
@@ -122,14 +150,14 @@ impl Sampler {
 
     /// One look at `stack`, which may know more than its file: the processes of a run that is going on.
     pub async fn sample_of(&mut self, state: Option<&StateDir>, stack: &Stack) -> StackSample {
-        let containers = match state.filter(|_| in_docker(stack)) {
+        let containers = match state.filter(|_| runs_in_docker(stack)) {
             Some(state) => Some(self.containers.look(state.root()).await),
             None => None,
         };
         let known = stack.components.values().filter_map(|component| component.process);
         let usage: Vec<_> = known.map(|process| (process.pid, self.processes.look(process))).collect();
         let of = |pid| usage.iter().find(|(known, _)| *known == pid).and_then(|(_, usage)| *usage);
-        let rows = merge(stack, of, containers);
+        let rows = merge(&stack.components, of, containers);
         StackSample { components: rows.into_iter().map(|row| row.sample).collect() }
     }
 
@@ -144,7 +172,7 @@ impl Sampler {
 
 /// Rows of what `stack.json` names, then those of containers that it does not name: they are ours by their label.
 fn merge(
-    stack: &Stack,
+    components: &BTreeMap<String, Component>,
     usage: impl Fn(i32) -> Option<Usage>,
     containers: Option<Result<Vec<Container>, String>>,
 ) -> Vec<Row> {
@@ -154,7 +182,7 @@ fn merge(
         Some(Err(error)) => (Vec::new(), Some(error)),
     };
     let mut rows = Vec::new();
-    for (name, component) in &stack.components {
+    for (name, component) in components {
         let sample = if let Some(container) = &component.container {
             // Recreated by other hands it has another id, and the same label.
             let same = |c: &Container| c.seen.id == container.id || c.seen.component.as_deref() == Some(name);
@@ -176,11 +204,7 @@ fn merge(
     containers.sort_by(|a, b| a.seen.name.cmp(&b.seen.name));
     rows.extend(containers.iter().map(|container| {
         let name = container.seen.component.as_ref().unwrap_or(&container.seen.name);
-        let mut sample = container_sample(name, container);
-        // Beside the servers there are jobs, which are to end.
-        if sample.exit_code == Some(0) {
-            "done".clone_into(&mut sample.health);
-        }
+        let sample = container_sample(name, container);
         let container = ContainerRef { id: container.seen.id.clone(), name: container.seen.name.clone() };
         Row { sample, pid: None, container: Some(container) }
     }));
@@ -211,17 +235,23 @@ fn process_sample(name: &str, component: &Component, usage: Option<Usage>) -> Co
 fn container_sample(name: &str, container: &Container) -> ComponentSample {
     let Container { seen, figures, oom } = container;
     let ended = seen.pid.is_none();
+    let health = match seen.exit_code {
+        // Beside the servers there are jobs, which are to end.
+        Some(0) if seen.is_job(name) => "done".into(),
+        _ if ended => seen.state.clone(),
+        _ => seen.health.clone().unwrap_or_default(),
+    };
     ComponentSample {
         name: name.to_owned(),
         provider: Provider::Docker,
         state: seen.state.as_str().into(),
-        health: if ended { seen.state.clone() } else { seen.health.clone().unwrap_or_default() },
+        health,
         exit_code: seen.exit_code,
         oom_killed: oom.is_some(),
         oom_evidence: oom.map(|oom| oom.to_string()),
         restarts: seen.restarts,
         cpu: figures.cpu.map(tenth),
-        cpu_limit: seen.cpu_limit,
+        cpu_limit_percent: seen.cpu_limit.map(|cpus| cpus * 100.0),
         throttled: figures.throttled.map(tenth),
         mem: figures.memory,
         mem_limit: seen.memory_limit,

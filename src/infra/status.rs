@@ -1,19 +1,23 @@
 //! `status`: every component with its state, and what the servers say about topics, lag, memory and connections.
 
+mod kafka;
+mod known;
 mod servers;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, future::Future, time::Duration};
 
-use backend::names::{COUPON_GROUP, COUPON_TOPIC};
 use serde::Serialize;
 
-pub use servers::{LagRow, MysqlStatus, RedisStatus};
-
+use self::{kafka::KafkaLook, known::Known};
+pub use self::{
+    kafka::LagRow,
+    servers::{MysqlStatus, RedisStatus},
+};
 use super::{
-    clients,
+    choice::Server,
     error::InfraError,
     logs,
-    stack::{Component, ContainerRef, Stack},
+    stack::{Component, ContainerRef},
     state::StateDir,
     stats::{self, Row},
     topics::{self, TopicState},
@@ -23,22 +27,25 @@ use crate::event::{
     watch::ComponentSample,
 };
 
-/// Time limit of each question.
-const LIMIT: Duration = Duration::from_secs(3);
+/// Longest time that one server may take for everything that it is asked. They are asked side by side.
+const LIMIT: Duration = Duration::from_secs(2);
 
-/// Everything that `status` shows.
+/// Everything that `status` shows. What is not known is absent, and `unknown` says why.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Status {
-    /// Each component, exited ones too.
+    /// Each component, also those that ended, that are missing, or that nobody wrote down.
     pub components: Vec<ComponentStatus>,
-    /// Topics.
-    pub topics: Vec<TopicState>,
-    /// Lag of the coupon group, per partition.
-    pub lag: Vec<LagRow>,
+    /// Topics; none where Kafka does not tell.
+    pub topics: Option<Vec<TopicState>>,
+    /// Lag of the coupon group, per partition; none where it cannot be read.
+    pub lag: Option<Vec<LagRow>>,
     /// Redis; none where it does not answer.
     pub redis: Option<RedisStatus>,
     /// MySQL; none where it does not answer.
     pub mysql: Option<MysqlStatus>,
+    /// `topics`, `lag`, `redis`, `mysql` → why it is not known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown: BTreeMap<String, String>,
 }
 
 impl Status {
@@ -69,57 +76,85 @@ pub struct ComponentStatus {
     pub last_line: Option<String>,
 }
 
-/// Looks at the stack of `state`.
+/// Looks at whatever there is of the stack of `state`.
 ///
 /// # Errors
-/// [`InfraError::NotUp`] where there is none. A component that does not answer is no error: it is shown.
+/// [`InfraError::NotUp`] where there is nothing at all. A component that does not answer is no error: it is shown.
 pub async fn status(state: &StateDir) -> Result<Status, InfraError> {
-    let stack = state.require_stack()?;
-    let plan: Vec<topics::TopicPlan> = Vec::new();
-    let (rows, mysql, redis, cluster) = tokio::join!(
-        stats::rows(state, &stack),
-        servers::mysql(&stack.endpoints.mysql, LIMIT),
-        servers::redis(&stack.endpoints.redis, LIMIT),
-        clients::kafka_cluster(&stack.endpoints.kafka, LIMIT),
+    let known = Known::read(state)?;
+    // What was taken down is not asked for.
+    let endpoints = known.stack.as_ref().filter(|stack| !stack.components.is_empty()).map(|stack| &stack.endpoints);
+    let (rows, mysql, redis, kafka) = tokio::join!(
+        stats::glance(state, &known.components, known.runs_in_docker()),
+        asked(endpoints.map(|all| (&all.mysql, servers::mysql(&all.mysql, LIMIT)))),
+        asked(endpoints.map(|all| (&all.redis, servers::redis(&all.redis, LIMIT)))),
+        asked(endpoints.map(|all| (&all.kafka, kafka::look(&all.kafka, LIMIT)))),
     );
-    let brokers = cluster.as_ref().map(|cluster| cluster.brokers.iter().map(|b| b.1.clone()).collect::<Vec<_>>());
-    // What a client finds counts for more than what the provider says.
-    let health = |name: &str, component: &Component| match name {
-        "mysql" => verdict(mysql.as_ref().err()),
-        "redis" => verdict(redis.as_ref().err()),
-        kafka if kafka.starts_with("kafka") => match &brokers {
-            Err(error) => verdict(Some(error)),
-            Ok(known) if component.provider == Provider::External || known.contains(&component.address) => {
-                verdict(None)
-            }
-            Ok(_) => "not in the cluster's metadata".into(),
-        },
-        _ => verdict(None),
-    };
-    let mut components = Vec::new();
-    for row in rows {
-        let asked = stack.components.get(&row.sample.name).map(|c| health(&row.sample.name, c));
-        components.push(component(state, &stack, row, asked).await);
+    let rows = known.complete(state, rows);
+    if rows.is_empty() {
+        return Err(InfraError::NotUp { state: state.root().to_owned() });
     }
-    let has_coupons = |cluster: &clients::Cluster| cluster.topics.iter().any(|topic| topic.name == COUPON_TOPIC);
-    let lag = match &cluster {
-        Ok(cluster) if has_coupons(cluster) => {
-            servers::lag(&stack.endpoints.kafka, COUPON_TOPIC, COUPON_GROUP, LIMIT).await
-        }
-        _ => Ok(Vec::new()),
+    // What a client finds counts for more than what the provider says.
+    let health = |name: &str, component: &Component| {
+        let server = Server::ALL.into_iter().find(|server| server.has(name))?;
+        Some(match server {
+            Server::Mysql => verdict(mysql.as_ref().err()),
+            Server::Redis => verdict(redis.as_ref().err()),
+            Server::Kafka => kafka.as_ref().map_or_else(|why| why.clone(), |look| broker(look, component)),
+        })
     };
-    let topics = cluster.map(|cluster| topics::compare(&cluster, &plan)).unwrap_or_default();
-    Ok(Status { components, topics, lag: lag.unwrap_or_default(), redis: redis.ok(), mysql: mysql.ok() })
+    let components = rows.into_iter().map(|row| {
+        let recorded = known.components.get(&row.sample.name);
+        component(state, recorded, recorded.and_then(|c| health(&row.sample.name, c)), row)
+    });
+    let components = futures_util::future::join_all(components).await;
+    let mut unknown = BTreeMap::new();
+    let (mysql, redis) = (kept("mysql", mysql, &mut unknown), kept("redis", redis, &mut unknown));
+    let plan = known.stack.as_ref().map(topics::plan_of).unwrap_or_default();
+    let topics = kafka.as_ref().map(|look| topics::compare(&look.cluster, &plan)).map_err(Clone::clone);
+    let topics = kept("topics", topics, &mut unknown);
+    let lag = kept("lag", kafka.and_then(|look| look.lag), &mut unknown);
+    Ok(Status { components, topics, lag, redis, mysql, unknown })
 }
 
-fn verdict(error: Option<&InfraError>) -> String {
-    error.map_or_else(|| "healthy".into(), ToString::to_string)
+/// An answer that comes in time, or why there is none.
+async fn asked<T>(
+    question: Option<(impl fmt::Display, impl Future<Output = Result<T, InfraError>>)>,
+) -> Result<T, String> {
+    let Some((address, question)) = question else { return Err("it was taken down, or never brought up".into()) };
+    match tokio::time::timeout(LIMIT, question).await {
+        Ok(answer) => answer.map_err(|e| e.to_string()),
+        Err(_) => Err(format!("{address}: no answer within {} s", LIMIT.as_secs())),
+    }
 }
 
-/// `asked` is what a client found, of a component that `stack.json` names.
-async fn component(state: &StateDir, stack: &Stack, row: Row, asked: Option<String>) -> ComponentStatus {
+/// The answer; where there is none, the reason goes to `unknown`.
+fn kept<T>(name: &str, answer: Result<T, String>, unknown: &mut BTreeMap<String, String>) -> Option<T> {
+    answer.map_err(|why| unknown.insert(name.to_owned(), why)).ok()
+}
+
+fn verdict(error: Option<&String>) -> String {
+    error.cloned().unwrap_or_else(|| "healthy".into())
+}
+
+/// How a broker is, as the cluster sees it.
+fn broker(look: &KafkaLook, component: &Component) -> String {
+    let cluster = &look.cluster;
+    let is_known = || cluster.brokers.iter().any(|(_, address)| *address == component.address);
+    if component.provider != Provider::External && !is_known() {
+        return "not in the cluster's metadata".into();
+    }
+    let offline: usize =
+        cluster.topics.iter().map(|topic| topic.partitions.iter().filter(|p| p.leader < 0).count()).sum();
+    if offline > 0 {
+        return format!("{offline} partition{} without a leader", if offline == 1 { "" } else { "s" });
+    }
+    "healthy".into()
+}
+
+/// `asked` is what a client found, of a server that was written down.
+async fn component(state: &StateDir, recorded: Option<&Component>, asked: Option<String>, row: Row) -> ComponentStatus {
     let Row { mut sample, pid, container } = row;
-    let known = stack.components.get(&sample.name);
     let lives = matches!(sample.state, ComponentState::Running | ComponentState::External);
     if lives {
         sample.health = match (asked, sample.health.as_str()) {
@@ -131,11 +166,14 @@ async fn component(state: &StateDir, stack: &Stack, row: Row, asked: Option<Stri
             (_, own) => own.to_owned(),
         };
     }
-    let ended = matches!(sample.state, ComponentState::Exited | ComponentState::Restarting | ComponentState::Dead);
-    let last_line = if ended { last_line(state, &sample.name).await } else { None };
+    let ended = matches!(
+        sample.state,
+        ComponentState::Exited | ComponentState::Restarting | ComponentState::Dead | ComponentState::Gone
+    );
+    let last_line = if ended && sample.health != "done" { last_line(state, &sample.name).await } else { None };
     ComponentStatus {
-        version: known.map_or_else(String::new, |component| component.version.clone()),
-        address: known.map_or_else(String::new, |component| component.address.clone()),
+        version: recorded.map_or_else(String::new, |component| component.version.clone()),
+        address: recorded.map_or_else(String::new, |component| component.address.clone()),
         pid,
         container,
         last_line,

@@ -11,19 +11,20 @@ use rdkafka::{
     admin::{AdminOptions, NewTopic, TopicReplication},
     error::RDKafkaErrorCode,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{
-    clients::{self, Cluster, LIMIT, Topic},
+    clients::{self, Cluster, LIMIT, Partition, Topic},
     error::InfraError,
+    stack::Stack,
 };
 
 /// Topic of `up`'s own produce-and-consume round trip.
 pub const PROBE_TOPIC: &str = "ecomctl-probe";
 
 /// A topic as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicPlan {
     /// Name.
     pub name: String,
@@ -49,6 +50,10 @@ pub struct TopicState {
     pub partitions: Option<usize>,
     /// Copies of each partition.
     pub replication: Option<usize>,
+    /// Partitions of which some broker does not hold all; none for a topic that is missing.
+    pub under_replicated: Option<usize>,
+    /// Partitions that no broker leads: nobody can read or write them.
+    pub offline: Option<usize>,
 }
 
 impl TopicState {
@@ -78,6 +83,11 @@ pub fn plan(settings: &Settings) -> Vec<TopicPlan> {
     ]
 }
 
+/// The plan that `stack` was brought up with; that of the defaults, where an older `up` has not written it down.
+pub fn plan_of(stack: &Stack) -> Vec<TopicPlan> {
+    if stack.topics.is_empty() { plan(&Settings::default()) } else { stack.topics.clone() }
+}
+
 /// All topics and the planned ones, side by side.
 pub async fn list(endpoint: &KafkaEndpoint, plan: &[TopicPlan]) -> Result<Vec<TopicState>, InfraError> {
     let cluster = clients::kafka_cluster(endpoint, LIMIT).await?;
@@ -94,9 +104,12 @@ pub fn compare(cluster: &Cluster, plan: &[TopicPlan]) -> Vec<TopicState> {
 }
 
 fn state(name: &str, planned: Option<u16>, found: Option<&Topic>) -> TopicState {
+    let count = |of: fn(&Partition) -> bool| found.map(|topic| topic.partitions.iter().filter(|p| of(p)).count());
     TopicState {
         name: name.to_owned(),
         planned,
+        under_replicated: count(|partition| partition.in_sync.len() < partition.replicas.len()),
+        offline: count(|partition| partition.leader < 0),
         partitions: found.map(|topic| topic.partitions.len()),
         replication: found.and_then(|topic| topic.partitions.first()).map(|partition| partition.replicas.len()),
     }
@@ -243,7 +256,6 @@ async fn wait_for(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::infra::clients::Partition;
 
     fn topic(name: &str, partitions: i32) -> Topic {
         let partition = |id| Partition { id, leader: 1, replicas: vec![1], in_sync: vec![1] };
@@ -264,5 +276,17 @@ mod tests {
                 ("foreign", None, Some(2), true),
             ]
         );
+    }
+
+    /// A broker is gone: what is left of each topic is told, not only how it was made.
+    #[test]
+    fn copies_that_lag_and_partitions_that_nobody_leads_are_counted() {
+        let mut broken = topic(COUPON_TOPIC, 3);
+        broken.partitions[0] = Partition { id: 0, leader: 1, replicas: vec![1, 2], in_sync: vec![1] };
+        broken.partitions[1].leader = -1;
+        broken.partitions[1].in_sync.clear();
+        let states = compare(&Cluster { brokers: vec![], topics: vec![broken] }, &plan(&Settings::default()));
+        assert_eq!((states[0].under_replicated, states[0].offline), (Some(2), Some(1)));
+        assert_eq!((states[1].under_replicated, states[1].offline), (None, None), "it is missing");
     }
 }

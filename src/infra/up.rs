@@ -22,6 +22,7 @@ use self::runners::Runners;
 use super::{
     env::Env,
     error::InfraError,
+    launched::Launched,
     process::{self, GRACE, ProcessRef},
     stack::{Stack, is_backend},
     state::StateDir,
@@ -222,6 +223,7 @@ pub async fn up(
     };
     let runners = leftovers::reap(request, before.as_ref(), runners?, progress).await?;
     let there = runners.containers_there().await?;
+    Launched::forget_orphans(&request.state)?;
     let up =
         Up { request, stack: Mutex::new(runners.new_stack(request, before)?), started: Mutex::default(), progress };
     let result = Box::pin(up.all(&runners, &cancel)).await;

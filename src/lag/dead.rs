@@ -10,7 +10,7 @@ use rdkafka::{Message, consumer::BaseConsumer, message::BorrowedMessage};
 
 use crate::{
     event::watch::{DeadLetter, KafkaSample},
-    probe::kafka::{self, Ranges},
+    kafka::{self, Ranges},
 };
 
 /// Newest letters that are kept.
@@ -44,6 +44,7 @@ impl DeadLetters {
         topics: &BTreeMap<String, Vec<i32>>,
         left: impl Fn() -> Result<Duration, String>,
     ) -> Result<(), String> {
+        self.count = None;
         let mut count = None;
         for (topic, partitions) in topics {
             let ends = kafka::ends(client, topic, partitions, &left)?;

@@ -1,6 +1,11 @@
 //! What one look at Kafka gave, before anything is concluded from it.
 
-use crate::{event::watch::Member, probe::kafka::Oldest};
+use std::collections::BTreeMap;
+
+use crate::{
+    event::watch::Member,
+    kafka::{Offsets, Oldest, Unknown},
+};
 
 /// One look.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -13,6 +18,8 @@ pub struct Look {
     pub group: GroupLook,
     /// Each partition of each topic that the group reads.
     pub partitions: Vec<PartitionLook>,
+    /// Topics that could not be read this time, and why.
+    pub unread: BTreeMap<String, String>,
 }
 
 /// The group as its coordinator describes it.
@@ -31,9 +38,9 @@ pub struct PartitionLook {
     pub topic: String,
     /// Its number.
     pub partition: i32,
-    /// Oldest offset that is still there.
+    /// Oldest offset that is still there; while nobody leads the partition as it was last.
     pub start: i64,
-    /// Offset of the next record.
+    /// Offset of the next record; likewise.
     pub end: i64,
     /// Offset that the group committed.
     pub committed: Option<i64>,
@@ -44,19 +51,17 @@ pub struct PartitionLook {
 }
 
 impl PartitionLook {
-    /// Records behind. Never committed means not known, never the log's end; and where reading found only control
-    /// records, which nobody consumes, nothing is behind.
-    pub(super) fn lag(&self) -> Option<u64> {
-        let committed = self.committed?;
-        if committed >= self.start && self.oldest == Some(Oldest::NoData) {
-            return Some(0);
-        }
-        Some(self.end.saturating_sub(committed).max(0) as u64)
+    /// Records behind. Where reading found only control records, which nobody consumes, nothing is behind.
+    pub(super) fn lag(&self) -> Result<u64, Unknown> {
+        let log = self.leader.map(|_| (self.start, self.end));
+        let lag = Offsets { committed: self.committed, log }.lag()?;
+        let only_control = self.committed >= Some(self.start) && self.oldest == Some(Oldest::NoData);
+        Ok(if only_control { 0 } else { lag })
     }
 
     /// Age of the record at the committed offset in milliseconds.
     pub(super) fn time_lag_ms(&self, now_ms: f64) -> Option<f64> {
-        match (self.lag()?, &self.oldest) {
+        match (self.lag().ok()?, &self.oldest) {
             (0, _) => Some(0.0),
             (_, Some(Oldest::Record { timestamp_ms: Some(stamp) })) => Some((now_ms - *stamp as f64).max(0.0)),
             _ => None,

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     event::watch::{Broker, KafkaSample, Member},
-    probe::kafka::{self, Appetite, Oldest, Ranges, TopicMetadata},
+    kafka::{self, Appetite, GroupReader, Offsets, Oldest, Ranges, TopicMetadata},
 };
 
 /// Longest wait for one call, and for all calls of one look.
@@ -43,6 +43,8 @@ struct Known {
     read: Option<Instant>,
     searched: Option<Instant>,
     topics: BTreeMap<String, TopicMetadata>,
+    /// Topic → why it cannot be described.
+    unread: BTreeMap<String, String>,
     dead_read: Option<Instant>,
     dead: BTreeMap<String, Vec<i32>>,
 }
@@ -50,7 +52,7 @@ struct Known {
 /// The client and what it knows.
 pub(super) struct Reader {
     plan: LagPlan,
-    client: Option<BaseConsumer>,
+    client: Option<GroupReader>,
     begun: Instant,
     /// The cluster has answered once.
     met: bool,
@@ -83,13 +85,13 @@ impl Reader {
 
     /// Looks once.
     pub fn look(&mut self) -> Result<Look, String> {
-        let client = match self.client.take() {
+        let mut client = match self.client.take() {
             Some(client) => client,
-            None => kafka::reader(&self.plan.endpoint, &self.plan.group, Appetite::Taste)?,
+            None => GroupReader::new(&self.plan.endpoint, &self.plan.group, Appetite::Taste)?,
         };
-        let result = self.look_with(&client);
+        let result = self.look_with(&mut client);
         // Errors of connections wait there to be taken.
-        while client.poll(Duration::ZERO).is_some() {}
+        while client.client().poll(Duration::ZERO).is_some() {}
         self.client = Some(client);
         self.met |= result.is_ok();
         if result.is_err() {
@@ -111,35 +113,61 @@ impl Reader {
         (self.known.read, self.known.dead_read) = (None, None);
     }
 
-    fn look_with(&mut self, client: &BaseConsumer) -> Result<Look, String> {
+    fn look_with(&mut self, reader: &mut GroupReader) -> Result<Look, String> {
         let (call, all) = if self.met { LIMITS } else { FIRST_LIMITS };
         let deadline = Instant::now() + all;
         let left = || match deadline.saturating_duration_since(Instant::now()).min(call) {
             Duration::ZERO => Err(format!("one look took more than {} s", all.as_secs())),
             left => Ok(left),
         };
-        self.search(client, &left)?;
-        self.metadata(client, &left)?;
-        let group = self.group(client, left()?);
-        self.assigned(client, &group, &left)?;
+        self.search(reader.client(), &left)?;
+        self.metadata(reader.client(), &left)?;
+        let group = self.group(reader.client(), left()?);
+        self.assigned(reader.client(), &group, &left)?;
         if self.known.topics.is_empty() {
-            let group = &self.plan.group;
-            return Err(format!("group {group} has no members and committed nothing: name a topic, or another group"));
+            return Err(self.nothing(&group));
         }
-        // Offsets before ends: the other way round a fast group would seem to be ahead of the log.
-        let numbers =
-            self.known.topics.iter().map(|(name, topic)| (name.clone(), topic.leaders.keys().copied().collect()));
-        let committed = kafka::committed(client, &numbers.collect(), left()?)?;
-        let mut partitions = Vec::new();
-        let topics = self.known.topics.clone();
-        for (name, topic) in &topics {
-            let offsets = committed.get(name).cloned().unwrap_or_default();
-            partitions.extend(self.partitions(client, name, topic, &offsets, &left)?);
+        let offsets = reader.offsets(&self.known.topics, &left)?;
+        let client = reader.client();
+        let (mut partitions, mut unread) = (Vec::new(), self.known.unread.clone());
+        for (name, offsets) in offsets {
+            match offsets.and_then(|offsets| self.partitions(client, &name, &offsets)) {
+                Ok(looks) => partitions.extend(looks),
+                Err(why) => {
+                    unread.insert(name, why);
+                    // It may have been deleted, or made anew.
+                    self.forget();
+                }
+            }
         }
-        self.dead.look(client, &self.known.dead, left)?;
+        if partitions.is_empty() {
+            return Err(unread.into_values().collect::<Vec<_>>().join("; "));
+        }
+        if self.dead.look(client, &self.known.dead, left).is_err() {
+            // Their topic may be gone: that says nothing about the group.
+            self.forget();
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (at_s, now_ms) = (self.begun.elapsed().as_secs_f64(), now.as_secs_f64() * 1_000.0);
-        Ok(Look { at_s, now_ms, group, partitions })
+        Ok(Look { at_s, now_ms, group, partitions, unread })
+    }
+
+    /// Why there is no topic to look at.
+    fn nothing(&self, look: &GroupLook) -> String {
+        let group = &self.plan.group;
+        if !self.known.unread.is_empty() {
+            return self.known.unread.values().cloned().collect::<Vec<_>>().join("; ");
+        }
+        match &look.members {
+            None => format!(
+                "group {group} committed nothing, and its members cannot be read (a group of the newer protocol, or no \
+                 right to describe it): name a topic"
+            ),
+            Some(members) if members.is_empty() => {
+                format!("group {group} has no members and committed nothing: name a topic, or another group")
+            }
+            Some(_) => format!("group {group} committed nothing, and its members read no topic yet: name a topic"),
+        }
     }
 
     /// Searches all topics for offsets of the group, where nobody said which ones it reads.
@@ -162,13 +190,16 @@ impl Reader {
         if self.known.read.is_some_and(|read| read.elapsed() < METADATA_EVERY) {
             return Ok(());
         }
-        let mut topics = BTreeMap::new();
-        for name in self.plan.topics.iter().chain(&self.found) {
-            if !topics.contains_key(name) {
-                topics.insert(name.clone(), kafka::metadata(client, name, left()?)?);
+        let (mut topics, mut unread) = (BTreeMap::new(), BTreeMap::new());
+        for name in self.plan.topics.iter().chain(&self.found).collect::<BTreeSet<_>>() {
+            match kafka::describe(client, name, left()?)? {
+                Ok(topic) => drop(topics.insert(name.clone(), topic)),
+                Err(why) => drop(unread.insert(name.clone(), why)),
             }
         }
-        (self.known.topics, self.known.read) = (topics, Some(Instant::now()));
+        // Nobody named it: it is told once, and searched for with the others.
+        self.found.retain(|name| !unread.contains_key(name));
+        (self.known.topics, self.known.unread, self.known.read) = (topics, unread, Some(Instant::now()));
         self.dead_topics(client, left)
     }
 
@@ -235,20 +266,24 @@ impl Reader {
         &mut self,
         client: &BaseConsumer,
         name: &str,
-        topic: &TopicMetadata,
-        committed: &BTreeMap<i32, i64>,
-        left: &impl Fn() -> Result<Duration, String>,
+        offsets: &BTreeMap<i32, Offsets>,
     ) -> Result<Vec<PartitionLook>, String> {
-        let led: Vec<i32> = topic.leaders.iter().filter(|(_, leader)| leader.is_some()).map(|(p, _)| *p).collect();
-        let ends = kafka::ends(client, name, &led, left)?;
-        self.ends.extend(ends.into_iter().map(|(partition, ends)| ((name.to_owned(), partition), ends)));
+        let leaders = self.known.topics.get(name).map(|topic| topic.leaders.clone()).unwrap_or_default();
         let mut looks: Vec<PartitionLook> = Vec::new();
-        for (partition, leader) in &topic.leaders {
-            let committed = committed.get(partition).copied();
+        for (partition, Offsets { committed, log }) in offsets {
+            let key = (name.to_owned(), *partition);
             let at_least = committed.unwrap_or(0);
-            let (start, end) = self.ends.get(&(name.to_owned(), *partition)).copied().unwrap_or((at_least, at_least));
-            let (topic, partition, leader) = (name.to_owned(), *partition, *leader);
-            looks.push(PartitionLook { topic, partition, start, end, committed, leader, oldest: None });
+            let (start, end) = log.or_else(|| self.ends.get(&key).copied()).unwrap_or((at_least, at_least));
+            self.ends.insert(key, (start, end));
+            looks.push(PartitionLook {
+                topic: name.to_owned(),
+                partition: *partition,
+                start,
+                end,
+                committed: *committed,
+                leader: leaders.get(partition).copied().flatten().filter(|_| log.is_some()),
+                oldest: None,
+            });
         }
         self.oldest(client, name, &mut looks)?;
         Ok(looks)

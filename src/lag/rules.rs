@@ -10,7 +10,10 @@ use super::{
     look::{Look, PartitionLook},
     track::{self, Track, WINDOW},
 };
-use crate::event::watch::{KafkaSample, LagStatus, Member, PartitionLag};
+use crate::{
+    event::watch::{KafkaSample, LagStatus, Member, PartitionLag},
+    kafka::Unknown,
+};
 
 /// Lag from which a partition can be hot.
 const HOT_LAG: u64 = 1_000;
@@ -46,6 +49,11 @@ impl History {
         Self { rules, ..Self::default() }
     }
 
+    /// Seconds after which a partition that is behind and stands still is a stall.
+    pub fn patience_s(rules: Rules) -> f64 {
+        track::patience_s(rules.commit_interval)
+    }
+
     /// Kafka could not be looked at for a while: nothing can be said of that time.
     pub fn gap(&mut self) {
         self.group.gap();
@@ -56,7 +64,10 @@ impl History {
     pub fn push(&mut self, name: &str, look: &Look) -> KafkaSample {
         self.group.push(look.at_s, &look.group);
         let present: BTreeSet<(String, i32)> = look.partitions.iter().map(key).collect();
-        self.partitions.retain(|key, _| present.contains(key));
+        self.partitions.retain(|key, _| present.contains(key) || look.unread.contains_key(&key.0));
+        for (_, track) in self.partitions.iter_mut().filter(|(key, _)| !present.contains(key)) {
+            track.gap();
+        }
         for partition in &look.partitions {
             self.partitions.entry(key(partition)).or_default().push(look.at_s, partition);
         }
@@ -69,7 +80,7 @@ impl History {
 
     fn row(&self, look: &Look, partition: &PartitionLook, hot: bool, members: &[Member]) -> PartitionLag {
         let track = self.partitions.get(&key(partition));
-        let (lag, slope) = (partition.lag(), track.and_then(Track::slope));
+        let (lag, slope) = (partition.lag().ok(), track.and_then(Track::slope));
         PartitionLag {
             topic: partition.topic.clone(),
             partition: partition.partition,
@@ -91,11 +102,16 @@ impl History {
 
     /// The first that holds, in this order.
     fn status(&self, at_s: f64, partition: &PartitionLook, track: &Track) -> LagStatus {
-        let (Some(committed), Some(lag)) = (partition.committed, partition.lag()) else { return LagStatus::NoCommit };
-        let slope = track.slope().unwrap_or(0.0);
+        let lag = match partition.lag() {
+            Ok(lag) => lag,
+            Err(Unknown::NoCommit) => return LagStatus::NoCommit,
+            Err(Unknown::Ahead) => return LagStatus::Ahead,
+            Err(Unknown::NoLeader) => return LagStatus::Unknown,
+        };
+        let slope = track.slope();
         if lag <= self.rules.allowed {
             LagStatus::Ok
-        } else if committed < partition.start {
+        } else if partition.committed < Some(partition.start) {
             LagStatus::Lost
         } else if self.group.is_stopped() {
             LagStatus::Stop
@@ -105,20 +121,25 @@ impl History {
             LagStatus::Rewind
         } else if track.is_stalled(at_s, self.rules.commit_interval) {
             LagStatus::Stall
-        } else if slope > 0.0 {
-            LagStatus::Warn
-        } else if slope < 0.0 {
-            LagStatus::CatchingUp
         } else {
-            LagStatus::Ok
+            match slope {
+                Some(slope) if slope > 0.0 => LagStatus::Warn,
+                Some(slope) if slope < 0.0 => LagStatus::CatchingUp,
+                Some(_) if track.moves() => LagStatus::Ok,
+                // Behind, and not looked at for long enough: it may stand still, or be about to commit.
+                _ => LagStatus::Unknown,
+            }
         }
     }
 
     fn sum(&mut self, name: &str, look: &Look, partitions: Vec<PartitionLag>) -> KafkaSample {
-        // A sum with an unknown part is unknown; a partition that holds no record adds nothing to it.
-        let lag = { partitions.iter() }
-            .map(|p| p.lag.or((p.start >= p.end).then_some(0)))
-            .try_fold(0_u64, |sum, lag| Some(sum.saturating_add(lag?)));
+        // A sum with an unknown part is unknown; a partition that never held a record adds nothing to it.
+        let part = |p: &PartitionLook| match p.lag() {
+            Err(Unknown::NoCommit) if p.leader.is_some() && p.start >= p.end => Some(0),
+            lag => lag.ok(),
+        };
+        let lag = look.partitions.iter().map(part).try_fold(0_u64, |sum, lag| Some(sum.saturating_add(lag?)));
+        let lag = lag.filter(|_| look.unread.is_empty());
         if lag.is_none() || self.partitions.values().any(Track::just_fell) {
             self.totals.clear();
         }
@@ -128,10 +149,11 @@ impl History {
             }
             self.totals.push_back((look.at_s, lag as f64));
         }
+        let unread = look.unread.keys().map(|_| LagStatus::Unknown);
         KafkaSample {
             group: name.to_owned(),
             state: look.group.state.clone(),
-            status: partitions.iter().map(|p| p.status).min().unwrap_or_default(),
+            status: partitions.iter().map(|p| p.status).chain(unread).min().unwrap_or_default(),
             lag,
             slope: track::slope(self.totals.iter().copied()),
             drain_s: most(partitions.iter().filter(|p| p.lag != Some(0)).map(|p| p.drain_s)),
@@ -139,6 +161,7 @@ impl History {
             produced_per_s: partitions.iter().map(|p| p.produced_per_s).sum(),
             consumed_per_s: partitions.iter().map(|p| p.consumed_per_s.or(p.committed.is_none().then_some(0.0))).sum(),
             partitions,
+            unread: look.unread.clone(),
             members: look.group.members.clone(),
             rebalances: self.group.rebalances(),
             ..KafkaSample::default()
@@ -206,9 +229,9 @@ fn most(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 }
 
 fn is_behind_the_others(partition: &PartitionLook, all: &[&PartitionLook]) -> bool {
-    let Some(lag) = partition.lag().filter(|lag| *lag >= HOT_LAG) else { return false };
+    let Some(lag) = partition.lag().ok().filter(|lag| *lag >= HOT_LAG) else { return false };
     let others = all.iter().filter(|other| other.partition != partition.partition);
-    let mut others: Vec<u64> = others.filter_map(|other| other.lag()).collect();
+    let mut others: Vec<u64> = others.filter_map(|other| other.lag().ok()).collect();
     others.sort_unstable();
     let middle = others.len() / 2;
     let median = match (others.get(middle), others.len() % 2) {

@@ -39,7 +39,7 @@ impl Track {
             // A log never gets shorter: the topic was made anew.
             *self = Self::default();
         }
-        let lag = look.lag();
+        let lag = look.lag().ok();
         let stood = self.points.back().is_some_and(|last| last.committed == look.committed);
         let since = self.still_since.filter(|_| stood).unwrap_or(at_s);
         self.still_since = lag.filter(|lag| *lag > 0).map(|_| since);
@@ -73,8 +73,13 @@ impl Track {
 
     /// Lag, and nothing was committed for longer than commits take to come.
     pub fn is_stalled(&self, at_s: f64, commit_interval: Duration) -> bool {
-        let patience = STALL_S.max(STALL_COMMITS * commit_interval.as_secs_f64());
-        self.still_since.is_some_and(|since| at_s - since >= patience)
+        self.still_since.is_some_and(|since| at_s - since >= patience_s(commit_interval))
+    }
+
+    /// Something was committed since the offset last fell.
+    pub fn moves(&self) -> bool {
+        let committed = |point: Option<&Point>| point.and_then(|point| point.committed);
+        committed(self.points.get(self.last_fall())) < committed(self.points.back())
     }
 
     /// Records per second by which the lag grows; what was before the offset fell says nothing about it.
@@ -102,6 +107,11 @@ impl Track {
             _ => 0,
         }
     }
+}
+
+/// Seconds for which nothing may be committed.
+pub(super) fn patience_s(commit_interval: Duration) -> f64 {
+    STALL_S.max(STALL_COMMITS * commit_interval.as_secs_f64())
 }
 
 /// Least squares; absent for too few points, or for points that are all at one time.

@@ -8,11 +8,13 @@ use std::{
 use super::{
     ProbePlan,
     gates::{GateReading, Gates},
-    kafka::Oldest,
     partitions::{KafkaLook, Partitions},
     rows::{Rows, RowsReading},
 };
-use crate::event::{CouponSample, PartitionSample, ProbeSample};
+use crate::{
+    event::{CouponSample, PartitionSample, ProbeSample},
+    kafka::Oldest,
+};
 
 /// One look.
 #[derive(Debug, Clone)]

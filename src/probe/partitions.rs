@@ -13,8 +13,10 @@ use backend::{endpoint::KafkaEndpoint, names};
 use rdkafka::consumer::BaseConsumer;
 use tokio::sync::oneshot;
 
-use super::kafka::{self, Appetite, Oldest, Ranges};
-use crate::event::PartitionSample;
+use crate::{
+    event::PartitionSample,
+    kafka::{self, Appetite, Oldest, Ranges},
+};
 
 /// Longest wait for one call.
 const CALL: Duration = Duration::from_secs(2);

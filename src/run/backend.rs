@@ -15,13 +15,16 @@ use backend::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::container::Containers;
-use self::{child::Child, container::Contained};
+use self::{child::Child, container::Contained, watched::Told};
 use super::recorder::Emitter;
 use crate::{
     http::Http,
     infra::{
-        InfraError, logs, ports,
-        stack::{ContainerRef, ProcessRef},
+        InfraError,
+        choice::Runner,
+        launched::Roster,
+        logs, ports,
+        stack::{Component, ContainerRef, ProcessRef},
     },
 };
 
@@ -127,6 +130,25 @@ pub struct Running {
     pub address: SocketAddr,
     /// Its log.
     pub log: PathBuf,
+    /// How often it was started again.
+    pub restarts: u32,
+}
+
+impl Running {
+    /// As it stands beside the servers, in `stack.json` and for `status`.
+    pub fn component(&self) -> Component {
+        let runner = if self.container.is_some() { Runner::Docker } else { Runner::Native };
+        Component {
+            provider: runner.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            address: self.address.to_string(),
+            process: self.process,
+            // A container's log is the Engine's.
+            log: self.container.is_none().then(|| self.log.clone()),
+            container: self.container.clone(),
+            restarts: self.restarts,
+        }
+    }
 }
 
 /// The backend at work. Dropping it without [`Backend::stop`] or [`Backend::leave`] ends the processes at once.
@@ -135,6 +157,7 @@ pub struct Running {
 pub struct Backend {
     members: Vec<Member>,
     plan: LaunchPlan,
+    roster: Roster,
     /// Where the API listens, the first of them where there are several; absent when no API was launched.
     pub api: Option<SocketAddr>,
 }
@@ -223,15 +246,16 @@ impl Backend {
         for folder in [&plan.state.join(CONF), &plan.logs] {
             std::fs::create_dir_all(folder).map_err(spawn_error("the backend"))?;
         }
+        let told = Told { emitter: emitter.clone(), roster: Roster::new(&plan.state) };
         let (members, api) = match &plan.containers {
-            None => children(plan, emitter)?,
+            None => children(plan, &told)?,
             Some(containers) => {
-                let contained = contain::start(plan, containers, emitter, cancel).await?;
+                let contained = contain::start(plan, containers, &told, cancel).await?;
                 let api = contained.iter().find(|c| c.role() == Role::Api).map(|c| c.running().address);
                 (contained.into_iter().map(|one| Member::Contained(Box::new(one))).collect(), api)
             }
         };
-        let backend = Self { members, plan: plan.clone(), api };
+        let backend = Self { members, plan: plan.clone(), roster: told.roster, api };
         let ready = tokio::select! {
             ready = backend.ready() => ready,
             () = cancel.cancelled() => Err(LaunchError::Interrupted),
@@ -259,13 +283,14 @@ impl Backend {
         let number = |member: &Member| member.running().name.strip_prefix("consumer-")?.parse::<u16>().ok();
         let next = self.members.iter().filter_map(number).max().unwrap_or(0) + 1;
         let name = format!("consumer-{next}");
+        let told = Told { emitter: emitter.clone(), roster: self.roster.clone() };
         let member = if let Some(containers) = &self.plan.containers {
-            Member::Contained(Box::new(contain::add_consumer(&self.plan, containers, next, emitter).await?))
+            Member::Contained(Box::new(contain::add_consumer(&self.plan, containers, next, &told).await?))
         } else {
             let mut taken = self.members.iter().map(|member| member.running().address.port()).collect();
             let listen = free_address(&mut taken).map_err(spawn_error(&name))?;
             let config = config(&self.plan, Role::Consumer, &name, listen);
-            let child = Child::start(config, &self.plan, emitter.clone()).map_err(spawn_error(&name))?;
+            let child = Child::start(config, &self.plan, told).map_err(spawn_error(&name))?;
             Member::Child(Box::new(child))
         };
         match member.ready(&Http::new(Duration::from_secs(2)), READY_WITHIN).await {
@@ -334,7 +359,7 @@ fn spawn_error(name: &str) -> impl FnOnce(std::io::Error) -> LaunchError {
 }
 
 /// Starts the child processes.
-fn children(plan: &LaunchPlan, emitter: &Emitter) -> Result<(Vec<Member>, Option<SocketAddr>), LaunchError> {
+fn children(plan: &LaunchPlan, told: &Told) -> Result<(Vec<Member>, Option<SocketAddr>), LaunchError> {
     let mut members = Vec::new();
     let mut api = None;
     let mut taken = BTreeSet::new();
@@ -347,7 +372,7 @@ fn children(plan: &LaunchPlan, emitter: &Emitter) -> Result<(Vec<Member>, Option
             api = Some(listen);
         }
         let config = config(plan, role, &name, listen);
-        members.push(Member::Child(Box::new(Child::start(config, plan, emitter.clone()).map_err(spawn_error(&name))?)));
+        members.push(Member::Child(Box::new(Child::start(config, plan, told.clone()).map_err(spawn_error(&name))?)));
     }
     Ok((members, api))
 }

@@ -14,10 +14,9 @@ use backend::{
 
 use super::backend::{CONF, Running};
 use crate::infra::{
-    choice::Runner,
     docker::{self, Engine, provider},
     process::{self, GRACE},
-    stack::{Component, Stack, is_backend},
+    stack::{Stack, is_backend},
     state::StateDir,
 };
 
@@ -131,18 +130,7 @@ pub fn record(state: &StateDir, running: &[Running]) -> Result<()> {
     let mut stack = state.require_stack()?;
     let mut api = None;
     for process in running {
-        let runner = if process.container.is_some() { Runner::Docker } else { Runner::Native };
-        let component = Component {
-            provider: runner.into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            address: process.address.to_string(),
-            process: process.process,
-            // A container's log is the Engine's.
-            log: process.container.is_none().then(|| process.log.clone()),
-            container: process.container.clone(),
-            restarts: 0,
-        };
-        stack.components.insert(process.name.clone(), component);
+        stack.components.insert(process.name.clone(), process.component());
         if process.name.starts_with("api-") {
             // Of several sizes the first one is what `env` tells.
             api.get_or_insert(process.address);

@@ -241,6 +241,7 @@ fn kafka() -> KafkaSample {
         time_lag_ms: Some(2_890.0),
         produced_per_s: Some(930.0),
         consumed_per_s: Some(889.0),
+        unread: BTreeMap::new(),
         partitions: vec![
             partition(0, LagStatus::Warn, Some(1_700), 52.0, true),
             partition(1, LagStatus::CatchingUp, Some(640), -12.5, false),
@@ -341,7 +342,7 @@ fn stack() -> StackSample {
         state: ComponentState::Running,
         health: "healthy".into(),
         cpu: Some(cpu),
-        cpu_limit: Some(1.0),
+        cpu_limit_percent: Some(100.0),
         throttled: Some(0.0),
         mem: Some(mem << 20),
         mem_limit: Some(1 << 30),

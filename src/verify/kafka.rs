@@ -14,7 +14,7 @@ use rdkafka::{
 use serde::Deserialize;
 
 use super::model::{DeadLetter, EventRecord, Events, Known, PartitionFacts, TopicFacts};
-use crate::probe::kafka::{self, Appetite, Ranges, Reading};
+use crate::kafka::{self, Appetite, Ranges, Reading};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest silence while the log is read.

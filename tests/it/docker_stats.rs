@@ -48,7 +48,7 @@ async fn said(containers: &Containers, name: &str, word: &str) {
 /// Holds the figures against what is known of the container: 0.3 CPUs, 128 MiB, 60 MiB of them page cache.
 fn is_held_back(row: &ComponentSample) {
     assert_eq!((row.state.name(), row.provider.name()), ("running", "docker"), "{row:?}");
-    assert_eq!((row.cpu_limit, row.mem_limit), (Some(0.3), Some(128 << 20)), "{row:?}");
+    assert_eq!((row.cpu_limit_percent, row.mem_limit), (Some(30.0), Some(128 << 20)), "{row:?}");
     assert!(row.cpu.is_some_and(|cpu| (15.0..45.0).contains(&cpu)), "30 of 100 percent: {row:?}");
     assert!(row.throttled.is_some_and(|share| share > 50.0), "it is held back in nearly each period: {row:?}");
     assert!(row.mem.is_some_and(|bytes| bytes < 20 << 20), "page cache is not its memory: {row:?}");
@@ -69,7 +69,7 @@ async fn a_container_at_its_limit_is_shown_held_back_and_its_page_cache_is_not_i
     eprintln!("one look at two containers: {} ms", took.as_millis());
     assert!(took < Duration::from_secs(3), "one look took {took:?}");
     let idle = row(&containers, "idle").await;
-    assert_eq!((idle.cpu_limit, idle.mem_limit, idle.throttled), (None, None, None), "no limit: {idle:?}");
+    assert_eq!((idle.cpu_limit_percent, idle.mem_limit, idle.throttled), (None, None, None), "no limit: {idle:?}");
     assert!(idle.cpu.is_some_and(|cpu| cpu < 5.0), "{idle:?}");
 
     // Who watches gets the same from streams that stay open; a look is quick then.

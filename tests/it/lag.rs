@@ -37,20 +37,20 @@ use uuid::Uuid;
 
 use crate::support::{self, Stack, both, shared, wait};
 
-const WAIT: Duration = Duration::from_secs(20);
+pub const WAIT: Duration = Duration::from_secs(20);
 const PARTITIONS: i32 = 4;
 
 /// A topic and a group of its own.
-struct Scene {
+pub struct Scene {
     endpoint: KafkaEndpoint,
-    topic: String,
-    group: String,
-    admin: AdminClient<DefaultClientContext>,
+    pub topic: String,
+    pub group: String,
+    pub admin: AdminClient<DefaultClientContext>,
     producer: FutureProducer,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let endpoint = support::servers().kafka;
         let topic = format!("lag-{}", Uuid::now_v7());
         let admin: AdminClient<DefaultClientContext> = endpoint.client_config().create().unwrap();
@@ -64,7 +64,7 @@ impl Scene {
         Self { endpoint, group: format!("{topic}-group"), topic, admin, producer }
     }
 
-    async fn produce(&self, partition: i32, records: usize) {
+    pub async fn produce(&self, partition: i32, records: usize) {
         let sends = (0..records).map(|_| {
             let record = FutureRecord::<(), str>::to(&self.topic).partition(partition).payload("{}");
             self.producer.send(record, WAIT)
@@ -88,7 +88,7 @@ impl Scene {
     }
 
     /// Sets the group's offsets as an administrator does; it must have no members.
-    fn reset(&self, offset: i64) {
+    pub fn reset(&self, offset: i64) {
         self.client().commit(&self.offsets(offset), CommitMode::Sync).unwrap();
     }
 
@@ -96,7 +96,7 @@ impl Scene {
         self.admin.delete_records(&self.offsets(offset), &AdminOptions::new()).await.unwrap();
     }
 
-    fn plan(&self) -> LagPlan {
+    pub fn plan(&self) -> LagPlan {
         LagPlan {
             endpoint: self.endpoint.clone(),
             group: self.group.clone(),
@@ -107,12 +107,12 @@ impl Scene {
         }
     }
 
-    fn watch(&self) -> Watching {
+    pub fn watch(&self) -> Watching {
         Watching::start(self.plan())
     }
 
     /// A member that commits as it is told.
-    fn member(&self, name: &str, protocol: &str) -> Member {
+    pub fn member(&self, name: &str, protocol: &str) -> Member {
         let mut config = self.endpoint.client_config();
         config
             .set("client.id", name)
@@ -145,7 +145,7 @@ impl Scene {
     }
 }
 
-struct Member {
+pub struct Member {
     commit: Arc<AtomicI64>,
     stop: Option<std::sync::mpsc::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -166,20 +166,20 @@ impl Drop for Member {
     }
 }
 
-struct Watching {
+pub struct Watching {
     handle: Option<Handle>,
-    samples: Receiver<Result<KafkaSample, String>>,
+    pub samples: Receiver<Result<KafkaSample, String>>,
 }
 
 impl Watching {
-    fn start(plan: LagPlan) -> Self {
+    pub fn start(plan: LagPlan) -> Self {
         let (send, samples) = channel();
         let handle = Sampler::start(plan, move |sample| drop(send.send(sample)));
         Self { handle: Some(handle), samples }
     }
 
     /// The first sample that is as wished; within 20 s.
-    fn until(&self, wish: impl Fn(&KafkaSample) -> bool) -> KafkaSample {
+    pub fn until(&self, wish: impl Fn(&KafkaSample) -> bool) -> KafkaSample {
         let (since, mut last) = (Instant::now(), None);
         while since.elapsed() < WAIT {
             match self.samples.recv_timeout(WAIT) {
@@ -191,7 +191,7 @@ impl Watching {
         panic!("no such sample; the last one: {last:#?}");
     }
 
-    fn status(&self, status: LagStatus) -> KafkaSample {
+    pub fn status(&self, status: LagStatus) -> KafkaSample {
         self.until(|sample| sample.status == status)
     }
 }

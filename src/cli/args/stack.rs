@@ -60,8 +60,9 @@ pub struct StatsArgs {
 /// `restart`
 #[derive(Debug, Args)]
 pub struct RestartArgs {
-    /// Component, or `all`
-    pub component: String,
+    /// Components, `kafka` for all brokers, or `all`
+    #[arg(required = true, value_name = "COMPONENT")]
+    pub components: Vec<String>,
 }
 
 /// `topics`
@@ -126,7 +127,7 @@ pub struct LagArgs {
     /// Time between commits of the members; a stall is told after three of them, but not before 5 s
     #[arg(long, default_value = "1s", value_name = "DURATION")]
     pub commit_interval: String,
-    /// End after so many looks [default: 3, endless with --watch]
+    /// End after so many looks [default: 3, or as many as it takes to tell a stall; endless with --watch]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub samples: Option<u32>,
 }

@@ -48,7 +48,9 @@ async fn stack(state: &StateDir, act: &Act) -> (Tone, String) {
     let Act::Restart(name) = act else {
         return (Tone::Warn, format!("{act}: no run is under way; L starts one"));
     };
-    match infra::restart(state, name, Env::from_process(), &|_| {}, CancellationToken::new()).await {
+    match infra::restart(state, std::slice::from_ref(name), Env::from_process(), &|_| {}, CancellationToken::new())
+        .await
+    {
         Ok(_) => (Tone::Good, format!("{name} was restarted and answers")),
         Err(error) => (Tone::Bad, format!("{act}: {error}")),
     }

@@ -3,6 +3,7 @@
 //! The Engine hands on counters as the kernel keeps them, and they differ between the two versions. [`figures`] turns
 //! them into what a person asks for. [`take`] looks once at many containers, [`Sampler`] keeps a stream of each.
 
+mod cgroup;
 mod oom;
 mod sampler;
 mod seen;
@@ -119,6 +120,25 @@ pub async fn take(docker: &Docker, ids: &[String]) -> BTreeMap<String, Figures> 
             Some((id.clone(), since(before.and_then(|before| before.cpu_stats).as_ref(), &after?)))
         })
         .collect()
+}
+
+/// Looks once at running containers for `window`. Where the kernel's own counters can be seen they are read; older Engines
+/// (20.10) answer when their clock ticks, each second, which is too late for a glance: then there are no figures.
+pub async fn glance(docker: &Docker, seen: &[Seen], window: Duration) -> BTreeMap<String, Figures> {
+    let running = || seen.iter().filter_map(|seen| Some((&seen.id, seen.pid?)));
+    let read = |(id, pid): (&String, i64)| Some((id.clone(), cgroup::read(pid, id)?));
+    let before: BTreeMap<String, cgroup::Reading> = running().filter_map(read).collect();
+    let hidden = running().filter(|(id, _)| !before.contains_key(*id)).map(|(id, _)| async move {
+        let frame = tokio::time::timeout(window, self::read(docker, id)).await.ok()??;
+        Some((id.clone(), since(None, &frame)))
+    });
+    let (hidden, ()) = tokio::join!(join_all(hidden), tokio::time::sleep(window));
+    let mut figures: BTreeMap<String, Figures> = hidden.into_iter().flatten().collect();
+    for (id, now) in running().filter_map(read) {
+        let now = before.get(&id).map(|before| now.since(before));
+        figures.extend(now.map(|now| (id, now)));
+    }
+    figures
 }
 
 async fn read(docker: &Docker, id: &str) -> Option<ContainerStatsResponse> {

@@ -61,7 +61,7 @@ impl Sources {
         let mut all: BTreeMap<String, Place> =
             files.into_iter().map(|(name, path)| (name, Place::File(path))).collect();
         let mut docker = None;
-        if stack.as_ref().is_some_and(stats::in_docker) {
+        if stack.as_ref().is_some_and(stats::runs_in_docker) {
             let engine = |why| InfraError::Client {
                 component: "docker",
                 address: "the Engine".into(),

@@ -36,6 +36,14 @@ pub(super) async fn once(state: &Path) -> Result<Vec<Container>, String> {
     Ok(seen.into_iter().map(|seen| join(seen, |id| figures.get(id).copied(), &events)).collect())
 }
 
+/// Looks once, and measures for `window` what can be had in that time. The error is for people.
+pub(super) async fn glance(state: &Path, window: Duration) -> Result<Vec<Container>, String> {
+    let docker = connect().await.map_err(|e| e.to_string())?;
+    let seen = look(&docker, state).await?;
+    let (figures, events) = tokio::join!(stats::glance(&docker, &seen, window), stats::oom_events(&docker, &seen));
+    Ok(seen.into_iter().map(|seen| join(seen, |id| figures.get(id).copied(), &events)).collect())
+}
+
 /// Looks again and again; the connection and the streams stay open.
 #[derive(Debug, Default)]
 pub(super) struct Watched {

@@ -3,15 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use backend::{
-    endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
+    endpoint::{MysqlEndpoint, RedisEndpoint},
     names::gate_keys,
 };
 use mysql_async::prelude::Queryable as _;
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
-};
 use serde::Serialize;
 
 use crate::infra::{
@@ -53,21 +48,6 @@ pub struct MysqlStatus {
     pub uptime: u64,
     /// Slow statements since its start.
     pub slow_queries: u64,
-}
-
-/// Lag of one partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct LagRow {
-    /// Topic.
-    pub topic: String,
-    /// Partition.
-    pub partition: i32,
-    /// Committed offset; none where the group never committed, and the lag is unknown.
-    pub committed: Option<i64>,
-    /// Offset of the next record.
-    pub end: i64,
-    /// Records that are not consumed yet.
-    pub lag: Option<i64>,
 }
 
 pub(super) async fn redis(endpoint: &RedisEndpoint, limit: Duration) -> Result<RedisStatus, InfraError> {
@@ -114,37 +94,4 @@ pub(super) async fn mysql(endpoint: &MysqlEndpoint, limit: Duration) -> Result<M
         uptime: number("Uptime"),
         slow_queries: number("Slow_queries"),
     })
-}
-
-/// Lag of `group` on `topic`. The offset that was never committed is not the log's end: the lag is unknown then.
-pub(super) async fn lag(
-    endpoint: &KafkaEndpoint,
-    topic: &'static str,
-    group: &'static str,
-    limit: Duration,
-) -> Result<Vec<LagRow>, InfraError> {
-    let endpoint = endpoint.clone();
-    clients::blocking("kafka", move || {
-        let error = |e: KafkaError| InfraError::client("kafka", &endpoint, "read offsets", e);
-        let mut config = endpoint.client_config();
-        let consumer: BaseConsumer =
-            config.set("group.id", group).set("enable.auto.commit", "false").create().map_err(error)?;
-        let metadata = consumer.fetch_metadata(Some(topic), limit).map_err(error)?;
-        let mut list = TopicPartitionList::new();
-        for partition in metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions) {
-            list.add_partition(topic, partition.id());
-        }
-        let committed = clients::committed_offsets(&consumer, &list, limit).map_err(error)?;
-        let rows = committed.elements().into_iter().map(|element| {
-            let (_, end) = consumer.fetch_watermarks(topic, element.partition(), limit).map_err(error)?;
-            let committed = match element.offset() {
-                Offset::Offset(offset) => Some(offset),
-                _ => None,
-            };
-            let lag = committed.map(|committed| (end - committed).max(0));
-            Ok(LagRow { topic: topic.to_owned(), partition: element.partition(), committed, end, lag })
-        });
-        rows.collect()
-    })
-    .await
 }

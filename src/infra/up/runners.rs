@@ -84,6 +84,9 @@ impl Runners {
             kafka: kafka.ok_or_else(missing)?,
         };
         let before = before.filter(|stack| stack.system == request.system);
+        // A restart asks for no topics: the plan stays what it was.
+        let kept = before.as_ref().filter(|_| request.topics.is_empty());
+        let topics = kept.map_or_else(|| request.topics.clone(), |stack| stack.topics.clone());
         let was_up = before.as_ref().filter(|stack| !stack.components.is_empty());
         Ok(Stack {
             schema_version: SCHEMA_VERSION,
@@ -94,6 +97,7 @@ impl Runners {
             api_url: self.external.api_url.clone(),
             started_at: was_up.map_or_else(|| jiff::Timestamp::now().to_string(), |stack| stack.started_at.clone()),
             docker: self.docker.as_ref().map(Provider::reference),
+            topics,
             components: before.map(|stack| stack.components).unwrap_or_default(),
         })
     }

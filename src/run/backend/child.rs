@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -18,12 +18,11 @@ use tokio::process::{ChildStdin, Command};
 
 use super::{
     CONF, LaunchPlan, Running,
-    watched::{Watched, Watcher},
+    watched::{Told, Watched, Watcher},
 };
 use crate::{
     files,
     infra::{process, stack::ProcessRef},
-    run::recorder::Emitter,
 };
 
 /// One process of the backend.
@@ -37,7 +36,7 @@ pub struct Child {
 
 impl Child {
     /// Starts the process and the task that watches it.
-    pub fn start(config: ProcessConfig, plan: &LaunchPlan, emitter: Emitter) -> io::Result<Self> {
+    pub(super) fn start(config: ProcessConfig, plan: &LaunchPlan, told: Told) -> io::Result<Self> {
         let conf = plan.state.join(CONF).join(format!("{}.json", config.name));
         let log = plan.logs.join(format!("{}.log", config.name));
         let process = Arc::new(Mutex::new(None));
@@ -52,7 +51,7 @@ impl Child {
             input: None,
         };
         watch.spawn()?;
-        let watcher = Watcher::start(watch, emitter);
+        let watcher = Watcher::start(watch, told);
         Ok(Self { config, log, process, watcher })
     }
 
@@ -63,14 +62,7 @@ impl Child {
 
     /// What it is now.
     pub fn running(&self) -> Running {
-        let process = *self.process.lock().unwrap_or_else(PoisonError::into_inner);
-        Running {
-            name: self.config.name.clone(),
-            process,
-            container: None,
-            address: self.config.listen,
-            log: self.log.clone(),
-        }
+        Running { restarts: self.watcher.restarts(), ..running(&self.config, &self.process, &self.log) }
     }
 
     /// The number that was drawn at its start, by which its answers are known.
@@ -91,6 +83,17 @@ impl Child {
     /// Lets the process go on without us.
     pub fn leave(self) {
         self.watcher.leave();
+    }
+}
+
+fn running(config: &ProcessConfig, process: &Mutex<Option<ProcessRef>>, log: &Path) -> Running {
+    Running {
+        name: config.name.clone(),
+        process: *process.lock().unwrap_or_else(PoisonError::into_inner),
+        container: None,
+        address: config.listen,
+        log: log.to_owned(),
+        restarts: 0,
     }
 }
 
@@ -135,6 +138,10 @@ impl Watch {
 impl Watched for Watch {
     fn name(&self) -> &str {
         &self.config.name
+    }
+
+    fn running(&self) -> Running {
+        running(&self.config, &self.process, &self.log)
     }
 
     fn reference(&self) -> String {

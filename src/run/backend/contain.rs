@@ -18,6 +18,7 @@ use super::{
     CONF, Containers, LaunchError, LaunchPlan,
     container::{Contained, process_file, published},
     free_address, owner, spawn_error,
+    watched::Told,
 };
 use crate::{
     compose::model::{Port, Project, Restart},
@@ -30,7 +31,6 @@ use crate::{
         },
         ports,
     },
-    run::recorder::Emitter,
 };
 
 /// Port that a service without one listens on inside.
@@ -61,7 +61,7 @@ struct Part {
 pub(super) async fn start(
     plan: &LaunchPlan,
     containers: &Containers,
-    emitter: &Emitter,
+    told: &Told,
     cancel: &CancellationToken,
 ) -> Result<Vec<Contained>, LaunchError> {
     let batch = |role, service, replicas| Batch { role, service, beyond: 0, replicas };
@@ -71,7 +71,7 @@ pub(super) async fn start(
         Role::Reconciler => vec![batch(*role, RECONCILER.to_owned(), 1)],
     });
     let ports = api_ports(plan, containers)?;
-    launch(plan, containers, batches.collect(), ports, emitter, cancel).await
+    launch(plan, containers, batches.collect(), ports, told, cancel).await
 }
 
 /// Starts consumer `number` beside those that run.
@@ -82,11 +82,11 @@ pub(super) async fn add_consumer(
     plan: &LaunchPlan,
     containers: &Containers,
     number: u16,
-    emitter: &Emitter,
+    told: &Told,
 ) -> Result<Contained, LaunchError> {
     let batch = Batch { role: Role::Consumer, service: CONSUMER.to_owned(), beyond: number - 1, replicas: 1 };
     let never = CancellationToken::new();
-    let added = launch(plan, containers, vec![batch], BTreeMap::new(), emitter, &never).await?;
+    let added = launch(plan, containers, vec![batch], BTreeMap::new(), told, &never).await?;
     let gone = || std::io::Error::other("its container is gone");
     added.into_iter().next().ok_or_else(gone).map_err(spawn_error(&component(CONSUMER, number)))
 }
@@ -96,7 +96,7 @@ async fn launch(
     containers: &Containers,
     batches: Vec<Batch>,
     mut variables: BTreeMap<String, String>,
-    emitter: &Emitter,
+    told: &Told,
     cancel: &CancellationToken,
 ) -> Result<Vec<Contained>, LaunchError> {
     let engine = &containers.provider.engine;
@@ -134,9 +134,8 @@ async fn launch(
         // One that has ended already has no port; its watcher starts it again.
         let address = published(engine, &one.id, inside).await;
         let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, inside)));
-        let emitter = emitter.clone();
         configs.push((part.config.clone(), address));
-        contained.push(Contained::watch(engine, one, part.config, address, user, &plan.logs, emitter));
+        contained.push(Contained::watch(engine, one, part.config, address, user, &plan.logs, told.clone()));
     }
     for (config, address) in configs {
         write_down(plan, &config, address)?;

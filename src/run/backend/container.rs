@@ -21,7 +21,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::{
     Running,
-    watched::{Watched, Watcher},
+    watched::{Told, Watched, Watcher},
 };
 use crate::{
     event::Event,
@@ -91,7 +91,7 @@ impl Contained {
         address: SocketAddr,
         user: u32,
         logs: &Path,
-        emitter: Emitter,
+        told: Told,
     ) -> Self {
         let log = logs.join(format!("{}.log", config.name));
         let address = Arc::new(Mutex::new(address));
@@ -104,9 +104,9 @@ impl Contained {
             address: address.clone(),
             user,
             log: log.clone(),
-            emitter: emitter.clone(),
+            emitter: told.emitter.clone(),
         };
-        let watcher = Watcher::start(watch, emitter);
+        let watcher = Watcher::start(watch, told);
         let container = ContainerRef { id: container.id.clone(), name: container.name.clone() };
         Self { role, name, instance, engine: engine.clone(), container, address, log, watcher }
     }
@@ -134,6 +134,7 @@ impl Contained {
             container: Some(self.container.clone()),
             address: *self.address.lock().unwrap_or_else(PoisonError::into_inner),
             log: self.log.clone(),
+            restarts: self.watcher.restarts(),
         }
     }
 
@@ -168,6 +169,17 @@ struct Watch {
 impl Watched for Watch {
     fn name(&self) -> &str {
         &self.config.name
+    }
+
+    fn running(&self) -> Running {
+        Running {
+            name: self.config.name.clone(),
+            process: None,
+            container: Some(ContainerRef { id: self.id.clone(), name: self.container.clone() }),
+            address: *self.address.lock().unwrap_or_else(PoisonError::into_inner),
+            log: self.log.clone(),
+            restarts: 0,
+        }
     }
 
     fn reference(&self) -> String {

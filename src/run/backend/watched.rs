@@ -3,13 +3,19 @@
 
 use std::{
     future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use tokio::{sync::oneshot, task::JoinHandle};
 
+use super::Running;
 use crate::{
     event::{Event, names::ProcessState},
+    infra::launched::Roster,
     run::recorder::Emitter,
 };
 
@@ -23,6 +29,9 @@ const LIVED_WELL: Duration = Duration::from_secs(10);
 pub(super) trait Watched: Send + 'static {
     /// `api-1`, `consumer-2` …
     fn name(&self) -> &str;
+
+    /// What it is now; restarts are the watcher's to count.
+    fn running(&self) -> Running;
 
     /// Its pid or container, in words.
     fn reference(&self) -> String;
@@ -54,14 +63,31 @@ enum Order {
 #[derive(Debug)]
 pub(super) struct Watcher {
     orders: oneshot::Sender<Order>,
+    restarts: Arc<AtomicU32>,
     task: JoinHandle<()>,
+}
+
+/// Where a watcher tells what it sees.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// The run's events.
+    pub emitter: Emitter,
+    /// What has been launched, for other shells.
+    pub roster: Roster,
 }
 
 impl Watcher {
     /// Starts the task that watches a process which runs already.
-    pub fn start(watched: impl Watched, emitter: Emitter) -> Self {
+    pub fn start(watched: impl Watched, told: Told) -> Self {
         let (orders, receiver) = oneshot::channel();
-        Self { orders, task: tokio::spawn(watch(watched, emitter, receiver)) }
+        let restarts = Arc::default();
+        let task = tokio::spawn(watch(watched, told, Arc::clone(&restarts), receiver));
+        Self { orders, restarts, task }
+    }
+
+    /// How often it was started again.
+    pub fn restarts(&self) -> u32 {
+        self.restarts.load(Ordering::Relaxed)
     }
 
     /// Whether nobody starts the process again any more.
@@ -86,15 +112,21 @@ impl Watcher {
     }
 }
 
-async fn watch(mut watched: impl Watched, emitter: Emitter, mut orders: oneshot::Receiver<Order>) {
+async fn watch(mut watched: impl Watched, told: Told, restarts: Arc<AtomicU32>, mut orders: oneshot::Receiver<Order>) {
     let name = watched.name().to_owned();
+    let Told { emitter, roster } = told;
+    let write_down = |running: Running| {
+        let running = Running { restarts: restarts.load(Ordering::Relaxed), ..running };
+        roster.put(&running.name, running.component());
+    };
+    write_down(watched.running());
     say(&name, &emitter, ProcessState::Started, watched.reference()).await;
     let mut pause = FIRST_PAUSE;
     loop {
         let born = Instant::now();
         let how = tokio::select! {
             how = watched.ended() => how,
-            order = &mut orders => return obey(watched, order.ok()).await,
+            order = &mut orders => return obey(watched, order.ok(), &roster).await,
         };
         say(&name, &emitter, ProcessState::Exited, how).await;
         if born.elapsed() > LIVED_WELL {
@@ -102,24 +134,34 @@ async fn watch(mut watched: impl Watched, emitter: Emitter, mut orders: oneshot:
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            order = &mut orders => return obey(watched, order.ok()).await,
+            order = &mut orders => return obey(watched, order.ok(), &roster).await,
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
         match watched.start_again().await {
-            Ok(()) => say(&name, &emitter, ProcessState::Restarted, watched.reference()).await,
+            Ok(()) => {
+                restarts.fetch_add(1, Ordering::Relaxed);
+                write_down(watched.running());
+                say(&name, &emitter, ProcessState::Restarted, watched.reference()).await;
+            }
             Err(why) => say(&name, &emitter, ProcessState::Exited, format!("cannot be started again: {why}")).await,
         }
     }
 }
 
-async fn obey(mut watched: impl Watched, order: Option<Order>) {
+async fn obey(mut watched: impl Watched, order: Option<Order>, roster: &Roster) {
+    let name = watched.name().to_owned();
     match order {
         Some(Order::Stop { grace, done }) => {
             let forced = watched.stop(grace).await;
-            let _ = done.send(forced.then(|| watched.name().to_owned()));
+            roster.remove(&name);
+            let _ = done.send(forced.then_some(name));
         }
-        Some(Order::Leave) => {}
-        None => watched.orphaned().await,
+        // Whoever leaves it writes it into `stack.json`.
+        Some(Order::Leave) => roster.remove(&name),
+        None => {
+            watched.orphaned().await;
+            roster.remove(&name);
+        }
     }
 }
 

@@ -8,13 +8,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Act, ActResult, Asked};
 use crate::{
-    event::{Event, names::Provider},
+    event::Event,
     infra::{
         self,
         docker::{self, Engine},
         env::Env,
         process::{self, GRACE},
-        stack::{Component, Stack, is_backend},
+        stack::{Stack, is_backend},
         state::StateDir,
     },
     load::LoadControl,
@@ -61,16 +61,7 @@ impl Live {
             *running = backend.as_ref().map(Backend::running).unwrap_or_default();
         }
         for one in running.iter() {
-            let component = Component {
-                provider: if one.container.is_some() { Provider::Docker } else { Provider::Native },
-                version: env!("CARGO_PKG_VERSION").into(),
-                address: one.address.to_string(),
-                process: one.process,
-                log: Some(one.log.clone()),
-                container: one.container.clone(),
-                restarts: 0,
-            };
-            stack.components.insert(one.name.clone(), component);
+            stack.components.insert(one.name.clone(), one.component());
         }
         Some(stack)
     }
@@ -213,7 +204,9 @@ impl Performer {
             return self.restart_process(component).await;
         }
         let silent = |_: infra::UpEvent| {};
-        match infra::restart(&self.state, component, Env::from_process(), &silent, self.cancel.clone()).await {
+        match infra::restart(&self.state, &[component.to_owned()], Env::from_process(), &silent, self.cancel.clone())
+            .await
+        {
             Ok(report) => {
                 // Pids and container ids are others now.
                 self.live.set_servers(&report.stack);

@@ -25,8 +25,8 @@ pub const PANEL: Panel = Panel {
 /// How urgent a state of lag is.
 pub fn tone_of(status: LagStatus) -> Tone {
     match status {
-        LagStatus::Lost | LagStatus::Stop | LagStatus::Rewind | LagStatus::Stall => Tone::Bad,
-        LagStatus::Rebalancing | LagStatus::Warn | LagStatus::NoCommit => Tone::Warn,
+        LagStatus::Lost | LagStatus::Ahead | LagStatus::Stop | LagStatus::Rewind | LagStatus::Stall => Tone::Bad,
+        LagStatus::Rebalancing | LagStatus::Warn | LagStatus::NoCommit | LagStatus::Unknown => Tone::Warn,
         LagStatus::CatchingUp => Tone::Plain,
         LagStatus::Ok => Tone::Good,
     }

@@ -102,8 +102,8 @@ const COMPONENTS: Section = Section {
             piece(c.name.as_str(), Role::Accent),
             piece(c.provider.name(), Role::Dim),
             piece(health(c), super::pen::role_of(tone(c))),
-            piece(percent(c.cpu), of_limit(c.cpu, c.cpu_limit.map(|n| n * 100.0), 0.7, 0.9)),
-            piece(c.cpu_limit.map_or_else(|| "-".into(), |n| n.to_string()), Role::Dim),
+            piece(percent(c.cpu), of_limit(c.cpu, c.cpu_limit_percent, 0.7, 0.9)),
+            piece(c.cpu_limit_percent.map_or_else(|| "-".into(), |n| (n / 100.0).to_string()), Role::Dim),
             piece(percent(c.throttled), throttled),
             piece(c.mem.map_or_else(|| "-".into(), text::bytes), memory),
             piece(c.mem_limit.map_or_else(|| "-".into(), text::bytes), Role::Dim),
@@ -122,7 +122,7 @@ const COMPONENTS: Section = Section {
         let pair = |p: Option<(u64, u64)>| {
             p.map_or_else(|| "-".into(), |(a, b)| format!("{} / {}", text::bytes(a), text::bytes(b)))
         };
-        let limit = c.cpu_limit.map_or_else(|| "no limit".into(), |n| format!("{n} CPU"));
+        let limit = c.cpu_limit_percent.map_or_else(|| "no limit".into(), |n| format!("{} CPU", n / 100.0));
         Some(Detail {
             title: c.name.clone(),
             lines: vec![

@@ -7,14 +7,17 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt, fs,
-    path::{Path, PathBuf},
+    path::Path,
     pin::pin,
 };
 
 use bollard::{Docker, query_parameters::EventsOptionsBuilder};
 use futures_util::{Stream, StreamExt as _};
 
-use super::{LIMIT, Seen};
+use super::{
+    LIMIT, Seen,
+    cgroup::{self, Folder},
+};
 
 /// How an OOM kill is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,26 +60,11 @@ pub fn cgroup_kills(pid: i64, id: &str) -> Option<u64> {
 
 fn kills_below(proc: &Path, root: &Path, pid: i64, id: &str) -> Option<u64> {
     let groups = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).ok()?;
-    let file = memory_file(&groups, root, id)?;
-    oom_kill(&fs::read_to_string(file).ok()?)
-}
-
-/// The file that counts OOM kills. A pid of another machine may be that of some process here: the path must name the
-/// container.
-fn memory_file(groups: &str, root: &Path, id: &str) -> Option<PathBuf> {
-    let find = |wanted: fn(&str, &str) -> bool| {
-        groups.lines().find_map(|line| {
-            let (number, rest) = line.split_once(':')?;
-            let (controllers, path) = rest.split_once(':')?;
-            let path = path.strip_prefix('/')?;
-            (wanted(number, controllers) && !id.is_empty() && path.contains(id) && !path.contains("..")).then_some(path)
-        })
+    let file = match cgroup::folder(&groups, root, id, "memory")? {
+        Folder::V1(folder) => folder.join("memory.oom_control"),
+        Folder::V2(folder) => folder.join("memory.events"),
     };
-    if let Some(path) = find(|_, controllers| controllers.split(',').any(|name| name == "memory")) {
-        return Some(root.join("memory").join(path).join("memory.oom_control"));
-    }
-    let path = find(|number, controllers| number == "0" && controllers.is_empty())?;
-    Some(root.join(path).join("memory.events"))
+    oom_kill(&fs::read_to_string(file).ok()?)
 }
 
 /// The line `oom_kill N`, in both versions.
@@ -92,7 +80,7 @@ pub async fn oom_events(docker: &Docker, seen: &[Seen]) -> BTreeMap<String, u64>
     let ids: Vec<String> = seen.iter().filter(doubtful).map(|seen| seen.id.clone()).collect();
     let oldest = seen.iter().filter_map(|seen| seen.created.parse::<jiff::Timestamp>().ok()).min();
     let Some(oldest) = oldest.filter(|_| !ids.is_empty()) else { return counts };
-    let mut stream = pin!(events_of(docker, ids, oldest));
+    let mut stream = pin!(events_of(docker, ids, oldest, jiff::Timestamp::now().as_second()));
     let read = async {
         while let Some(id) = stream.next().await {
             *counts.entry(id).or_default() += 1;
@@ -107,15 +95,20 @@ pub async fn oom_events(docker: &Docker, seen: &[Seen]) -> BTreeMap<String, u64>
 /// `began`. It may hear of the end before it hears of the cause.
 pub async fn soon_tells_oom(docker: &Docker, id: &str, began: &str) -> bool {
     let Ok(began) = began.parse() else { return false };
-    let mut stream = pin!(events_of(docker, vec![id.to_owned()], began));
+    let mut stream = pin!(events_of(docker, vec![id.to_owned()], began, jiff::Timestamp::now().as_second() + 1));
     tokio::time::timeout(LIMIT, stream.next()).await.is_ok_and(|event| event.is_some())
 }
 
-/// Ids of the containers of `ids` in which a process was killed for its memory, once a kill, from `since` until a second
-/// from now; then the stream ends.
-fn events_of(docker: &Docker, ids: Vec<String>, since: jiff::Timestamp) -> impl Stream<Item = String> {
+/// Ids of the containers of `ids` in which a process was killed for its memory, once a kill, from `since` until the second
+/// `until`, which is waited for; then the stream ends.
+fn events_of(
+    docker: &Docker,
+    ids: Vec<String>,
+    since: jiff::Timestamp,
+    until: i64,
+) -> impl Stream<Item = String> + use<> {
     let filters = HashMap::from([("container", ids), ("event", vec!["oom".to_owned()])]);
-    let (from, until) = (since.as_second().to_string(), (jiff::Timestamp::now().as_second() + 1).to_string());
+    let (from, until) = (since.as_second().to_string(), until.to_string());
     let options = EventsOptionsBuilder::default().since(&from).until(&until).filters(&filters).build();
     docker.events(Some(options)).filter_map(|event| async { event.ok()?.actor?.id })
 }
@@ -129,23 +122,6 @@ mod tests {
     use super::*;
 
     const ID: &str = "e2808bd50cc035513ce2447e7cf6c1982835fdafbeca4b08510cf7ea2aed18ad";
-
-    #[test]
-    fn each_version_has_its_file() {
-        let root = Path::new("/sys/fs/cgroup");
-        let v1 = format!(
-            "9:name=systemd:/docker/{ID}\n4:memory:/docker/{ID}\n1:cpu,cpuacct:/docker/{ID}\n0::/docker/{ID}\n"
-        );
-        let expected = format!("/sys/fs/cgroup/memory/docker/{ID}/memory.oom_control");
-        assert_eq!(memory_file(&v1, root, ID), Some(expected.into()));
-        let v2 = format!("0::/system.slice/docker-{ID}.scope\n");
-        let expected = format!("/sys/fs/cgroup/system.slice/docker-{ID}.scope/memory.events");
-        assert_eq!(memory_file(&v2, root, ID), Some(expected.into()));
-        for other in ["0::/user.slice\n", "0::/../docker\n", "", "nonsense", "4:memory:/docker/other\n0::/\n"] {
-            assert_eq!(memory_file(other, root, ID), None, "{other}: that is another process");
-        }
-        assert_eq!(memory_file(&v2, root, ""), None);
-    }
 
     #[test]
     fn the_count_is_read_in_both_versions() {

@@ -1,16 +1,16 @@
 //! What the Engine says about a container when it is asked: state, limits, ports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bollard::{
     Docker,
-    models::{ContainerInspectResponse, HealthStatusEnum},
+    models::{ContainerInspectResponse, HealthStatusEnum, RestartPolicyNameEnum},
     query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder},
 };
 use futures_util::future::join_all;
 
 use super::LIMIT;
-use crate::infra::docker::labels;
+use crate::infra::{choice::Server, docker::labels, stack::is_backend};
 
 /// A container as the Engine describes it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -43,6 +43,18 @@ pub struct Seen {
     pub ports: Vec<String>,
     /// When it was made, RFC 3339.
     pub created: String,
+    /// Nothing says that it is to stay up: no health check, no port, no order to start it again.
+    pub may_end: bool,
+    /// Others wait for it to end with 0.
+    pub awaited: bool,
+}
+
+impl Seen {
+    /// Whether the component `name` is a job, which is to end: no server, and no role of the backend.
+    pub fn is_job(&self, name: &str) -> bool {
+        let stays = is_backend(name) || Server::ALL.into_iter().any(|server| server.has(name));
+        !stays && (self.awaited || self.may_end)
+    }
 }
 
 /// Looks at all containers, ended ones too, whose label `name` has the value `value`.
@@ -60,11 +72,39 @@ pub async fn look(docker: &Docker, name: &str, value: &str) -> Result<Vec<Seen>,
         tokio::time::timeout(LIMIT, asked).await.ok()?.ok()
     };
     // One that was removed meanwhile is no error.
-    Ok(join_all(ids.iter().map(inspect)).await.into_iter().flatten().map(Seen::from).collect())
+    let found: Vec<_> = join_all(ids.iter().map(inspect)).await.into_iter().flatten().collect();
+    let awaited: BTreeSet<String> = found.iter().flat_map(awaited_by).collect();
+    let seen = found.into_iter().map(|container| {
+        let service = label(&container, labels::SERVICE).map(str::to_owned);
+        Seen { awaited: service.is_some_and(|service| awaited.contains(&service)), ..container.into() }
+    });
+    Ok(seen.collect())
+}
+
+fn label<'c>(container: &'c ContainerInspectResponse, name: &str) -> Option<&'c str> {
+    container.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
+}
+
+/// Services whose good end this container waited for.
+fn awaited_by(container: &ContainerInspectResponse) -> Vec<String> {
+    let edges = label(container, labels::DEPENDS_ON).unwrap_or_default().split(',');
+    let done = edges.filter_map(|edge| edge.split_once(":service_completed_successfully"));
+    done.map(|(service, _)| service.to_owned()).collect()
+}
+
+/// Without a health check, a published port, or an order to start it again.
+fn may_end(of: &ContainerInspectResponse) -> bool {
+    let check = of.config.as_ref().and_then(|config| config.healthcheck.as_ref()?.test.as_ref()?.first());
+    let host = of.host_config.as_ref();
+    let ports = host.and_then(|host| host.port_bindings.as_ref()).is_some_and(|ports| !ports.is_empty());
+    let restart = host.and_then(|host| host.restart_policy.as_ref()?.name);
+    let again = matches!(restart, Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED));
+    check.is_none_or(|kind| kind == "NONE") && !ports && !again
 }
 
 impl From<ContainerInspectResponse> for Seen {
     fn from(of: ContainerInspectResponse) -> Self {
+        let may_end = may_end(&of);
         let state = of.state.unwrap_or_default();
         let config = of.config.unwrap_or_default();
         let host = of.host_config.unwrap_or_default();
@@ -91,6 +131,8 @@ impl From<ContainerInspectResponse> for Seen {
             ports: of.network_settings.and_then(|network| network.ports).map(ports).unwrap_or_default(),
             created: of.created.unwrap_or_default(),
             state: status,
+            may_end,
+            awaited: false,
         }
     }
 }
@@ -144,6 +186,34 @@ mod tests {
         );
         assert_eq!((seen.exit_code, seen.pid, seen.health), (None, Some(42), None));
         assert_eq!((seen.cpu_limit, seen.memory_limit), (Some(1.5), None), "a quota is a limit too");
-        assert_eq!(Seen::from(ContainerInspectResponse::default()), Seen::default());
+        let nothing = Seen { may_end: true, ..Seen::default() };
+        assert_eq!(Seen::from(ContainerInspectResponse::default()), nothing);
+    }
+
+    /// `status` exited with 1 for ever because of a job that had done its work, and with 0 after the backend was stopped by
+    /// hand.
+    #[test]
+    fn a_job_may_end_and_what_serves_may_not() {
+        let host = |text: &str| inspected(&format!(r#"{{"HostConfig": {text}, "Config": {{"Image": "x"}}}}"#));
+        assert!(host("{}").is_job("kafka-init"));
+        for name in ["kafka-1", "mysql", "redis", "api-1", "api-small", "consumer-3", "reconciler-1"] {
+            assert!(!host("{}").is_job(name), "{name}");
+        }
+        assert!(!host(r#"{"PortBindings": {"9090/tcp": [{"HostPort": "9090"}]}}"#).is_job("prometheus"));
+        assert!(!host(r#"{"RestartPolicy": {"Name": "always"}}"#).is_job("agent"));
+        assert!(host(r#"{"RestartPolicy": {"Name": "on-failure"}}"#).is_job("migrate"));
+        let checked = r#"{"Config": {"Healthcheck": {"Test": ["CMD", "true"]}}}"#;
+        assert!(!inspected(checked).is_job("zookeeper"));
+        assert!(Seen { awaited: true, ..inspected(checked) }.is_job("migrate"), "somebody waits for its end");
+    }
+
+    #[test]
+    fn who_is_waited_for_stands_in_the_label() {
+        let container = serde_json::from_str(
+            r#"{"Config": {"Labels": {"com.docker.compose.depends_on":
+                "a:service_completed_successfully:false,b:service_healthy:false,c:service_completed_successfully"}}}"#,
+        );
+        assert_eq!(awaited_by(&container.unwrap()), ["a", "c"]);
+        assert!(awaited_by(&ContainerInspectResponse::default()).is_empty());
     }
 }

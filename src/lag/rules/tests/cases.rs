@@ -7,7 +7,7 @@
 //! time: a second, or a first and a last one. group: its members, `?` where they are not known, `!` behind it while it
 //! rebalances; `a`, `b` … behind the number tell one membership from another. partition: log start, log end, committed
 //! offset (`-`: none) and age of the oldest record in milliseconds (`~none`: no data is left); `+n` grows by n a second
-//! from the line's first second on.
+//! from the line's first second on; `!` behind all of it: nobody leads it. `x`: the topic `t` could not be read.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -16,8 +16,8 @@ use serde::Deserialize;
 use super::super::{History, Rules};
 use crate::{
     event::watch::{KafkaSample, LagStatus, Member},
+    kafka::Oldest,
     lag::look::{GroupLook, Look, PartitionLook},
-    probe::kafka::Oldest,
 };
 
 #[derive(Deserialize)]
@@ -54,6 +54,8 @@ fn number(text: &str, seconds: f64) -> i64 {
 }
 
 fn partition(text: &str, index: i32, seconds: f64, now_ms: f64) -> PartitionLook {
+    let led = !text.ends_with('!');
+    let text = text.trim_end_matches('!');
     let (offsets, age) = text.split_once('~').map_or((text, None), |(offsets, age)| (offsets, Some(age)));
     let (log, committed) = offsets.split_once('@').unwrap();
     let (start, end) = log.split_once("..").unwrap();
@@ -67,7 +69,7 @@ fn partition(text: &str, index: i32, seconds: f64, now_ms: f64) -> PartitionLook
         start: number(start, seconds),
         end: number(end, seconds),
         committed: (committed != "-").then(|| number(committed, seconds)),
-        leader: Some(1),
+        leader: led.then_some(1),
         oldest,
     }
 }
@@ -98,12 +100,15 @@ fn looks(seen: &str) -> Vec<Look> {
         let columns: Vec<&str> = columns.collect();
         for second in first..=last {
             let (since, now_ms) = (f64::from(second - first), 1e12 + f64::from(second) * 1e3);
-            let partitions = columns.iter().enumerate().map(|(i, text)| partition(text, i as i32, since, now_ms));
+            let unread = columns.contains(&"x").then(|| ("t".to_owned(), "gone".to_owned()));
+            let partitions = columns.iter().filter(|text| **text != "x");
+            let partitions = partitions.enumerate().map(|(i, text)| partition(text, i as i32, since, now_ms));
             looks.push(Look {
                 at_s: f64::from(second),
                 now_ms,
                 group: group(members),
                 partitions: partitions.collect(),
+                unread: unread.into_iter().collect(),
             });
         }
     }
@@ -177,5 +182,5 @@ fn every_case_means_what_it_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(seen.len(), 9, "only {seen:?} have a case");
+    assert_eq!(seen.len(), 11, "only {seen:?} have a case");
 }

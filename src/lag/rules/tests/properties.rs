@@ -1,14 +1,14 @@
 //! What holds for any group, however it behaves.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
 use super::super::{History, Rules};
 use crate::{
     event::watch::{LagStatus, Member},
+    kafka::{Oldest, Unknown},
     lag::look::{GroupLook, Look, PartitionLook},
-    probe::kafka::Oldest,
 };
 
 fn offsets() -> impl Strategy<Value = i64> {
@@ -25,17 +25,18 @@ fn oldest() -> impl Strategy<Value = Option<Oldest>> {
 }
 
 fn partitions() -> impl Strategy<Value = Vec<PartitionLook>> {
-    let one = (0_i32..4, offsets(), offsets(), proptest::option::of(offsets()), oldest());
+    let leader = proptest::option::weighted(0.9, Just(1));
+    let one = (0_i32..4, offsets(), offsets(), proptest::option::of(offsets()), leader, oldest());
     proptest::collection::vec(one, 0..5).prop_map(|all| {
         let mut looks: Vec<PartitionLook> = all
             .into_iter()
-            .map(|(partition, start, end, committed, oldest)| PartitionLook {
+            .map(|(partition, start, end, committed, leader, oldest)| PartitionLook {
                 topic: "t".into(),
                 partition,
                 start,
                 end,
                 committed,
-                leader: None,
+                leader,
                 oldest,
             })
             .collect();
@@ -55,6 +56,7 @@ fn any_look() -> impl Strategy<Value = Look> {
             now_ms,
             group: GroupLook { state: state.into(), members },
             partitions,
+            unread: BTreeMap::new(),
         },
     )
 }
@@ -74,6 +76,7 @@ fn steady(offsets: &[(i64, i64)]) -> Vec<Look> {
             leader: Some(1),
             oldest: None,
         }],
+        unread: BTreeMap::new(),
     };
     offsets.iter().enumerate().map(look).collect()
 }
@@ -89,12 +92,14 @@ proptest! {
             prop_assert_eq!(sample.partitions.len(), look.partitions.len());
             let worst = sample.partitions.iter().map(|p| p.status).min().unwrap_or_default();
             prop_assert_eq!(sample.status, worst);
-            for p in &sample.partitions {
+            for (p, look) in sample.partitions.iter().zip(&look.partitions) {
                 for figure in [p.slope, p.drain_s, p.produced_per_s, p.consumed_per_s] {
                     prop_assert!(figure.is_none_or(f64::is_finite), "{:?}", p);
                 }
                 prop_assert_eq!(p.status == LagStatus::NoCommit, p.committed.is_none());
-                prop_assert_eq!(p.lag.is_none(), p.committed.is_none());
+                prop_assert_eq!(p.status == LagStatus::Ahead, look.lag() == Err(Unknown::Ahead));
+                let known = p.committed.is_some_and(|committed| committed <= p.end) && p.leader.is_some();
+                prop_assert_eq!(p.lag.is_some(), known, "{:?}", p);
                 if p.lag.is_some_and(|lag| lag <= allowed) {
                     prop_assert_eq!(p.status, LagStatus::Ok);
                 }
@@ -131,10 +136,11 @@ proptest! {
         let mut history = History::new(Rules { allowed, ..Rules::default() });
         for look in steady(&offsets) {
             let partition = history.push("g", &look).partitions.remove(0);
-            let expected = match (partition.lag.unwrap(), partition.slope.unwrap_or(0.0)) {
+            let expected = match (partition.lag.unwrap(), partition.slope) {
                 (lag, _) if lag <= allowed => LagStatus::Ok,
-                (_, slope) if slope > 0.0 => LagStatus::Warn,
-                (_, slope) if slope < 0.0 => LagStatus::CatchingUp,
+                (_, None) => LagStatus::Unknown,
+                (_, Some(slope)) if slope > 0.0 => LagStatus::Warn,
+                (_, Some(slope)) if slope < 0.0 => LagStatus::CatchingUp,
                 _ => LagStatus::Ok,
             };
             prop_assert_eq!(partition.status, expected);

@@ -7,13 +7,12 @@ use std::{
 
 use backend::endpoint::KafkaEndpoint;
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::{KafkaError, RDKafkaErrorCode},
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
+    metadata::Metadata,
 };
-
-use crate::infra::clients::{committed_offsets, explain};
 
 /// A header of a record as text.
 pub fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
@@ -37,16 +36,13 @@ pub enum Appetite {
 /// # Errors
 /// When the client cannot be made from these settings.
 pub fn reader(endpoint: &KafkaEndpoint, group: &str, appetite: Appetite) -> Result<BaseConsumer, String> {
-    let mut config = endpoint.client_config();
+    let mut config = quiet(endpoint);
     config
         .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
         .set("auto.offset.reset", "error")
         .set("isolation.level", "read_committed")
-        .set("fetch.wait.max.ms", "50")
-        .set("log_level", "0");
+        .set("fetch.wait.max.ms", "50");
     if appetite != Appetite::Gulp {
         // A full queue postpones the next fetch; by the default it would outlast the next look. And a partition whose
         // next batch is larger than a fetch may take is served alone, the others wait for a turn of their own.
@@ -57,6 +53,18 @@ pub fn reader(endpoint: &KafkaEndpoint, group: &str, appetite: Appetite) -> Resu
             .set("fetch.message.max.bytes", if appetite == Appetite::Taste { "65536" } else { "1048576" });
     }
     config.create().map_err(|e| failed(endpoint, &e))
+}
+
+/// A consumer for ends of logs that counts records of open transactions too.
+fn uncommitted(endpoint: &KafkaEndpoint) -> Result<BaseConsumer, String> {
+    quiet(endpoint).set("isolation.level", "read_uncommitted").create().map_err(|e| failed(endpoint, &e))
+}
+
+/// Settings of a client that changes nothing, and whose own log nobody wants.
+fn quiet(endpoint: &KafkaEndpoint) -> ClientConfig {
+    let mut config = endpoint.client_config();
+    config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false").set("log_level", "0");
+    config
 }
 
 /// "Kafka at host:port: why"
@@ -73,12 +81,162 @@ pub struct TopicMetadata {
     pub brokers: BTreeMap<i32, String>,
 }
 
+impl TopicMetadata {
+    /// Partitions that somebody leads: of the others nobody knows anything at the moment.
+    fn led(&self) -> Vec<i32> {
+        self.leaders.iter().filter(|(_, leader)| leader.is_some()).map(|(partition, _)| *partition).collect()
+    }
+}
+
+/// Where a group stands on a partition, and where its log begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offsets {
+    /// Offset that the group committed; absent where it committed none.
+    pub committed: Option<i64>,
+    /// Oldest offset that is still there, and that of the next record; absent while nobody leads the partition.
+    pub log: Option<(i64, i64)>,
+}
+
+/// Why nobody can say how far a group is behind on a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// The group committed nothing there. Where it will begin is its own matter.
+    NoCommit,
+    /// Nobody leads the partition, so nobody knows where its log ends.
+    NoLeader,
+    /// The group committed an offset that the log does not have: it is another log than the one that was consumed.
+    Ahead,
+}
+
+impl Unknown {
+    /// Why, for people.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::NoCommit => "nothing committed",
+            Self::NoLeader => "no broker leads the partition",
+            Self::Ahead => "committed beyond the log's end: the topic was made anew, or lost records",
+        }
+    }
+}
+
+impl Offsets {
+    /// Records behind.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    pub fn lag(&self) -> Result<u64, Unknown> {
+        let committed = self.committed.ok_or(Unknown::NoCommit)?;
+        let (_, end) = self.log.ok_or(Unknown::NoLeader)?;
+        u64::try_from(end.saturating_sub(committed)).map_err(|_| Unknown::Ahead)
+    }
+}
+
+/// Reads where a group stands, on any topics, with clients that live from look to look.
+pub struct GroupReader {
+    endpoint: KafkaEndpoint,
+    client: BaseConsumer,
+    /// Sees records of open transactions too; made when it is needed first.
+    uncommitted: Option<BaseConsumer>,
+}
+
+impl GroupReader {
+    /// A reader for `group`, which it neither joins nor commits for.
+    ///
+    /// # Errors
+    /// When the client cannot be made from these settings.
+    pub fn new(endpoint: &KafkaEndpoint, group: &str, appetite: Appetite) -> Result<Self, String> {
+        Ok(Self { endpoint: endpoint.clone(), client: reader(endpoint, group, appetite)?, uncommitted: None })
+    }
+
+    /// The client, for everything else that it can read.
+    pub fn client(&self) -> &BaseConsumer {
+        &self.client
+    }
+
+    /// Topic → partition → where the group stands there. A topic that cannot be read (deleted, made anew, not allowed)
+    /// says why, and the others go on.
+    ///
+    /// # Errors
+    /// When the group's coordinator or all brokers do not answer in time.
+    pub fn offsets(
+        &mut self,
+        topics: &BTreeMap<String, TopicMetadata>,
+        left: impl Fn() -> Result<Duration, String>,
+    ) -> Result<BTreeMap<String, Result<BTreeMap<i32, Offsets>, String>>, String> {
+        // Offsets before ends: the other way round a fast group would seem to be ahead of the log.
+        let numbers = topics.iter().map(|(name, topic)| (name.clone(), topic.leaders.keys().copied().collect()));
+        let committed = committed(&self.client, &numbers.collect(), left()?)?;
+        let mut found = BTreeMap::new();
+        for (name, topic) in topics {
+            let committed = committed.get(name);
+            let read = ends(&self.client, name, &topic.led(), &left).and_then(|ends| {
+                let mut offsets: BTreeMap<i32, Offsets> = BTreeMap::new();
+                for partition in topic.leaders.keys() {
+                    let committed = committed.and_then(|all| all.get(partition)).copied();
+                    offsets.insert(*partition, Offsets { committed, log: ends.get(partition).copied() });
+                }
+                self.confirm(name, &mut offsets, &left)?;
+                Ok(offsets)
+            });
+            found.insert(name.clone(), read);
+        }
+        Ok(found)
+    }
+
+    /// The end that the client reads is that of the last transaction that is closed. A group that reads open ones too
+    /// may have committed beyond it, and is not ahead of the log.
+    fn confirm(
+        &mut self,
+        topic: &str,
+        offsets: &mut BTreeMap<i32, Offsets>,
+        left: impl Fn() -> Result<Duration, String>,
+    ) -> Result<(), String> {
+        let ahead = offsets.iter().filter(|(_, offsets)| offsets.lag() == Err(Unknown::Ahead));
+        let ahead: Vec<i32> = ahead.map(|(partition, _)| *partition).collect();
+        if ahead.is_empty() {
+            return Ok(());
+        }
+        let client = match self.uncommitted.take() {
+            Some(client) => client,
+            None => uncommitted(&self.endpoint)?,
+        };
+        let ends = ends(&client, topic, &ahead, left);
+        self.uncommitted = Some(client);
+        for (partition, log) in ends? {
+            if let Some(offsets) = offsets.get_mut(&partition) {
+                offsets.log = Some(log);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Reads brokers, and the topic's partitions with their leaders.
 ///
 /// # Errors
 /// When no broker answers in time or the topic does not exist.
 pub fn metadata(consumer: &BaseConsumer, topic: &str, limit: Duration) -> Result<TopicMetadata, String> {
+    describe(consumer, topic, limit)?
+}
+
+/// As [`metadata`]; the inner error is about this topic alone: it does not exist, or may not be described.
+///
+/// # Errors
+/// When no broker answers in time.
+pub fn describe(
+    consumer: &BaseConsumer,
+    topic: &str,
+    limit: Duration,
+) -> Result<Result<TopicMetadata, String>, String> {
     let metadata = consumer.fetch_metadata(Some(topic), limit).map_err(|e| explain(&e))?;
+    Ok(topic_of(&metadata, topic))
+}
+
+/// A topic out of the cluster's metadata.
+///
+/// # Errors
+/// When it does not exist, or may not be described.
+pub fn topic_of(metadata: &Metadata, topic: &str) -> Result<TopicMetadata, String> {
     let found = metadata.topics().iter().find(|t| t.name() == topic);
     let missing = || format!("topic {topic} does not exist");
     let found = found.ok_or_else(missing)?;
@@ -302,4 +460,61 @@ pub fn read(
         (true, true) => Reading::Enough,
         (true, false) => Reading::Complete,
     })
+}
+
+/// Offsets that the group of `consumer` committed on the partitions of `list`. It blocks. A coordinator that is moving
+/// to another broker is asked again: after the loss of one an answer is a moment away.
+///
+/// # Errors
+/// When no coordinator has answered within `limit`.
+pub fn committed_offsets<C: ConsumerContext>(
+    consumer: &impl Consumer<C>,
+    list: &TopicPartitionList,
+    limit: Duration,
+) -> KafkaResult<TopicPartitionList> {
+    const AGAIN: Duration = Duration::from_millis(100);
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match consumer.committed_offsets(list.clone(), left) {
+            Err(error) if is_moving(&error) && left > AGAIN => std::thread::sleep(AGAIN),
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether the coordinator is just being taken over by another broker.
+fn is_moving(error: &KafkaError) -> bool {
+    let moving = [
+        RDKafkaErrorCode::NotCoordinator,
+        RDKafkaErrorCode::CoordinatorNotAvailable,
+        RDKafkaErrorCode::CoordinatorLoadInProgress,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| moving.contains(&code))
+}
+
+/// librdkafka answers "broker transport failure" for everything that happens before the first request.
+pub fn explain(error: &KafkaError) -> String {
+    let hint = match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown) => {
+            " (nobody listens there, or TLS or login are refused)"
+        }
+        _ => "",
+    };
+    format!("{error}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A broker was killed and `up` failed with `NotCoordinator`, which was over a moment later.
+    #[test]
+    fn a_coordinator_that_moves_is_told_from_one_that_refuses() {
+        for code in [RDKafkaErrorCode::NotCoordinator, RDKafkaErrorCode::CoordinatorLoadInProgress] {
+            assert!(is_moving(&KafkaError::MetadataFetch(code)), "{code}");
+        }
+        assert!(!is_moving(&KafkaError::MetadataFetch(RDKafkaErrorCode::GroupAuthorizationFailed)));
+        assert!(!is_moving(&KafkaError::Canceled));
+    }
 }
