@@ -207,7 +207,14 @@ mod tests {
         }
         let good = include_str!("../../fixtures/ecommerce.yaml");
         assert!(parse(good).is_ok());
-        for (from, to) in [("User_{n}", "User"), ("id: 2", "id: 1"), ("days: 30", "days: 0"), ("balance", "balanse"), ("100000", "0100000"), ("price_step: 1000", "price_step: 1_000")] {
+        for (from, to) in [
+            ("User_{n}", "User"),
+            ("id: 2", "id: 1"),
+            ("days: 30", "days: 0"),
+            ("balance", "balanse"),
+            ("100000", "0100000"),
+            ("price_step: 1000", "price_step: 1_000"),
+        ] {
             assert!(parse(&good.replace(from, to)).is_err(), "{from} → {to} was taken");
         }
     }

@@ -128,10 +128,7 @@ fn set(node: &mut Node, segments: &[String], value: Node, place: &Place) -> Resu
 }
 
 /// Applies `--vus`, `--duration` and `--rps`.
-pub(crate) fn apply_flags(
-    profile: &mut Profile,
-    overrides: &Overrides,
-) -> Result<(), ProfileError> {
+pub(crate) fn apply_flags(profile: &mut Profile, overrides: &Overrides) -> Result<(), ProfileError> {
     let fail = |flag: String, why: &str| Err(ProfileError::Override { flag, why: why.into() });
     if let Some(vus) = overrides.vus {
         if !(1..=MOST_VUS).contains(&vus) {

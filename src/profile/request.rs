@@ -19,7 +19,8 @@ pub fn unknown_hole(text: &str) -> Option<&str> {
 
 /// Why `path` cannot stand in a request line, and what to write; none where it can.
 pub fn path_problem(path: &str) -> Option<String> {
-    let scheme = path.split_once("://").map(|(scheme, _)| scheme).filter(|s| s.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let scheme =
+        path.split_once("://").map(|(scheme, _)| scheme).filter(|s| s.bytes().all(|b| b.is_ascii_alphanumeric()));
     if scheme.is_some_and(|scheme| !scheme.is_empty()) {
         let host = "the host comes from `--api-url`, or is the backend's";
         return Some(format!("this is a URL; write its path alone, as in /api/products: {host}"));
@@ -95,7 +96,9 @@ mod tests {
             let why = path_problem(path).unwrap_or_else(|| panic!("{path:?} was taken"));
             assert!(why.contains(words), "{path:?}: {why}");
         }
-        for path in ["/", "/a/b?c=d&e=%EC%BF%A0", "/${user.id}/x", "//a", "/a?u=http://h/", "/ids[]=1;v=2", "/a%20b", "/~u"] {
+        for path in
+            ["/", "/a/b?c=d&e=%EC%BF%A0", "/${user.id}/x", "//a", "/a?u=http://h/", "/ids[]=1;v=2", "/a%20b", "/~u"]
+        {
             assert_eq!(path_problem(path), None, "{path}");
         }
     }

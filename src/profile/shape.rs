@@ -157,9 +157,9 @@ impl<'a> Walk<'a> {
         match &node.value {
             Value::Text(text) if words.contains(&text.as_str()) => true,
             Value::Text(text) => {
-                let why = later::executor(text).filter(|_| words.contains(&"constant-vus")).unwrap_or_else(|| {
-                    format!("`{text}` is not known{}", did_you_mean(text, words.iter().copied()))
-                });
+                let why = later::executor(text)
+                    .filter(|_| words.contains(&"constant-vus"))
+                    .unwrap_or_else(|| format!("`{text}` is not known{}", did_you_mean(text, words.iter().copied())));
                 self.problem(&node.place, path, format!("{why}; allowed: {}", words.join(", ")))
             }
             other => {

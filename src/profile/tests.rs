@@ -221,7 +221,9 @@ fn flags_change_a_profile() {
         changed(|o| o.duration = "0s".parse().ok()).unwrap_err(),
         changed(|o| o.set = vec!["stack.external.api_url=https://u:secret@h/x".into()]).unwrap_err(),
         changed(|o| o.set = vec!["scenarios.rush.requests[0].body.phone=01012345678".into()]).unwrap_err(),
-        with(&QUICK.replace("userId: \"${user.id}\"", "userId: ${ID}"), |o| o.env = vec!["ID=0042".into()]).unwrap_err().to_string(),
+        with(&QUICK.replace("userId: \"${user.id}\"", "userId: ${ID}"), |o| o.env = vec!["ID=0042".into()])
+            .unwrap_err()
+            .to_string(),
         changed(|o| o.env = vec!["COUPON".into()]).unwrap_err(),
         changed(|o| o.set = vec!["backend.consumers=many".into()]).unwrap_err(),
         changed(|o| o.set = vec!["backend.db_pool.maximum=1".into()]).unwrap_err(),

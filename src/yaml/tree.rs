@@ -318,8 +318,12 @@ mod tests {
 
     use super::*;
 
-    const KIND: Kind =
-        Kind { name: "profile", needs: "`system`", refuse: |text| text.strip_prefix('!').map(String::from), strict: false };
+    const KIND: Kind = Kind {
+        name: "profile",
+        needs: "`system`",
+        refuse: |text| text.strip_prefix('!').map(String::from),
+        strict: false,
+    };
 
     fn read(text: &str) -> Result<Node, Vec<Problem>> {
         parse(text, &KIND, &|line, column| Place::File { line, column: column + 1 })

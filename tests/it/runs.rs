@@ -109,7 +109,11 @@ fn old_runs_go_and_nothing_else_does() {
     assert!(over.iter().all(|name| runs.join(name).exists()));
     let done = stack.ok(&["runs", "rm", "--keep", "2", "--yes"]);
     let gone: Vec<String> = over.drain(..3).collect();
-    assert!(gone.iter().all(|name| !runs.join(name).exists() && both(&done).contains(name.as_str())), "{}", both(&done));
+    assert!(
+        gone.iter().all(|name| !runs.join(name).exists() && both(&done).contains(name.as_str())),
+        "{}",
+        both(&done)
+    );
     assert!(over.iter().chain([&busy]).all(|name| runs.join(name).join("logs/a.log").exists()));
     assert!(newer.join("run.json").exists() && elsewhere.join("run.json").exists());
     assert!(runs.join("20260102T000000Z-link").is_symlink() && runs.join("20260103T000000Z-no-run").exists());
