@@ -3,6 +3,7 @@
 pub mod args;
 mod common;
 mod demo;
+mod env;
 mod exit;
 mod lag;
 mod logs;
@@ -66,7 +67,7 @@ async fn dispatch(cli: Cli) -> Exit {
         Command::Up(args) => stack::up(&context, &args).await,
         Command::Down(args) => stack::down(&context, &args).await,
         Command::Status => status::run(&context).await,
-        Command::Env => stack::env(&context),
+        Command::Env => env::run(&context).await,
         Command::Logs(args) => logs::run(&context, &args).await,
         Command::Stats(args) => stats::run(&context, &args).await,
         Command::Restart(args) => stack::restart(&context, &args).await,

@@ -36,8 +36,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Flags of every command.
-#[derive(Debug, Clone, Args)]
+/// Flags of every command. Addresses may hold passwords, so that it has no `Debug` of its own fields.
+#[derive(Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Global {
     /// Folder for data, logs and runs
@@ -65,16 +65,16 @@ pub struct Global {
     #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL", value_name = "URL", hide_env_values = true)]
     pub mysql_url: Option<String>,
     /// File that holds that URL
-    #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL_FILE", value_name = "FILE", hide_env_values = true)]
     pub mysql_url_file: Option<String>,
     /// A Redis that is there already: redis[s]://[USER:PASSWORD@]HOST:6379[/DB][?ca=FILE]
     #[arg(long, global = true, env = "ECOMCTL_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     /// File that holds that URL
-    #[arg(long, global = true, env = "ECOMCTL_REDIS_URL_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "ECOMCTL_REDIS_URL_FILE", value_name = "FILE", hide_env_values = true)]
     pub redis_url_file: Option<String>,
     /// A Kafka that is there already: HOST:9092[,HOST:9092...]
-    #[arg(long, global = true, env = "ECOMCTL_KAFKA_BROKERS", value_name = "BROKERS")]
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_BROKERS", value_name = "BROKERS", hide_env_values = true)]
     pub kafka_brokers: Option<String>,
     /// Encrypt the way to that Kafka
     #[arg(long, global = true, env = "ECOMCTL_KAFKA_TLS")]
@@ -86,13 +86,20 @@ pub struct Global {
     #[arg(long, global = true, env = "ECOMCTL_KAFKA_MECHANISM", value_name = "MECHANISM")]
     pub kafka_mechanism: Option<String>,
     /// SASL user
-    #[arg(long, global = true, env = "ECOMCTL_KAFKA_USERNAME", value_name = "USER")]
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_USERNAME", value_name = "USER", hide_env_values = true)]
     pub kafka_username: Option<String>,
     /// File that holds the SASL password (or set ECOMCTL_KAFKA_PASSWORD)
-    #[arg(long, global = true, env = "ECOMCTL_KAFKA_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_PASSWORD_FILE", value_name = "FILE", hide_env_values = true)]
     pub kafka_password_file: Option<String>,
     /// An API that runs already; no backend is started then
-    #[arg(long, visible_alias = "target", global = true, env = "ECOMCTL_API_URL", value_name = "URL")]
+    #[arg(
+        long,
+        visible_alias = "target",
+        global = true,
+        env = "ECOMCTL_API_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub api_url: Option<String>,
     /// Say so when the runs take more than this, as in 500M or 10G; 0 never says it
     #[arg(long, global = true, env = "ECOMCTL_RUNS_LIMIT", value_name = "SIZE", default_value = "5G", value_parser = size)]
@@ -107,6 +114,12 @@ pub struct Global {
 
 fn size(text: &str) -> Result<u64, String> {
     bytes(text).ok_or_else(|| "a size is a number with a unit, as in 500M or 10G".into())
+}
+
+impl std::fmt::Debug for Global {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Global").field("state_dir", &self.state_dir).finish_non_exhaustive()
+    }
 }
 
 /// How results are printed.

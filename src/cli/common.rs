@@ -9,6 +9,7 @@ use serde::Serialize;
 pub use super::out::{complain, note, out};
 use super::{
     args::{Cli, Format, Global, Provider},
+    exit::UsageError,
     out::{self, Stream},
 };
 use crate::{
@@ -107,15 +108,18 @@ impl Context {
             Overrides { set: self.global.set.clone(), env: self.global.env_var.clone(), ..Overrides::default() };
         change(&mut overrides);
         let mut loaded = profile::load(name, &overrides)?;
-        self.external(&mut loaded);
+        self.external(&mut loaded)?;
         for warning in &loaded.warnings {
             note(&format!("warning: {warning}"));
         }
         Ok(loaded)
     }
 
-    /// Flags and variables win over the profile.
-    fn external(&self, loaded: &mut Loaded) {
+    /// Flags and variables win over the profile, and keep the rules of its keys.
+    ///
+    /// # Errors
+    /// A [`UsageError`] that names key, flag and variable.
+    fn external(&self, loaded: &mut Loaded) -> Result<(), UsageError> {
         let flags = self.global.clone();
         let stack = &mut loaded.profile.stack;
         if let Some(provider) = flags.provider {
@@ -141,8 +145,16 @@ impl Context {
         replace(&mut kafka.ca, flags.kafka_ca);
         replace(&mut kafka.mechanism, flags.kafka_mechanism);
         replace(&mut kafka.username, flags.kafka_username);
-        replace(&mut kafka.password_file, flags.kafka_password_file);
-        replace(&mut kafka.password, std::env::var("ECOMCTL_KAFKA_PASSWORD").ok());
+        let password = std::env::var("ECOMCTL_KAFKA_PASSWORD").ok();
+        if password.is_some() || flags.kafka_password_file.is_some() {
+            (kafka.password, kafka.password_file) = (password, flags.kafka_password_file);
+        }
+        let problems = profile::validate::external(external);
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let line = |(key, why): (&str, String)| format!("{}: {why}", places_of(key));
+        Err(UsageError(problems.into_iter().map(line).collect::<Vec<_>>().join("\n")))
     }
 
     /// Prints a result: `table` for people, `value` for programs.
@@ -152,6 +164,14 @@ impl Context {
             Format::Json => out(&serde_json::to_string_pretty(value)?),
         }
     }
+}
+
+/// Where a key below `stack.external` can be given: `--api-url (or ECOMCTL_API_URL, or stack.external.api_url)`.
+fn places_of(key: &str) -> String {
+    let variable = format!("ECOMCTL_{}", key.replace('.', "_").to_ascii_uppercase());
+    // A password in an argument could be read by everybody on the machine.
+    let flag = if key.ends_with(".password") { String::new() } else { format!("--{}, ", key.replace(['.', '_'], "-")) };
+    format!("{flag}{variable} or stack.external.{key}")
 }
 
 fn replace(target: &mut Option<String>, value: Option<String>) {

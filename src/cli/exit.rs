@@ -13,7 +13,7 @@ pub fn of_error(error: &anyhow::Error) -> Exit {
         cause.is::<UsageError>()
             || cause.is::<crate::profile::ProfileError>()
             || cause.is::<backend::endpoint::EndpointError>()
-            || matches!(cause.downcast_ref(), Some(InfraError::UnknownService { .. }))
+            || cause.downcast_ref::<InfraError>().is_some_and(InfraError::is_usage)
     });
     if usage { Exit::Usage } else { Exit::Failed }
 }

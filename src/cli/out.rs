@@ -18,7 +18,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use backend::cause;
+use backend::{
+    cause,
+    endpoint::{mask, mask_argument},
+};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::tui::terminal;
@@ -76,13 +79,24 @@ pub fn out_if_read(text: &str) -> anyhow::Result<bool> {
     read(written)
 }
 
-/// Prints what the parser of the command line has to say: help and versions are results, the rest is said.
+/// Prints what the parser of the command line has to say: help and versions are results, the rest is said, without the
+/// login of an address that was typed in the wrong place.
 ///
 /// # Errors
 /// As [`out`].
 pub fn parsed(said: &clap::Error) -> anyhow::Result<()> {
-    let written = said.print().and_then(|()| io::stdout().flush());
-    if said.use_stderr() { Ok(()) } else { read(written).map(drop) }
+    if !said.use_stderr() {
+        return read(said.print().and_then(|()| io::stdout().flush())).map(drop);
+    }
+    let plain = said.render().to_string();
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let masked = mask(&arguments.fold(plain.clone(), |text, argument| mask_argument(&text, &argument)));
+    if masked == plain {
+        let _ = said.print();
+    } else {
+        say(masked.as_bytes());
+    }
+    Ok(())
 }
 
 fn read(written: io::Result<()>) -> anyhow::Result<bool> {
@@ -107,9 +121,10 @@ pub async fn reader_gone() {
     }
 }
 
-/// Says something to the person, on standard error.
+/// Says something to the person, on standard error. Whoever's words it repeats: the login of an address is not among them.
 pub fn note(text: &str) {
-    if !keep(text) {
+    let text = mask(text);
+    if !keep(&text) {
         say(format!("{text}\n").as_bytes());
     }
 }
@@ -136,8 +151,9 @@ pub struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !keep(&String::from_utf8_lossy(bytes)) {
-            say(bytes);
+        let text = mask(&String::from_utf8_lossy(bytes));
+        if !keep(&text) {
+            say(text.as_bytes());
         }
         Ok(bytes.len())
     }

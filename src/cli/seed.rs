@@ -13,19 +13,21 @@ use super::{
 use crate::{
     exit::Exit,
     figure::count,
-    run::seeding,
-    seed::{self, SeedProgress, SeedReport},
+    run::{kept, seeding},
+    seed::{self, SeedPlan, SeedProgress, SeedReport},
     table,
 };
 
 /// `seed [PROFILE]`
 pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let loaded = context.profile(&args.profile)?;
-    let stack = context.require_state()?.require_stack()?;
-    let mut plan = seeding::plan(&loaded.profile, &stack, context.global.yes)?;
+    let state = context.require_state()?;
+    let stack = state.require_stack()?;
+    let mut plan = seeding::plan(SeedPlan::new(&loaded.profile.seed)?, &stack, context.global.yes);
     if args.via == Via::Api {
-        let api = stack.api_url.clone().or_else(|| stack.api.map(|api| format!("http://{api}")));
-        let api = api.ok_or_else(|| UsageError("--via api needs an API: `ecomctl serve` in another shell".into()))?;
+        let api = kept::api_url(&state, &stack).await;
+        let why = "--via api needs an API that answers: `ecomctl serve` in another shell";
+        let api = api.ok_or_else(|| UsageError(why.into()))?;
         plan.via = seed::Via::Api(api);
         (plan.users, plan.products) = (seed::API_ROWS, seed::API_ROWS);
     }
@@ -34,7 +36,7 @@ pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let bars = Bars::new(context.draw);
     let report = seeding::run(&plan, &stack, &|progress| bars.show(progress)).await.context("seeding failed");
     bars.finish();
-    let report = report?;
+    let report = report?.report;
     context.print(&render(&report), &report)?;
     note(&seeding::words(&report));
     Ok(Exit::Done)

@@ -1,4 +1,4 @@
-//! `up`, `down`, `env`, `restart`, `doctor`: the servers.
+//! `up`, `down`, `restart`, `doctor`: the servers.
 
 use std::fmt::Write as _;
 
@@ -7,12 +7,11 @@ use serde_json::json;
 
 use super::{
     args::{DoctorArgs, DownArgs, RestartArgs, UpArgs},
-    common::{Context, note, out},
+    common::{Context, note},
     exit::UsageError,
     signals::Signals,
 };
 use crate::{
-    cli::args::Format,
     exit::Exit,
     infra::{self, UpEvent, UpReport, UpRequest, env::Env, preflight},
     profile::model::{ProviderChoice, StackSpec},
@@ -137,30 +136,6 @@ fn state_path(given: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {
     let absolute = std::path::absolute(given).with_context(|| format!("cannot resolve {}", given.display()))?;
     let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else { return Ok(absolute) };
     Ok(parent.canonicalize().map_or_else(|_| absolute.clone(), |parent| parent.join(name)))
-}
-
-/// `env`
-pub fn env(context: &Context) -> anyhow::Result<Exit> {
-    let stack = context.require_state()?.require_stack()?;
-    let api = stack.api_url.clone().or_else(|| stack.api.map(|api| format!("http://{api}")));
-    let mut all = vec![
-        ("MYSQL_URL", stack.endpoints.mysql.url()),
-        ("REDIS_URL", stack.endpoints.redis.url()),
-        ("KAFKA_BROKERS", stack.endpoints.kafka.brokers.clone()),
-    ];
-    all.extend(api.map(|api| ("ECOM_API_URL", api)));
-    match context.global.format {
-        Format::Json => {
-            let map: serde_json::Map<_, _> = all.into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
-            out(&serde_json::to_string_pretty(&map)?)?;
-        }
-        Format::Table => {
-            for (name, value) in all {
-                out(&format!("export {name}='{}'", value.replace('\'', r"'\''")))?;
-            }
-        }
-    }
-    Ok(Exit::Done)
 }
 
 /// `restart COMPONENT… | all`

@@ -2,8 +2,6 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use backend::endpoint::EndpointError;
-
 /// Why a stack could not be brought up, looked at or taken down.
 #[derive(Debug, thiserror::Error)]
 pub enum InfraError {
@@ -16,6 +14,14 @@ pub enum InfraError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// A folder that cannot hold a state.
+    #[error("{path:?} cannot be the state folder: {why}; choose another --state-dir")]
+    StateFolder {
+        /// What was given.
+        path: PathBuf,
+        /// Why not.
+        why: &'static str,
     },
     /// The disk is full, or nearly so.
     #[error(
@@ -182,14 +188,6 @@ pub enum InfraError {
         /// Why.
         why: String,
     },
-    /// An address that cannot be used.
-    #[error("stack.external.{key}: {source}")]
-    Address {
-        /// Key.
-        key: &'static str,
-        /// Why.
-        source: EndpointError,
-    },
     /// A server refused or did not answer.
     #[error("{component} at {address}: {operation}: {why}")]
     Client {
@@ -323,6 +321,14 @@ impl InfraError {
             }
             _ => Self::Io { action, path, source },
         }
+    }
+
+    /// Whether what was given cannot be, as opposed to what was found.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::External { .. } | Self::NoAddress { .. } | Self::StateFolder { .. } | Self::UnknownService { .. }
+        )
     }
 
     /// Wraps what a server answered.

@@ -1,10 +1,12 @@
 //! The external provider: servers that are there already. Nothing is started, and nothing is made or deleted there
 //! without the user's word.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, str::FromStr};
 
 use backend::{
-    endpoint::{KafkaEndpoint, KafkaSecurity, MysqlEndpoint, RedisEndpoint, Sasl, Tls},
+    endpoint::{
+        ApiEndpoint, EndpointError, KafkaEndpoint, KafkaSecurity, MysqlEndpoint, RedisEndpoint, Sasl, Tls, mask,
+    },
     human::Secret,
 };
 
@@ -21,37 +23,58 @@ pub struct External {
     /// Kafka, if it is external.
     pub kafka: Option<KafkaEndpoint>,
     /// The API, if it is external.
-    pub api_url: Option<String>,
+    pub api: Option<ApiEndpoint>,
 }
 
-/// Reads addresses and secrets. A URL counts more than a file that holds one.
+/// Reads addresses and secrets. A URL counts more than a file that holds one. Files of authorities are made absolute:
+/// `stack.json` is read from other folders too.
+///
+/// # Errors
+/// [`InfraError::External`] with the key. What was given is not repeated, also where it stands in a file.
 pub fn resolve(spec: &ExternalSpec) -> Result<External, InfraError> {
     let mysql = secret("mysql_url_file", spec.mysql_url.as_deref(), spec.mysql_url_file.as_deref())?;
     let redis = secret("redis_url_file", spec.redis_url.as_deref(), spec.redis_url_file.as_deref())?;
-    let mysql = mysql.map(|url| url.parse().map_err(|source| InfraError::Address { key: "mysql_url", source }));
-    let redis = redis.map(|url| url.parse().map_err(|source| InfraError::Address { key: "redis_url", source }));
-    let kafka = spec.kafka_brokers.as_deref().map(str::trim).filter(|brokers| !brokers.is_empty());
-    let kafka = kafka.map(|brokers| {
-        let mut endpoint: KafkaEndpoint =
-            brokers.parse().map_err(|source| InfraError::Address { key: "kafka_brokers", source })?;
-        endpoint.security = security(&spec.kafka)?;
-        Ok::<_, InfraError>(endpoint)
+    let mysql = parsed::<MysqlEndpoint>("mysql_url", mysql)?.map(|mut mysql| {
+        mysql.tls = mysql.tls.map(|tls| authority("mysql_url", tls)).transpose()?;
+        Ok::<_, InfraError>(mysql)
+    });
+    let redis = parsed::<RedisEndpoint>("redis_url", redis)?.map(|mut redis| {
+        redis.tls = redis.tls.map(|tls| authority("redis_url", tls)).transpose()?;
+        Ok::<_, InfraError>(redis)
+    });
+    let kafka = parsed::<KafkaEndpoint>("kafka_brokers", spec.kafka_brokers.clone())?.map(|mut kafka| {
+        kafka.security = security(&spec.kafka)?;
+        Ok::<_, InfraError>(kafka)
     });
     Ok(External {
         mysql: mysql.transpose()?,
         redis: redis.transpose()?,
         kafka: kafka.transpose()?,
-        api_url: spec.api_url.clone(),
+        api: parsed("api_url", spec.api_url.clone())?,
     })
+}
+
+fn parsed<T: FromStr<Err = EndpointError>>(key: &'static str, text: Option<String>) -> Result<Option<T>, InfraError> {
+    let parse =
+        |text: String| text.parse().map_err(|e: EndpointError| InfraError::External { key, why: e.to_string() });
+    text.map(parse).transpose()
+}
+
+/// The same with a file that is there, by its absolute path.
+fn authority(key: &'static str, tls: Tls) -> Result<Tls, InfraError> {
+    let Some(ca) = tls.ca else { return Ok(tls) };
+    let found = ca.canonicalize().and_then(|path| fs::File::open(&path).map(|_| path));
+    let why = |e| format!("the certificate authority {}: {e}", mask(&ca.to_string_lossy()));
+    Ok(Tls { ca: Some(found.map_err(|e| InfraError::External { key, why: why(e) })?), ..tls })
 }
 
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 fn security(login: &KafkaLogin) -> Result<Option<KafkaSecurity>, InfraError> {
-    let tls = (login.tls || login.ca.is_some()).then(|| Tls { ca: login.ca.as_ref().map(PathBuf::from) });
-    if let Some(ca) = login.ca.as_deref() {
-        fs::metadata(ca).map_err(|e| InfraError::External { key: "kafka.ca", why: format!("{ca}: {e}") })?;
-    }
+    let tls = (login.tls || login.ca.is_some())
+        .then(|| Tls { ca: login.ca.as_ref().map(PathBuf::from), ..Tls::default() })
+        .map(|tls| authority("kafka.ca", tls))
+        .transpose()?;
     let password = secret("kafka.password_file", login.password.as_deref(), login.password_file.as_deref())?;
     let sasl = match (&login.username, password) {
         (None, None) if login.mechanism.is_none() => None,
@@ -81,7 +104,8 @@ fn secret(key: &'static str, value: Option<&str>, file: Option<&str>) -> Result<
         return Ok(Some(value.to_owned()));
     }
     let Some(file) = file else { return Ok(None) };
-    let fail = |why: String| InfraError::External { key, why: format!("{file}: {why}") };
+    // Somebody may have given the secret itself instead of a file.
+    let fail = |why: String| InfraError::External { key, why: format!("{}: {why}", mask(file)) };
     let text = fs::read_to_string(file).map_err(|e| fail(e.to_string()))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {

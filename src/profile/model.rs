@@ -1,10 +1,10 @@
 //! A profile as it is resolved: every default filled in. See `docs/profile.md` for the same in words.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use backend::{human::HumanDuration, settings::Settings};
+use backend::{endpoint::mask, human::HumanDuration, settings::Settings};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::goal::Goal;
 
@@ -123,27 +123,52 @@ pub enum ProviderChoice {
 }
 
 /// Servers that are there already. `…_file` keys name a file that holds the secret.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+// An address may hold a password, also where it was meant for another key: what is printed of a profile has none of them.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExternalSpec {
     /// `mysql://user:password@host:3306/database?tls=true&ca=FILE`
+    #[serde(serialize_with = "masked")]
     pub mysql_url: Option<String>,
     /// File with that URL.
+    #[serde(serialize_with = "masked_address")]
     pub mysql_url_file: Option<String>,
     /// `rediss://user:password@host:6379/0?ca=FILE`
+    #[serde(serialize_with = "masked")]
     pub redis_url: Option<String>,
     /// File with that URL.
+    #[serde(serialize_with = "masked_address")]
     pub redis_url_file: Option<String>,
     /// `host:9092,host:9092`
+    #[serde(serialize_with = "masked_address")]
     pub kafka_brokers: Option<String>,
     /// Transport encryption and login of Kafka.
     pub kafka: KafkaLogin,
     /// URL of an API that runs already; no backend is started then.
+    #[serde(serialize_with = "masked_address")]
     pub api_url: Option<String>,
 }
 
+impl fmt::Debug for ExternalSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExternalSpec(***)")
+    }
+}
+
+/// Shows that there is a value, and no more.
+#[expect(clippy::ref_option, reason = "serde gives the field as it is")]
+fn masked<S: Serializer>(value: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().map(|_| "***").serialize(serializer)
+}
+
+/// Shows what is no login.
+#[expect(clippy::ref_option, reason = "serde gives the field as it is")]
+fn masked_address<S: Serializer>(value: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.as_deref().map(mask).serialize(serializer)
+}
+
 /// Transport encryption and login of an external Kafka.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KafkaLogin {
     /// Encrypt.
@@ -155,9 +180,16 @@ pub struct KafkaLogin {
     /// User.
     pub username: Option<String>,
     /// Password.
+    #[serde(serialize_with = "masked")]
     pub password: Option<String>,
     /// File with the password.
     pub password_file: Option<String>,
+}
+
+impl fmt::Debug for KafkaLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KafkaLogin(***)")
+    }
 }
 
 /// The data that exist before the load.

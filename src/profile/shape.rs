@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use backend::human::HumanDuration;
+use backend::{endpoint::mask, human::HumanDuration};
 use serde_json::Value as Json;
 
 use super::{
@@ -381,7 +381,7 @@ fn wrong_type(value: &Value, wanted: &[&str]) -> String {
         Value::Int(n) => format!("the number {n}"),
         Value::Float(x) => format!("the number {x}"),
         Value::Unclear(unclear) => format!("`{}`", unclear.text),
-        Value::Text(text) => format!("the text `{}`", text.chars().take(40).collect::<String>()),
+        Value::Text(text) => format!("the text `{}`", mask(text).chars().take(40).collect::<String>()),
         Value::List(_) => "a list".into(),
         Value::Map(_) => "a map".into(),
     };
@@ -391,9 +391,11 @@ fn wrong_type(value: &Value, wanted: &[&str]) -> String {
     format!("expected {}, found {found}{hint}", wanted.join(" or "))
 }
 
-/// Whether the value of this key may hold a password, which no message repeats.
+/// Whether the value of this key may hold a password, which no message repeats: passwords, addresses, and what a person
+/// may take for the key of one.
 pub(crate) fn is_secret(path: &str) -> bool {
-    path.ends_with("password") || path.ends_with("_url")
+    const ENDS: [&str; 5] = ["password", "_url", "_url_file", "password_file", "kafka_brokers"];
+    ENDS.iter().any(|end| path.ends_with(end)) || path.starts_with("stack.external.")
 }
 
 fn wrong_secret(wanted: &[&str]) -> String {

@@ -18,15 +18,14 @@ use super::{
 
 pub use goals::{KNOWN_CHECKS, goal_rule};
 pub(crate) use scenarios::MOST_VUS;
+pub use stack::external;
 
 /// The rules, in the order of the sections.
 const RULES: &[fn(&mut Context<'_>)] = &[
     stack::validate_brokers,
     stack::validate_ports,
     stack::validate_docker_only,
-    stack::validate_urls,
-    stack::validate_files_beside_values,
-    stack::validate_kafka_login,
+    stack::validate_external,
     backend::validate_numbers,
     backend::validate_durations,
     backend::validate_pool_order,

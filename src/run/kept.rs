@@ -13,11 +13,14 @@ use backend::{
 };
 
 use super::backend::{CONF, Running};
-use crate::infra::{
-    docker::{self, Engine, provider},
-    process::{self, GRACE},
-    stack::{Stack, is_backend},
-    state::StateDir,
+use crate::{
+    http::Http,
+    infra::{
+        docker::{self, Engine, provider},
+        process::{self, GRACE},
+        stack::{Stack, is_backend},
+        state::StateDir,
+    },
 };
 
 /// Lock of the backend that is served in some shell.
@@ -25,6 +28,9 @@ pub const SERVE: &str = "serve";
 
 /// How long a kept process may take to drain when it is replaced.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long an API may take to answer where it is only asked whether it is there.
+const API_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where the API of a kept backend listens, if all of it is alive and has these settings. A kept backend that differs
 /// is stopped and forgotten.
@@ -115,6 +121,21 @@ pub async fn alive(state: &StateDir, stack: &Stack, names: &[String]) -> Result<
         }
     }
     Ok(alive)
+}
+
+/// URL of the stack's API, where it answers: ours is known by the number that was drawn at its start, somebody else's by
+/// any HTTP answer.
+pub async fn api_url(state: &StateDir, stack: &Stack) -> Option<String> {
+    let http = Http::new(API_WITHIN);
+    if let Some(url) = &stack.api_url {
+        return http.get(&format!("{url}/actuator/health")).await.ok().map(|_| url.clone());
+    }
+    let url = format!("http://{}", stack.api?);
+    let (_, answer) = http.get(&format!("{url}/actuator/health/liveness")).await.ok()?;
+    let conf = std::fs::read_dir(state.root().join(CONF)).ok()?.flatten();
+    let names = conf.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".json")?.to_owned()));
+    let mut ours = names.filter(|name| is_backend(name)).filter_map(|name| read(state, &name));
+    ours.any(|config| config.role == Role::Api && answer["instance"] == config.instance).then_some(url)
 }
 
 fn read(state: &StateDir, name: &str) -> Option<ProcessConfig> {

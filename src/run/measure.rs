@@ -1,18 +1,26 @@
 //! The measured part of a run: load with the probes beside it, drain, verdict.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
-use backend::names::{COUPON_GROUP, COUPON_TOPIC};
+use anyhow::{Context, Result, bail};
+use backend::{
+    endpoint::ApiEndpoint,
+    names::{COUPON_GROUP, COUPON_TOPIC},
+};
 use tokio::sync::mpsc;
 
-use super::{recorder::Emitter, walk::Walk};
+use super::{
+    recorder::Emitter,
+    walk::{Marks, Walk},
+};
 use crate::{
+    epoch::OfRun,
     event::{Event, ProbeSample, names::Stage},
+    http::Http,
     infra::stack::Stack,
     load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary},
     probe::{self, DrainPlan, DrainReport, Probe, ProbePlan},
-    verify::{self, CouponPlan, LiveFacts, VerifyPlan, VerifyReport},
+    verify::{self, CouponPlan, LiveFacts, LogBefore, VerifyPlan, VerifyReport},
 };
 
 /// Time between two looks of the probes.
@@ -20,20 +28,48 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks that may wait for the recorder; more are skipped, not piled up.
 const LOOKS: usize = 4;
 
-/// Addresses of an API that runs already.
+/// How long an API that runs already may take to accept a connection, and to answer.
+const API_WITHIN: Duration = Duration::from_secs(5);
+
+/// Where an API that runs already is reached: the first address of its host that accepts a connection, as curl does it.
+/// `localhost` may mean `::1` first, where nobody listens.
 ///
 /// # Errors
-/// When the URL is no plain HTTP, or its host is not known.
+/// When the URL is none, its host is not known, nobody accepts, or whoever does speaks no HTTP: told before anything is
+/// seeded.
 pub async fn resolve(url: &str) -> Result<(Vec<SocketAddr>, String)> {
-    let parsed: url::Url = url.parse().with_context(|| format!("--api-url {url} is no URL"))?;
-    anyhow::ensure!(parsed.scheme() == "http", "--api-url {url}: only http:// can be loaded in this version");
-    let host = parsed.host_str().with_context(|| format!("--api-url {url} has no host"))?.to_owned();
-    let port = parsed.port().unwrap_or(80);
-    let found = tokio::net::lookup_host((host.as_str(), port)).await;
-    let addresses: Vec<_> = found.with_context(|| format!("cannot look up {host}"))?.collect();
-    anyhow::ensure!(!addresses.is_empty(), "{host} has no address");
-    // One of them: the load generator spreads over API instances, not over the names of one.
-    Ok((addresses[..1].to_vec(), format!("{host}:{port}")))
+    let api: ApiEndpoint = url.parse()?;
+    let found = tokio::net::lookup_host((api.host.as_str(), api.port)).await;
+    let addresses: Vec<_> = found.with_context(|| format!("the API's host {} is not known", api.host))?.collect();
+    match first_that_accepts(&addresses).await {
+        Ok(address) => {
+            look(&api).await?;
+            // One of them: the load generator spreads over API instances, not over the names of one.
+            Ok((vec![address], api.authority()))
+        }
+        Err(refused) => bail!("no API answers at {api} ({refused}); start it, or leave --api-url away"),
+    }
+}
+
+/// The first of `addresses` that accepts a connection; else why none does.
+async fn first_that_accepts(addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
+    let mut refused = Vec::new();
+    for address in addresses {
+        let connect = tokio::net::TcpStream::connect(address);
+        match tokio::time::timeout(API_WITHIN / 2, connect).await {
+            Ok(Ok(_)) => return Ok(*address),
+            Ok(Err(e)) => refused.push(format!("{address}: {e}")),
+            Err(_) => refused.push(format!("{address}: no answer")),
+        }
+    }
+    Err(refused.join("; "))
+}
+
+/// Whether HTTP is spoken there; any status will do, for its paths are the profile's business.
+async fn look(api: &ApiEndpoint) -> Result<()> {
+    let url = format!("{api}/actuator/health");
+    let answer = Http::new(API_WITHIN).get(&url).await;
+    answer.map(drop).with_context(|| format!("whoever listens at {api} gives no HTTP answer"))
 }
 
 /// Loads the API as the profile says, while the probes look at the servers.
@@ -56,7 +92,7 @@ pub async fn load(walk: &Walk<'_>, stack: &Stack, api: (Vec<SocketAddr>, String)
     };
     let (sender, receiver) = mpsc::channel(LOOKS);
     let probe = Probe::start(probe_plan(walk, stack), sender);
-    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(&walk.coupons)));
+    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), facts_of(walk), walk.marks.clone()));
 
     let control = LoadControl::roomy();
     walk.live.set_load(Some(control.clone()));
@@ -101,7 +137,8 @@ fn probe_plan(walk: &Walk<'_>, stack: &Stack) -> ProbePlan {
         topic: COUPON_TOPIC.to_owned(),
         group: COUPON_GROUP.to_owned(),
         interval: LOOK_EVERY,
-        dead_letter_baseline: None,
+        starts: walk.marks.starts(),
+        opened: walk.marks.opened().clone(),
     }
 }
 
@@ -110,14 +147,19 @@ fn coupons(walk: &Walk<'_>) -> Vec<CouponPlan> {
 }
 
 /// What counts are held against while the run goes on.
-pub fn live_facts(coupons: &[(u64, u64)]) -> LiveFacts {
-    LiveFacts { totals: coupons.iter().copied().collect(), ..LiveFacts::default() }
+pub fn live_facts(coupons: &[(u64, u64)], marks: &Marks) -> LiveFacts {
+    LiveFacts { totals: coupons.iter().copied().collect(), topic_starts: marks.starts().topic }
+}
+
+fn facts_of(walk: &Walk<'_>) -> LiveFacts {
+    live_facts(&walk.coupons, &walk.marks)
 }
 
 /// Hands samples on to the recorder; what a sample proves false is told at once, each check once.
-async fn forward(mut samples: mpsc::Receiver<ProbeSample>, emitter: Emitter, facts: LiveFacts) {
+async fn forward(mut samples: mpsc::Receiver<ProbeSample>, emitter: Emitter, facts: LiveFacts, marks: Arc<Marks>) {
     let mut told = std::collections::BTreeSet::new();
     while let Some(sample) = samples.recv().await {
+        marks.saw(&sample);
         for check in verify::live(&sample, &facts) {
             if told.insert(check.id.clone()) {
                 emitter.emit(check.event()).await;
@@ -135,16 +177,20 @@ pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
         coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
         topic: COUPON_TOPIC.to_owned(),
         group: COUPON_GROUP.to_owned(),
-        dead_letter_baseline: None,
+        starts: walk.marks.starts(),
+        opened: walk.marks.opened().clone(),
         timeout: walk.request.loaded.profile.drain.timeout.0,
     };
     let (sender, receiver) = mpsc::channel(LOOKS);
-    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(&walk.coupons)));
-    let report = probe::drain(&plan, |sample| drop(sender.try_send(sample.clone())), &walk.request.cancel).await;
+    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), facts_of(walk), walk.marks.clone()));
+    let gone = |system: &str| walk.live.gone(walk.request.state, system);
+    let tell = |sample: &ProbeSample| drop(sender.try_send(sample.clone()));
+    let report = probe::drain(&plan, tell, &gone, &walk.request.cancel).await;
     drop(sender);
     let _ = looking.await;
     if !report.drained && !walk.request.cancel.is_cancelled() {
-        walk.emitter.emit(Event::Warning { message: format!("the drain timed out: {}", report.why) }).await;
+        let message = format!("the drain ended after {:.1} s without rest: {}", report.seconds, report.why);
+        walk.emitter.emit(Event::Warning { message }).await;
     }
     report
 }
@@ -177,12 +223,51 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
         sent: sent(walk, load),
         sets_dir: Some(walk.folder.sets()),
         require: walk.request.loaded.profile.checks.require.clone(),
-        planted: std::collections::BTreeSet::new(),
         origin_unix_ns: Some(walk.origin_unix_ns),
+        of_run: Some(OfRun {
+            run: walk.folder.name(),
+            opened: Ok(walk.marks.opened().clone()),
+            history: false,
+            openers: BTreeMap::new(),
+        }),
+        before: LogBefore { cluster: None, ends: walk.marks.ends() },
+        running: None,
     };
     let report = verify::run(&plan).await.context("the sets could not be compared")?;
     for check in &report.checks {
         walk.emitter.emit(check.event()).await;
     }
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `localhost` is `::1` first on many machines, while a server listens on IPv4: every request was refused.
+    #[tokio::test]
+    async fn an_api_is_reached_by_the_first_of_its_addresses_that_accepts() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = listener.local_addr().unwrap();
+        let nobody = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, here.port()));
+        assert_eq!(first_that_accepts(&[nobody, here]).await, Ok(here));
+        drop(listener);
+        let why = first_that_accepts(&[nobody, here]).await.unwrap_err();
+        assert!(why.contains("[::1]:") && why.contains("127.0.0.1:"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn whoever_speaks_no_http_is_told_before_the_load() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"-ERR unknown command\r\n").await;
+            }
+        });
+        let error = resolve(&url).await.unwrap_err();
+        assert!(format!("{error:#}").contains("gives no HTTP answer"), "{error:#}");
+        let error = resolve("http://u:hunter2@127.0.0.1:1").await.unwrap_err();
+        assert!(!format!("{error:#?}").contains("hunter2"), "{error:#}");
+    }
 }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use backend::{
+    cause,
     names::{COUPON_GROUP, COUPON_TOPIC},
     process::Role,
 };
@@ -62,9 +63,14 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
     let containers = containers(walk, &stack).await?;
     walk.live.set_servers(&stack);
     started.watchers = Some(watch(walk, &stack));
+    // An API that is not there is told before anything is changed for it.
+    let given = match &stack.api_url {
+        Some(url) => Some(measure::resolve(url).await?),
+        None => None,
+    };
     seed(walk, &stack).await?;
-    let api = match stack.api_url.clone() {
-        Some(url) => measure::resolve(&url).await?,
+    let api = match given {
+        Some(api) => api,
         None => launch(walk, &mut stack, containers).await.map(|api| (vec![api], api.to_string()))?,
     };
     interrupted(walk)?;
@@ -78,7 +84,7 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
         match measure::verify(walk, &walked.stack, &walked.load).await {
             Ok(report) => walked.verify = Some(report),
             // What was measured is worth a summary all the same.
-            Err(error) => walked.broken = Some(format!("{error:#}")),
+            Err(error) => walked.broken = Some(cause::chain(error.as_ref())),
         }
     }
     Ok(walked)
@@ -121,13 +127,18 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
 async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
     interrupted(walk)?;
     walk.emitter.stage(Stage::Seed).await;
-    let plan = seeding::plan(&walk.request.loaded.profile, stack, walk.request.yes)?;
+    let plan = seeding::plan(walk.seed.clone(), stack, walk.request.yes);
     let seeding = seeding::run(&plan, stack, &|_| {});
-    let report = tokio::select! {
-        report = seeding => report.context("seeding failed")?,
+    let seeded = tokio::select! {
+        seeded = seeding => seeded.context("seeding failed")?,
         () = walk.request.cancel.cancelled() => bail!("interrupted"),
     };
-    walk.show.say(&seeding::words(&report));
+    walk.show.say(&seeding::words(&seeded.report));
+    // At once: a run that is killed later must still be told from the next one.
+    let mut file = walk.folder.read().context("cannot read run.json back")?;
+    file.epochs = Some(seeded.opened.clone());
+    walk.folder.write(&file).context("cannot write run.json")?;
+    walk.marks.set(seeded.opened, seeded.starts);
     Ok(())
 }
 

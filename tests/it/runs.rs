@@ -86,6 +86,7 @@ fn old_runs_go_and_nothing_else_does() {
             require: Vec::new(),
             origin_unix_ns: 0,
             sent: BTreeMap::new(),
+            epochs: None,
             process,
             control: None,
         };

@@ -94,7 +94,7 @@ impl Runners {
             brokers: request.stack.brokers,
             endpoints,
             api: before.as_ref().and_then(|stack| stack.api),
-            api_url: self.external.api_url.clone(),
+            api_url: self.external.api.as_ref().map(ToString::to_string),
             started_at: was_up.map_or_else(|| jiff::Timestamp::now().to_string(), |stack| stack.started_at.clone()),
             docker: self.docker.as_ref().map(Provider::reference),
             topics,

@@ -1,10 +1,12 @@
 //! Rules of `stack:`.
 
-use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
-use url::Url;
+use backend::endpoint::{ApiEndpoint, KafkaEndpoint, MysqlEndpoint, RedisEndpoint, mask};
 
 use super::Context;
-use crate::profile::{model::ProviderChoice, suggest::did_you_mean};
+use crate::profile::{
+    model::{ExternalSpec, KafkaLogin, ProviderChoice},
+    suggest::did_you_mean,
+};
 
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
@@ -49,72 +51,53 @@ pub(super) fn validate_docker_only(c: &mut Context<'_>) {
     }
 }
 
-pub(super) fn validate_urls(c: &mut Context<'_>) {
-    let external = &c.profile.stack.external;
-    let checked = [
+pub(super) fn validate_external(c: &mut Context<'_>) {
+    for (key, why) in external(&c.profile.stack.external) {
+        c.problem(format!("stack.external.{key}"), why);
+    }
+}
+
+/// What is wrong with the addresses of servers that are there already: key below `stack.external`, and why. These are
+/// the rules of the profile's keys, and those of the flags and variables that stand for them.
+pub fn external(external: &ExternalSpec) -> Vec<(&'static str, String)> {
+    let mut problems = Vec::new();
+    let addresses = [
         ("mysql_url", external.mysql_url.as_deref().and_then(|u| u.parse::<MysqlEndpoint>().err())),
         ("redis_url", external.redis_url.as_deref().and_then(|u| u.parse::<RedisEndpoint>().err())),
         ("kafka_brokers", external.kafka_brokers.as_deref().and_then(|u| u.parse::<KafkaEndpoint>().err())),
+        ("api_url", external.api_url.as_deref().and_then(|u| u.parse::<ApiEndpoint>().err())),
     ];
-    for (key, error) in checked {
-        if let Some(error) = error {
-            c.problem(format!("stack.external.{key}"), error.to_string());
-        }
-    }
-    if let Some(why) = external.api_url.as_deref().and_then(api_url_error) {
-        c.problem("stack.external.api_url", why);
-    }
-}
-
-/// Why `text` is not the URL of an API; none: it is one.
-pub(crate) fn api_url_error(text: &str) -> Option<String> {
-    let form = "write it as http://HOST:PORT";
-    match Url::parse(text) {
-        Err(e) => Some(format!("this is no URL ({e}); {form}")),
-        Ok(url) if url.scheme() != "http" => Some(format!("the scheme `{}` is not spoken; {form}", url.scheme())),
-        Ok(url) if url.host_str().is_none_or(str::is_empty) => Some(format!("the URL has no host; {form}")),
-        Ok(url) if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() => {
-            Some(format!("the paths of the requests are put behind it, so it ends at the port; {form}"))
-        }
-        Ok(_) => None,
-    }
-}
-
-pub(super) fn validate_files_beside_values(c: &mut Context<'_>) {
-    let external = &c.profile.stack.external;
+    problems.extend(addresses.into_iter().filter_map(|(key, error)| Some((key, error?.to_string()))));
     let kafka = &external.kafka;
     let pairs = [
-        ("mysql_url", external.mysql_url.is_some(), external.mysql_url_file.is_some()),
-        ("redis_url", external.redis_url.is_some(), external.redis_url_file.is_some()),
-        ("kafka.password", kafka.password.is_some(), kafka.password_file.is_some()),
+        ("mysql_url", "mysql_url_file", external.mysql_url.is_some() && external.mysql_url_file.is_some()),
+        ("redis_url", "redis_url_file", external.redis_url.is_some() && external.redis_url_file.is_some()),
+        ("kafka.password", "kafka.password_file", kafka.password.is_some() && kafka.password_file.is_some()),
     ];
-    for (key, value, file) in pairs {
-        if value && file {
-            let path = format!("stack.external.{key}_file");
-            c.problem(path, format!("`{key}` is given too; give one of the two"));
-        }
+    for (value, file, _) in pairs.into_iter().filter(|(_, _, both)| *both) {
+        problems.push((file, format!("`{value}` is given too; give one of the two")));
     }
+    kafka_login(kafka, &mut problems);
+    problems
 }
 
-pub(super) fn validate_kafka_login(c: &mut Context<'_>) {
-    let external = &c.profile.stack.external;
-    let kafka = &external.kafka;
-    let path = |key: &str| format!("stack.external.kafka.{key}");
+fn kafka_login(kafka: &KafkaLogin, problems: &mut Vec<(&'static str, String)>) {
     let password = kafka.password.is_some() || kafka.password_file.is_some();
+    let allowed = MECHANISMS.join(", ");
     if let Some(mechanism) = kafka.mechanism.as_deref()
         && !MECHANISMS.contains(&mechanism)
     {
         let hint = did_you_mean(mechanism, MECHANISMS);
-        let allowed = MECHANISMS.join(", ");
-        c.problem(path("mechanism"), format!("`{mechanism}` is not spoken{hint}; allowed: {allowed}"));
+        problems.push(("kafka.mechanism", format!("`{}` is not spoken{hint}; allowed: {allowed}", mask(mechanism))));
     }
     if kafka.mechanism.is_some() && !(kafka.username.is_some() && password) {
-        c.problem(path("mechanism"), "a login needs `username` and `password` or `password_file` as well");
+        let why = "a login needs `username` and `password` or `password_file` as well";
+        problems.push(("kafka.mechanism", why.into()));
     }
     if kafka.mechanism.is_none() && (kafka.username.is_some() || password) {
-        c.problem(path("username"), format!("a login needs `mechanism` as well; allowed: {}", MECHANISMS.join(", ")));
+        problems.push(("kafka.username", format!("a login needs `mechanism` as well; allowed: {allowed}")));
     }
     if kafka.ca.is_some() && !kafka.tls {
-        c.problem(path("ca"), "a certificate authority is of use with `tls: true` only");
+        problems.push(("kafka.ca", "a certificate authority is of use with `tls: true` only".into()));
     }
 }
