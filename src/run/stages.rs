@@ -10,7 +10,7 @@ use backend::{
 };
 
 use super::{
-    backend::{Backend, Containers, LaunchPlan},
+    backend::{Backend, Containers, LaunchPlan, check_port},
     kept, measure, seeding,
     walk::Walk,
 };
@@ -19,7 +19,7 @@ use crate::{
         Event,
         names::{Provider, Stage},
     },
-    infra::{self, UpEvent, UpRequest, stack::Stack},
+    infra::{self, Down, InfraError, UpEvent, UpRequest, stack::Stack},
     load::LoadSummary,
     probe::DrainReport,
     verify::VerifyReport,
@@ -116,6 +116,7 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
     let mut request = UpRequest::for_profile(walk.request.state.clone(), &walk.request.loaded.profile);
     request.yes = walk.request.yes;
     request.in_run = true;
+    request.swap = walk.request.swap;
     request.pull = walk.request.pull;
     let say = |event: UpEvent| walk.show.say(&event.to_string());
     let report = infra::up(&request, &say, walk.request.cancel.clone()).await.context("the stack did not come up")?;
@@ -143,9 +144,13 @@ async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
 }
 
 /// How the backend runs in containers, where it does. Asked before anything is seeded: a server that containers cannot
-/// reach is told at once.
+/// reach, or a port that somebody has, is told at once.
 async fn containers(walk: &Walk<'_>, stack: &Stack) -> Result<Option<Containers>> {
-    match walk.request.loaded.profile.backend.size {
+    let settings = &walk.request.loaded.profile.backend;
+    if stack.api_url.is_none() {
+        check_port(stack, settings).await?;
+    }
+    match settings.size {
         Some(size) if stack.api_url.is_none() => {
             Ok(Some(Containers::plan(walk.request.state, stack, vec![size]).await?))
         }
@@ -205,7 +210,15 @@ impl Started {
             }
         }
         if self.servers && !keep {
-            infra::down(walk.request.state, false).await.context("the servers could not be stopped")?;
+            let what = Down { in_run: true, ..Down::default() };
+            match infra::down_as(walk.request.state, &what).await {
+                // Somebody has put a backend on the servers meanwhile: they are not taken from under it.
+                Err(error @ InfraError::Locked { .. }) => {
+                    let message = format!("the servers stay up: {error}");
+                    walk.emitter.emit(Event::Warning { message }).await;
+                }
+                other => drop(other.context("the servers could not be stopped")?),
+            }
         }
         Ok(())
     }

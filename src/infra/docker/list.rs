@@ -12,8 +12,9 @@ use super::{
     Engine,
     call::{QUICK, failed, is_gone},
     labels,
+    limits::Limits,
 };
-use crate::infra::error::InfraError;
+use crate::infra::{error::InfraError, owned::Labels};
 
 /// Looking for who is in the way must not take long.
 const LOOK: Duration = Duration::from_secs(5);
@@ -51,8 +52,12 @@ pub struct Container {
     pub started_at: Option<String>,
     /// Digest of what it was made from.
     pub hash: String,
-    /// State folder it belongs to.
+    /// Project.
+    pub project: String,
+    /// State folder it was made for, where that was then; empty for one that ecomctl did not make.
     pub state_folder: String,
+    /// Id of that folder.
+    pub folder_id: String,
     /// Made by `docker compose run`: none of the service's own.
     pub one_off: bool,
     /// Ids of the networks it is in.
@@ -61,8 +66,20 @@ pub struct Container {
     pub grace: Option<Duration>,
     /// Services it depends on.
     pub depends_on: Vec<String>,
+    /// What it may use.
+    pub limits: Limits,
     /// It ran already, and was left alone.
     pub reused: bool,
+    /// How often what has its place was started again before, by the Engine or by its present start; 0 where it is the
+    /// first there, or was left alone.
+    pub again: u32,
+}
+
+impl Container {
+    /// What it says about its owner.
+    pub fn labels(&self) -> Labels<'_> {
+        Labels { id: &self.folder_id, state: &self.state_folder, project: &self.project }
+    }
 }
 
 /// A published port.
@@ -189,6 +206,8 @@ fn facts(found: ContainerInspectResponse) -> Container {
     let (service, number) = (label(labels::SERVICE), label(labels::NUMBER).parse().unwrap_or(1));
     let network = found.network_settings.unwrap_or_default();
     let joined = network.networks.unwrap_or_default().into_values();
+    let host = found.host_config.unwrap_or_default();
+    let set = |limit: Option<i64>| limit.filter(|limit| *limit > 0);
     let depends_on = label(labels::DEPENDS_ON);
     let names = depends_on.split(',').filter_map(|word| word.split(':').next()).filter(|name| !name.is_empty());
     Container {
@@ -207,12 +226,21 @@ fn facts(found: ContainerInspectResponse) -> Container {
         pid: state.pid.filter(|pid| *pid > 0),
         started_at: state.started_at.filter(|at| !at.starts_with("0001-")),
         hash: label(labels::CONFIG_HASH),
+        project: label(labels::PROJECT),
         state_folder: label(labels::STATE),
+        folder_id: label(labels::ID),
         one_off: label(labels::ONE_OFF).eq_ignore_ascii_case("true"),
         grace: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
         depends_on: names.map(str::to_owned).collect(),
         service,
+        limits: Limits {
+            nano_cpus: set(host.nano_cpus),
+            memory: set(host.memory),
+            reserved_memory: set(host.memory_reservation),
+            pids: set(host.pids_limit),
+        },
         reused: false,
+        again: 0,
     }
 }
 

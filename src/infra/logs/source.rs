@@ -7,13 +7,7 @@ use std::{
 
 use bollard::Docker;
 
-use crate::infra::{
-    docker::{labels, stats::look},
-    error::InfraError,
-    stack::Stack,
-    state::StateDir,
-    stats,
-};
+use crate::infra::{docker::stats::look, error::InfraError, stack::Stack, state::StateDir, stats};
 
 /// The log of one component.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +66,7 @@ impl Sources {
             let only_files = !names.is_empty() && names.iter().all(|name| all.contains_key(name));
             if !only_files {
                 let connected = stats::connect().await?;
-                let containers = look(&connected, labels::STATE, &state.root().to_string_lossy()).await;
+                let containers = look(&connected, state.root()).await;
                 for container in containers.map_err(|e| engine(e.to_string()))? {
                     // A file of that name is of an earlier stack, which ran as processes.
                     all.insert(container.component.unwrap_or(container.name), Place::Container(container.id));

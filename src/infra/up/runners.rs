@@ -1,12 +1,12 @@
 //! Who runs which server: what the pure rules of [`crate::infra::choice`] need to know, and what follows from them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use backend::endpoint::Endpoints;
 
 use super::{Progress, UpEvent, UpRequest};
 use crate::{
-    compose::model::Project,
+    compose::{self, model::Project},
     event::names,
     infra::{
         choice::{self, Choice, EngineState, Facts, Runner, Server},
@@ -50,15 +50,6 @@ impl Runners {
         self.docker.as_ref().filter(|_| self.of(server) == Runner::Docker)
     }
 
-    /// Ids of the containers that are there before anything is started.
-    pub async fn containers_there(&self) -> Result<BTreeSet<String>, InfraError> {
-        let Some(docker) = &self.docker else { return Ok(BTreeSet::new()) };
-        let all = docker::list(&docker.engine, &docker.name).await?;
-        // One that was made and never started is a leftover, which nobody misses.
-        let kept = all.into_iter().filter(|c| c.state != docker::ContainerState::Created);
-        Ok(kept.map(|container| container.id).collect())
-    }
-
     /// The stack as it will be, with what is known of the one before.
     pub fn new_stack(&self, request: &UpRequest, before: Option<Stack>) -> Result<Stack, InfraError> {
         let missing = || InfraError::NotUp { state: request.state.root().to_owned() };
@@ -90,6 +81,7 @@ impl Runners {
         let was_up = before.as_ref().filter(|stack| !stack.components.is_empty());
         Ok(Stack {
             schema_version: SCHEMA_VERSION,
+            owner: Some(request.state.owner().id().to_owned()),
             system: request.system.clone(),
             brokers: request.stack.brokers,
             endpoints,
@@ -137,6 +129,11 @@ pub(super) async fn choose(
         _ => None,
     };
     let project = provider.as_ref().map(|provider| provider.project(&BTreeMap::new())).transpose()?;
+    if project.is_some() {
+        for message in compose::files::unread() {
+            progress(UpEvent::Note { message });
+        }
+    }
     let there: Vec<String> = match &provider {
         Some(provider) => {
             docker::list(&provider.engine, &provider.name).await?.into_iter().map(|c| c.component).collect()
