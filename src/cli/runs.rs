@@ -72,10 +72,8 @@ fn list(context: &Context) -> anyhow::Result<Exit> {
 
 /// Says so when the runs take more room than the settings allow.
 pub fn tell_size(context: &Context) {
-    let (runs, limit) = (context.runs(), context.global.runs_limit);
-    if limit == 0 {
-        return;
-    }
+    let limit = context.global.runs_limit;
+    let Some(runs) = context.runs().ok().filter(|_| limit > 0) else { return };
     let size = RunFolder::size(&runs);
     if size > limit {
         note(&format!(
@@ -90,7 +88,7 @@ pub fn tell_size(context: &Context) {
 
 /// `runs rm --keep N`
 fn remove_older(context: &Context, keep: usize) -> anyhow::Result<Exit> {
-    let all = RunFolder::list(&context.runs())?;
+    let all = RunFolder::list(&context.runs()?)?;
     let older = &all[..all.len().saturating_sub(keep)];
     // What cannot be read may be a newer ecomctl's, and what is a link lies elsewhere: both are somebody's own affair.
     let own = |run: &&RunFolder| !run.path().is_symlink() && run.read().is_ok_and(|file| !under_way(&file));
