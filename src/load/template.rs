@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::Value;
 
 use crate::profile::{
-    model::RequestSpec,
-    request::{METHODS, USER_ID, path_problem, unknown_hole},
+    model::{METHODS, RequestSpec},
+    request::{USER_ID, path_problem, unknown_hole},
 };
 
 /// Why a request cannot be rendered.

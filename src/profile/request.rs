@@ -3,8 +3,6 @@
 
 use serde_json::Value;
 
-/// Methods that are sent.
-pub const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 /// What stands for the user's id in paths and bodies.
 pub const USER_ID: &str = "${user.id}";
 /// Longest example that a message shows, in bytes.

@@ -223,9 +223,7 @@ impl App {
             }
             for line in self.held.drain(..) {
                 changed = true;
-                if self.logs.push(line) {
-                    self.view.log_line_gone();
-                }
+                self.view.log_line_came(self.logs.push(line));
             }
         }
         changed

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Context, scenarios::is_tag, seed::coupon_ids};
-use crate::profile::{
-    later,
-    model::RequestSpec,
-    request::{METHODS, USER_ID, json_in_text, path_problem, unknown_hole},
-    suggest::did_you_mean,
+use crate::{
+    event::names::Outcome,
+    profile::{
+        later,
+        model::{METHODS, RequestSpec},
+        request::{USER_ID, json_in_text, path_problem, unknown_hole},
+        suggest::did_you_mean,
+    },
 };
-
-/// Classes that the ledger knows.
-const LEDGER: [&str; 5] = ["QUEUED", "SOLD_OUT", "DUPLICATE", "ERROR", "UNKNOWN"];
 
 /// Every request with its path.
 fn each<'a>(c: &Context<'a>) -> Vec<(String, &'a RequestSpec)> {
@@ -105,14 +105,15 @@ pub(super) fn validate_bodies(c: &mut Context<'_>) {
 }
 
 pub(super) fn validate_outcomes(c: &mut Context<'_>) {
+    let ledger = Outcome::ALL.map(Outcome::name);
     for (path, request) in each(c) {
         for (status, class) in &request.outcomes {
             let path = format!("{path}.outcomes.{status}");
             let word = class.starts_with(|ch: char| ch.is_ascii_uppercase())
                 && class.chars().all(|ch| ch.is_ascii_uppercase() || ch.is_ascii_digit() || ch == '_');
-            if request.coupon.is_some() && !LEDGER.contains(&class.as_str()) {
-                let hint = did_you_mean(class, LEDGER);
-                let allowed = LEDGER.join(", ");
+            if request.coupon.is_some() && !ledger.contains(&class.as_str()) {
+                let hint = did_you_mean(class, ledger);
+                let allowed = ledger.join(", ");
                 c.problem(path, format!("a request with `coupon` cannot come to `{class}`{hint}; allowed: {allowed}"));
             } else if !word || class.len() > 32 {
                 c.problem(path, format!("`{class}` is no class: write capitals, digits and `_`, as in SOLD_OUT"));
