@@ -27,6 +27,8 @@ mod service;
 mod tests;
 mod values;
 
+pub(crate) use values::bytes;
+
 use std::{collections::BTreeMap, path::Path};
 
 pub use config::config;

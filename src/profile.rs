@@ -5,9 +5,11 @@
 //! reported at once, each with its place.
 
 pub mod fixture;
+mod later;
 pub mod model;
 mod overrides;
 mod problem;
+pub mod request;
 mod schema;
 mod shape;
 mod source;
@@ -91,7 +93,7 @@ pub fn read(source_name: &str, text: &str, overrides: &Overrides) -> Result<(Pro
     let expanded = vars::expand(text.strip_prefix('\u{feff}').unwrap_or(text), &variables);
     let mut root = vars::parse_tree(&expanded).map_err(invalid)?;
     overrides::apply_set(&mut root, &overrides.set)?;
-    let mut places = root.places();
+    let places = root.places();
 
     let schema = schema::canonical();
     let mut problems = shape::check(&mut root, &schema);
@@ -104,7 +106,7 @@ pub fn read(source_name: &str, text: &str, overrides: &Overrides) -> Result<(Pro
         Err(e) => return Err(invalid(vec![Problem::of_file(1, 1, e.to_string())])),
     };
     if problems.is_empty() {
-        overrides::apply_flags(&mut profile, overrides, &mut places)?;
+        overrides::apply_flags(&mut profile, overrides)?;
     }
     let fixture = fixture::load(&profile.seed.fixture).ok();
     let (broken, mut warnings) = validate::run(&profile, fixture.as_ref(), &places, &problems);

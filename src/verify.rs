@@ -184,6 +184,28 @@ pub fn offline(run_dir: &Path, require: Option<&[String]>) -> Result<VerifyRepor
     Ok(judge(&sets, &ledger, &context, &require))
 }
 
+/// Whether a run's folder has the sets that [`offline`] reads.
+pub fn has_sets(run_dir: &Path) -> bool {
+    run_dir.join(SETS_FOLDER).join(store::INDEX).exists()
+}
+
+/// The report on a run of which no sets were kept, because of `why`: what needs them is unknown.
+pub fn without_sets(run_dir: &Path, coupons: &[CouponPlan], require: &[String], why: &str) -> VerifyReport {
+    let unread = |coupon: &CouponPlan| CouponSets {
+        coupon: coupon.id,
+        total: coupon.total,
+        facts: Err(why.to_owned()),
+        gate: Err(why.to_owned()),
+        events: Err(why.to_owned()),
+        rows: Err(why.to_owned()),
+        dead: Err(why.to_owned()),
+        moving: None,
+    };
+    let coupons = coupons.iter().map(unread).collect();
+    let sets = Sets { topic: Err(why.to_owned()), keys: Err(why.to_owned()), coupons };
+    judge(&sets, &read_ledger(Some(&run_dir.join(LEDGER_FOLDER))), &Context::default(), require)
+}
+
 /// Committed offsets first, then M, then K and D, then G: each later set may only have grown.
 async fn collect(plan: &VerifyPlan) -> Result<Sets, VerifyError> {
     let ids: Vec<u64> = plan.coupons.iter().map(|coupon| coupon.id).collect();

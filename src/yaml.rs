@@ -3,5 +3,6 @@
 //! Profiles and compose files are read through this.
 
 pub(crate) mod problem;
+pub(crate) mod scalar;
 pub(crate) mod suggest;
 pub(crate) mod tree;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::compose::bytes;
+
 pub use self::{
     help::{CompletionsArgs, DoctorArgs, ProfilesAction, ProfilesArgs},
     look::{LookArgs, TuiArgs},
@@ -90,14 +92,28 @@ pub struct Global {
     #[arg(long, global = true, env = "ECOMCTL_KAFKA_PASSWORD_FILE", value_name = "FILE", hide_env_values = true)]
     pub kafka_password_file: Option<String>,
     /// An API that runs already; no backend is started then
-    #[arg(long, global = true, env = "ECOMCTL_API_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        visible_alias = "target",
+        global = true,
+        env = "ECOMCTL_API_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub api_url: Option<String>,
+    /// Say so when the runs take more than this, as in 500M or 10G; 0 never says it
+    #[arg(long, global = true, env = "ECOMCTL_RUNS_LIMIT", value_name = "SIZE", default_value = "5G", value_parser = size)]
+    pub runs_limit: u64,
     /// Change a key of the profile for this once, as in backend.consumers=6
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Give a ${NAME} of the profile a value, as in COUPON_ID=1
     #[arg(short = 'e', long = "env-var", global = true, value_name = "NAME=VALUE")]
     pub env_var: Vec<String>,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    bytes(text).ok_or_else(|| "a size is a number with a unit, as in 500M or 10G".into())
 }
 
 impl std::fmt::Debug for Global {

@@ -38,7 +38,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(120);
 pub fn run(context: &Context, args: &RunsArgs) -> anyhow::Result<Exit> {
     match &args.action {
         RunsAction::List => list(context),
-        RunsAction::Rm { runs } => remove(context, runs),
+        RunsAction::Rm { keep: Some(keep), .. } => remove_older(context, *keep),
+        RunsAction::Rm { runs, keep: None } => remove(context, runs),
     }
 }
 
@@ -65,7 +66,38 @@ fn list(context: &Context) -> anyhow::Result<Exit> {
         rows.push(json!({"run": run.name(), "profile": file.profile, "started_at": file.started_at, "state": state, "verdict": verdict, "exit_code": exit}));
     }
     context.print(&table.to_string(), &rows)?;
+    tell_size(context);
     Ok(Exit::Done)
+}
+
+/// Says so when the runs take more room than the settings allow.
+pub fn tell_size(context: &Context) {
+    let limit = context.global.runs_limit;
+    let Some(runs) = context.runs().ok().filter(|_| limit > 0) else { return };
+    let size = RunFolder::size(&runs);
+    if size > limit {
+        note(&format!(
+            "warning: the runs in {} take {}, more than {} (--runs-limit, ECOMCTL_RUNS_LIMIT): \
+             `ecomctl runs rm --keep N` removes all but the newest N",
+            runs.display(),
+            figure::bytes(size),
+            figure::bytes(limit)
+        ));
+    }
+}
+
+/// `runs rm --keep N`
+fn remove_older(context: &Context, keep: usize) -> anyhow::Result<Exit> {
+    let all = RunFolder::list(&context.runs()?)?;
+    let older = &all[..all.len().saturating_sub(keep)];
+    // What cannot be read may be a newer ecomctl's, and what is a link lies elsewhere: both are somebody's own affair.
+    let own = |run: &&RunFolder| !run.path().is_symlink() && run.read().is_ok_and(|file| !under_way(&file));
+    let names: Vec<_> = older.iter().filter(own).map(RunFolder::name).collect();
+    if names.is_empty() {
+        note(&format!("nothing to remove: there are {} runs", all.len()));
+        return Ok(Exit::Done);
+    }
+    remove(context, &names)
 }
 
 fn remove(context: &Context, names: &[String]) -> anyhow::Result<Exit> {
@@ -171,7 +203,8 @@ pub fn find(context: &Context, name: Option<&str>) -> anyhow::Result<RunFolder> 
     }
 }
 
-fn read_summary(run: &RunFolder) -> anyhow::Result<Summary> {
+/// The summary of a run.
+pub fn read_summary(run: &RunFolder) -> anyhow::Result<Summary> {
     let path = run.summary();
     let bytes = std::fs::read(&path).with_context(|| format!("{} has no summary: it was broken off", run.name()))?;
     let version: serde_json::Value =

@@ -1,6 +1,6 @@
 //! One run of one profile: whoever asks for it, and whoever looks at it.
 
-use super::{common::Context, progress::Progress, signals::Signals};
+use super::{common::Context, progress::Progress, runs, signals::Signals};
 use crate::{
     profile::Loaded,
     run::{
@@ -44,5 +44,7 @@ pub async fn shown(
         interrupted: &|| signals.exit(),
         cancel: signals.stop.clone(),
     };
-    execute::run(&request, show).await
+    let summary = execute::run(&request, show).await;
+    runs::tell_size(context);
+    summary
 }

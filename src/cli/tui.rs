@@ -125,6 +125,11 @@ async fn serve(
                     show.take_over();
                     ended = Some(closed);
                 }
+                // The form says so too; a wish that was on its way already must not end what is at work.
+                Heard::Wish(Wish::Launch(order)) if busy.is_some() => {
+                    let words = format!("`{}` was not begun: something else is under way", order.what.name());
+                    deck.tell(News::Say(Tone::Warn, words)).await;
+                }
                 Heard::Wish(Wish::Launch(order)) => {
                     busy = Some(Box::pin(launch(context, order, &signals, &show)));
                 }

@@ -19,7 +19,7 @@ use crate::{
 /// `verify [PROFILE] [--run R | --history R]`
 pub async fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Exit> {
     let report = match &args.history {
-        Some(name) => verify::offline(runs::find(context, Some(name))?.path(), None)?,
+        Some(name) => history(&runs::find(context, Some(name))?)?,
         None => online(context, args).await?,
     };
     context.print(&report::terminal::verification(&report), &report)?;
@@ -28,6 +28,19 @@ pub async fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Exit> {
         Overall::Violated => Exit::Violated,
         Overall::Unproven => Exit::Unproven,
     })
+}
+
+/// A run that ended before its sets were written is judged too: all that needs them is unknown, and says why.
+fn history(run: &RunFolder) -> anyhow::Result<VerifyReport> {
+    if verify::has_sets(run.path()) {
+        return Ok(verify::offline(run.path(), None)?);
+    }
+    let file = run.read()?;
+    let broken = runs::read_summary(run).ok().and_then(|summary| summary.broken);
+    let why = broken.unwrap_or_else(|| "the run ended before anything was compared".into());
+    let why = format!("no sets were kept: {why}");
+    let coupons: Vec<_> = file.coupons.into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
+    Ok(verify::without_sets(run.path(), &coupons, &file.require, &why))
 }
 
 async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyReport> {

@@ -15,7 +15,7 @@ const MAX_BYTES: usize = 512 * 1024;
 /// Most bytes of all values of a file once variables are filled in.
 const MAX_FILLED: usize = 4 * 1024 * 1024;
 
-const COMPOSE: Kind = Kind { name: "compose file", needs: "`services`", refuse: |_| None };
+const COMPOSE: Kind = Kind { name: "compose file", needs: "`services`", refuse: |_| None, strict: false };
 
 /// Where something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -146,6 +146,7 @@ impl Fill<'_> {
             Yaml::Int(n) => Value::Scalar(self.number(at, &n.to_string())),
             Yaml::Float(x) => Value::Scalar(self.number(at, &x.to_string())),
             Yaml::Text(text) => Value::Scalar(self.fill(at, text)),
+            Yaml::Unclear(unclear) => Value::Scalar(self.fill(at, unclear.text)),
             Yaml::List(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),
             Yaml::Map(entries) => Value::Map(
                 entries

@@ -53,7 +53,7 @@ fn plain(x: f64) -> String {
 }
 
 /// `512m`, `1gb`, `1048576`: powers of 1,024.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

@@ -124,12 +124,17 @@ impl LoadControl {
         })
     }
 
+    /// Whether [`Self::set_rate`] takes this rate, in iterations per second.
+    pub fn takes_rate(rate: f64) -> bool {
+        rate > 0.0 && rate <= MOST_RATE
+    }
+
     /// Sets the rate of all open scenarios that run, in iterations per second; each gets its share by plan.
     ///
     /// # Errors
     /// When nothing runs that could be changed so, or `rate` is none.
     pub fn set_rate(&self, rate: f64) -> Result<(), ControlError> {
-        if !(rate > 0.0 && rate <= MOST_RATE) {
+        if !Self::takes_rate(rate) {
             return Err(ControlError::BadRate);
         }
         self.change(|running, now| {

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use crate::profile::model::{METHODS, RequestSpec};
-
-/// What stands for the user's id in paths and bodies.
-pub const USER_ID: &str = "${user.id}";
+use crate::profile::{
+    model::{METHODS, RequestSpec},
+    request::{USER_ID, path_problem, unknown_hole},
+};
 
 /// Why a request cannot be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,8 +16,13 @@ pub enum TemplateError {
     #[error("method `{0}` is not allowed: use GET, POST, PUT or DELETE")]
     Method(String),
     /// The path cannot stand in a request line.
-    #[error("path `{0}` is not allowed: it begins with `/`, and spaces and characters beyond ASCII are %-encoded")]
-    Path(String),
+    #[error("path `{path}` is not allowed: {why}")]
+    Path {
+        /// As written.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A placeholder that the generator does not know.
     #[error("`{0}` is unknown to the load generator: only ${{user.id}} is filled in per request")]
     Placeholder(String),
@@ -52,8 +57,11 @@ impl Template {
         if !METHODS.contains(&spec.method.as_str()) {
             return Err(TemplateError::Method(spec.method.clone()));
         }
-        if !spec.path.starts_with('/') || !spec.path.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(TemplateError::Path(spec.path.clone()));
+        if let Some(hole) = unknown_hole(&spec.path) {
+            return Err(TemplateError::Placeholder(hole.to_owned()));
+        }
+        if let Some(why) = path_problem(&spec.path) {
+            return Err(TemplateError::Path { path: spec.path.clone(), why });
         }
         if host.is_empty() || !host.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(TemplateError::Host(host.to_owned()));
@@ -124,9 +132,8 @@ impl Pieces {
             if i > 0 {
                 self.0.push(Piece::User);
             }
-            if let Some(start) = part.find("${") {
-                let end = part[start..].find('}').map_or(part.len(), |end| start + end + 1);
-                return Err(TemplateError::Placeholder(part[start..end].to_owned()));
+            if let Some(hole) = unknown_hole(part) {
+                return Err(TemplateError::Placeholder(hole.to_owned()));
             }
             self.bytes(part.as_bytes());
         }
@@ -198,8 +205,8 @@ mod tests {
     fn what_cannot_be_sent_is_an_error() {
         let error = |spec: &RequestSpec| Template::new(spec, "h").unwrap_err();
         assert_eq!(error(&spec("get", "/", None)), TemplateError::Method("get".into()));
-        for path in ["", "api", "/a b", "/a\r\nX: y", "/상품"] {
-            assert_eq!(error(&spec("GET", path, None)), TemplateError::Path(path.into()));
+        for path in ["", "api", "/a b", "/a\r\nX: y", "/상품", "/x#frag"] {
+            assert!(matches!(error(&spec("GET", path, None)), TemplateError::Path { .. }), "{path}");
         }
         assert_eq!(error(&spec("GET", "/${COUPON}/x", None)), TemplateError::Placeholder("${COUPON}".into()));
         assert!(Template::new(&spec("GET", "/", None), "a\r\nb").is_err());

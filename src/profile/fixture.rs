@@ -5,7 +5,13 @@ use std::{collections::BTreeSet, fs, io, path::Path};
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 
-use crate::profile::model::CouponSeed;
+use crate::{
+    profile::model::CouponSeed,
+    yaml::{
+        problem::Place,
+        tree::{self, Kind, Node, Value},
+    },
+};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures");
 /// Largest file that is read.
@@ -146,7 +152,28 @@ pub fn load(name: &str) -> Result<Fixture, FixtureError> {
     }
 }
 
+/// A fixture, for messages of the YAML reader.
+const FIXTURE: Kind = Kind { name: "fixture", needs: "`users`", refuse: |_| None, strict: true };
+
+/// The first number in the file that readers of YAML read in different ways, or that is not kept as written.
+fn unclear(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Unclear(unclear) if !unclear.is_word() => Some(match &node.place {
+            Place::File { line, column } => format!("line {line} column {column}: {}", unclear.message()),
+            Place::Flag(_) => unclear.message(),
+        }),
+        Value::List(items) => items.iter().find_map(unclear),
+        Value::Map(entries) => entries.iter().find_map(|entry| unclear(&entry.node)),
+        _ => None,
+    }
+}
+
 fn parse(text: &str) -> Result<Fixture, String> {
+    let place = |line, column| Place::File { line, column: column + 1 };
+    // What is no YAML at all is told by the reader below.
+    if let Some(why) = tree::parse(text, &FIXTURE, &place).ok().as_ref().and_then(unclear) {
+        return Err(why);
+    }
     let fixture: Fixture = serde_yaml::from_str(text).map_err(|e| e.to_string())?;
     let mut ids = BTreeSet::new();
     for coupon in &fixture.coupons {
@@ -181,7 +208,14 @@ mod tests {
         }
         let good = include_str!("../../fixtures/ecommerce.yaml");
         assert!(parse(good).is_ok());
-        for (from, to) in [("User_{n}", "User"), ("id: 2", "id: 1"), ("days: 30", "days: 0"), ("balance", "balanse")] {
+        for (from, to) in [
+            ("User_{n}", "User"),
+            ("id: 2", "id: 1"),
+            ("days: 30", "days: 0"),
+            ("balance", "balanse"),
+            ("100000", "0100000"),
+            ("price_step: 1000", "price_step: 1_000"),
+        ] {
             assert!(parse(&good.replace(from, to)).is_err(), "{from} → {to} was taken");
         }
     }

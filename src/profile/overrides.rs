@@ -1,6 +1,6 @@
 //! What the command line changes in a profile for one run.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use backend::human::HumanDuration;
 
@@ -28,8 +28,6 @@ pub struct Overrides {
     pub duration: Option<HumanDuration>,
     /// `--rps`: iterations per second of the scenarios that have a rate.
     pub rps: Option<f64>,
-    /// `--target`: URL of an API that runs already.
-    pub target: Option<String>,
 }
 
 /// Applies `--set` to the tree.
@@ -129,12 +127,8 @@ fn set(node: &mut Node, segments: &[String], value: Node, place: &Place) -> Resu
     }
 }
 
-/// Applies `--vus`, `--duration`, `--rps` and `--target`. `places` learns what came from where.
-pub(crate) fn apply_flags(
-    profile: &mut Profile,
-    overrides: &Overrides,
-    places: &mut BTreeMap<String, Place>,
-) -> Result<(), ProfileError> {
+/// Applies `--vus`, `--duration` and `--rps`.
+pub(crate) fn apply_flags(profile: &mut Profile, overrides: &Overrides) -> Result<(), ProfileError> {
     let fail = |flag: String, why: &str| Err(ProfileError::Override { flag, why: why.into() });
     if let Some(vus) = overrides.vus {
         if !(1..=MOST_VUS).contains(&vus) {
@@ -164,11 +158,6 @@ pub(crate) fn apply_flags(
                 "no scenario of this profile has a rate; `executor: constant-arrival-rate` has one",
             );
         }
-    }
-    if let Some(target) = &overrides.target {
-        profile.stack.external.api_url = Some(target.clone());
-        // The URL may hold a password; the flag alone says enough.
-        places.insert("stack.external.api_url".into(), Place::Flag("--target".into()));
     }
     Ok(())
 }

@@ -9,9 +9,11 @@ use backend::{endpoint::mask, human::HumanDuration};
 use serde_json::Value as Json;
 
 use super::{
+    later,
     problem::{Place, Problem},
     schema::ALIASES,
     suggest::did_you_mean,
+    validate::is_at_or_below,
 };
 use crate::yaml::tree::{Entry, Node, Value, join};
 
@@ -63,6 +65,15 @@ impl<'a> Walk<'a> {
     /// Checks one value; false: it cannot be used.
     fn check(&mut self, node: &mut Node, schema: &'a Json, path: &str) -> bool {
         let (schema, name) = self.resolve(schema);
+        if is_free(schema) {
+            return self.free(node, path);
+        }
+        // Where the type is known, `about: no` is plainly a text.
+        if let Value::Unclear(unclear) = &node.value
+            && unclear.is_word()
+        {
+            node.value = Value::Text(unclear.text.clone());
+        }
         if name == "Duration" {
             return self.duration(node, path);
         }
@@ -72,9 +83,6 @@ impl<'a> Walk<'a> {
             return self.one_of(node, choices, path);
         }
         let types = types(schema);
-        if types.is_empty() {
-            return true;
-        }
         if !types.iter().any(|t| fits(&node.value, t)) {
             let message = if is_secret(path) { wrong_secret(&types) } else { wrong_type(&node.value, &types) };
             return self.problem(&node.place.clone(), path, message);
@@ -91,9 +99,27 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Anything may stand here, and goes to the server: so nothing that means different things to different readers.
+    fn free(&mut self, node: &Node, path: &str) -> bool {
+        match &node.value {
+            Value::Unclear(unclear) => self.problem(&node.place, path, unclear.message()),
+            Value::Float(x) if !x.is_finite() => self.problem(&node.place, path, "the number must be finite"),
+            Value::List(items) => items.iter().enumerate().fold(true, |good, (i, item)| {
+                let fine = self.free(item, &format!("{path}[{i}]"));
+                good && fine
+            }),
+            Value::Map(entries) => entries.iter().fold(true, |good, entry| {
+                let fine = self.free(&entry.node, &join(path, &entry.key));
+                good && fine
+            }),
+            _ => true,
+        }
+    }
+
     fn duration(&mut self, node: &Node, path: &str) -> bool {
         let text = match &node.value {
             Value::Text(text) => text.clone(),
+            Value::Unclear(unclear) => unclear.text.clone(),
             // A bare 0 needs no unit; serde wants a text, so it is asked for one.
             Value::Int(n) => n.to_string(),
             Value::Float(x) => x.to_string(),
@@ -101,7 +127,7 @@ impl<'a> Walk<'a> {
         };
         match (text.parse::<HumanDuration>(), &node.value) {
             (Ok(_), Value::Text(_)) => true,
-            (Ok(_), _) => self.problem(&node.place, path, format!("a duration needs a unit: write {text}s")),
+            (Ok(_), _) => self.problem(&node.place, path, "a duration needs a unit, as in 10s or 150ms"),
             (Err(e), _) => self.problem(&node.place, path, e.to_string()),
         }
     }
@@ -131,8 +157,10 @@ impl<'a> Walk<'a> {
         match &node.value {
             Value::Text(text) if words.contains(&text.as_str()) => true,
             Value::Text(text) => {
-                let hint = did_you_mean(text, words.iter().copied());
-                self.problem(&node.place, path, format!("`{text}` is not known{hint}; allowed: {}", words.join(", ")))
+                let why = later::executor(text)
+                    .filter(|_| words.contains(&"constant-vus"))
+                    .unwrap_or_else(|| format!("`{text}` is not known{}", did_you_mean(text, words.iter().copied())));
+                self.problem(&node.place, path, format!("{why}; allowed: {}", words.join(", ")))
             }
             other => {
                 let message = format!("{}; allowed: {}", wrong_type(other, &["string"]), words.join(", "));
@@ -192,7 +220,7 @@ impl<'a> Walk<'a> {
     }
 
     fn reported(&self, path: &str) -> bool {
-        self.problems.iter().any(|p| p.path == path)
+        self.problems.iter().any(|p| is_at_or_below(&p.path, path))
     }
 
     /// What this map may hold, given the variant that it chose.
@@ -267,10 +295,14 @@ impl<'a> Walk<'a> {
         if fields.others.is_some() {
             return fields.others;
         }
-        let known: Vec<&str> = fields.known.iter().map(|(k, _)| *k).collect();
+        let mut known: Vec<&str> = fields.known.iter().map(|(k, _)| *k).collect();
+        // A key of several variants is allowed once.
+        known.sort_unstable();
+        known.dedup();
         let why = match fields.elsewhere.iter().find(|(k, _)| *k == key) {
             Some((_, variant)) => format!("`{key}` goes with `{variant}` only"),
-            None => format!("unknown key `{key}`{}", did_you_mean(key, known.iter().copied())),
+            None => later::key(key)
+                .unwrap_or_else(|| format!("unknown key `{key}`{}", did_you_mean(key, known.iter().copied()))),
         };
         self.problem(&entry.place, path, format!("{why}; allowed: {}", known.join(", ")));
         None
@@ -302,6 +334,11 @@ fn tag_of(variant: &Json) -> Option<(&str, &str)> {
     properties(variant).find_map(|(key, s)| s.get("const").and_then(Json::as_str).map(|name| (key, name)))
 }
 
+/// Whether any value may stand there.
+fn is_free(schema: &Json) -> bool {
+    schema.get("properties").is_none() && alternatives(schema).is_none() && types(schema).is_empty()
+}
+
 fn types(schema: &Json) -> Vec<&str> {
     match schema.get("type") {
         Some(Json::String(one)) => vec![one],
@@ -317,12 +354,17 @@ fn fits(value: &Value, kind: &str) -> bool {
         Value::Int(_) => kind == "integer" || kind == "number",
         Value::Float(_) => kind == "number",
         Value::Text(_) => kind == "string",
+        // A word became a text before; what is left may be no number at all.
+        Value::Unclear(_) => false,
         Value::List(_) => kind == "array",
         Value::Map(_) => kind == "object",
     }
 }
 
 fn wrong_type(value: &Value, wanted: &[&str]) -> String {
+    if let Value::Unclear(unclear) = value {
+        return unclear.message();
+    }
     let name = |kind: &str| match kind {
         "boolean" => "true or false",
         "integer" => "a whole number",
@@ -338,6 +380,7 @@ fn wrong_type(value: &Value, wanted: &[&str]) -> String {
         Value::Bool(b) => format!("`{b}`"),
         Value::Int(n) => format!("the number {n}"),
         Value::Float(x) => format!("the number {x}"),
+        Value::Unclear(unclear) => format!("`{}`", unclear.text),
         Value::Text(text) => format!("the text `{}`", mask(text).chars().take(40).collect::<String>()),
         Value::List(_) => "a list".into(),
         Value::Map(_) => "a map".into(),

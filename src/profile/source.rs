@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fmt, fs,
     path::{Path, PathBuf},
 };
@@ -34,7 +35,11 @@ impl fmt::Display for Source {
 
 /// Whether this is a path and not a name.
 pub(crate) fn is_path(text: &str) -> bool {
-    text.contains('/') || Path::new(text).extension().is_some_and(|e| e == "yaml" || e == "yml")
+    text.contains('/') || Path::new(text).extension().is_some_and(is_yaml)
+}
+
+fn is_yaml(extension: &OsStr) -> bool {
+    extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")
 }
 
 /// Finds a profile by name or path: its short name, where it is, and its text.

@@ -190,6 +190,7 @@ fn what_cannot_be_read_is_named() {
         message(&path("latin.yaml")),
         message(&path("big.yaml")),
         message(&path("folder.yaml")),
+        message("COUPON-QUICK.YAML"),
     ]);
 }
 
@@ -213,15 +214,17 @@ fn flags_change_a_profile() {
     let p = changed(|o| o.duration = "3s".parse().ok()).unwrap();
     let model::Executor::RampingVus { stages, .. } = &p.scenarios["rush"].executor else { panic!() };
     assert_eq!(stages.iter().map(|s| s.duration.millis()).collect::<Vec<_>>(), [500, 1_000, 1_000, 500]);
-    let p = changed(|o| o.target = Some("http://127.0.0.1:8080".into())).unwrap();
-    assert_eq!(p.stack.external.api_url.as_deref(), Some("http://127.0.0.1:8080"));
     let p = changed(|o| o.env = vec!["COUPON_ID=2".into()]);
     assert!(p.unwrap_err().contains("coupon 2 is not seeded"));
     insta::assert_debug_snapshot!([
         changed(|o| o.vus = Some(0)).unwrap_err(),
         changed(|o| o.rps = Some(5.0)).unwrap_err(),
         changed(|o| o.duration = "0s".parse().ok()).unwrap_err(),
-        changed(|o| o.target = Some("https://u:secret@h/x".into())).unwrap_err(),
+        changed(|o| o.set = vec!["stack.external.api_url=https://u:secret@h/x".into()]).unwrap_err(),
+        changed(|o| o.set = vec!["scenarios.rush.requests[0].body.phone=01012345678".into()]).unwrap_err(),
+        with(&QUICK.replace("userId: \"${user.id}\"", "userId: ${ID}"), |o| o.env = vec!["ID=0042".into()])
+            .unwrap_err()
+            .to_string(),
         changed(|o| o.env = vec!["COUPON".into()]).unwrap_err(),
         changed(|o| o.set = vec!["backend.consumers=many".into()]).unwrap_err(),
         changed(|o| o.set = vec!["backend.db_pool.maximum=1".into()]).unwrap_err(),
@@ -259,6 +262,32 @@ fn every_slip_of_a_file_is_told_at_once() {
         .replace("once: true", "once: yes")
         .replace("system: ecommerce", "system: ecomerce");
     insta::assert_snapshot!(plain(&text).unwrap_err().to_string());
+}
+
+/// What `profiles check` calls valid is what a server gets: numbers, and texts in quotes, as they were written.
+#[test]
+fn a_body_is_sent_as_it_is_written() {
+    let body = "{phone: \"01012345678\", id: 9007199254740993, price: 1.10, on: 2024-01-01, at: \"12:30\", ok: true, none: null}";
+    let text = QUICK.replace("{userId: \"${user.id}\"}", body);
+    let (profile, warnings) = plain(&text).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let requests = profile.scenarios.values().flat_map(|scenario| &scenario.requests);
+    let issue = requests.into_iter().find(|request| request.body.is_some()).unwrap();
+    let mut sent = Vec::new();
+    crate::load::template::Template::new(issue, "h").unwrap().render(1, &mut sent);
+    let sent = String::from_utf8(sent).unwrap();
+    let wanted = [
+        r#""phone":"01012345678""#,
+        r#""id":9007199254740993"#,
+        r#""price":1.1"#,
+        r#""on":"2024-01-01""#,
+        r#""at":"12:30""#,
+        r#""ok":true"#,
+        r#""none":null"#,
+    ];
+    for part in wanted {
+        assert!(sent.contains(part), "no {part} in {sent}");
+    }
 }
 
 /// Words that occur in profiles, so that mutated files get far into the reader.

@@ -132,6 +132,7 @@ impl Context<'_> {
     }
 }
 
-fn is_at_or_below(path: &str, above: &str) -> bool {
+/// Whether `path` is `above`, or a key below it.
+pub(super) fn is_at_or_below(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

@@ -14,7 +14,7 @@ const UNSET_CLOSE: char = '\u{e001}';
 
 /// A profile, for messages of the YAML reader.
 pub(crate) const PROFILE: Kind =
-    Kind { name: "profile", needs: "`system` and `scenarios`", refuse: |text| unset_in(text).map(unset) };
+    Kind { name: "profile", needs: "`system` and `scenarios`", refuse: |text| unset_in(text).map(unset), strict: true };
 
 /// The text with its variables replaced.
 pub(crate) struct Expanded {

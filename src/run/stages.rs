@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use backend::{
+    cause,
     names::{COUPON_GROUP, COUPON_TOPIC},
     process::Role,
 };
@@ -81,7 +82,7 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
         match measure::verify(walk, &walked.stack, &walked.load).await {
             Ok(report) => walked.verify = Some(report),
             // What was measured is worth a summary all the same.
-            Err(error) => walked.broken = Some(format!("{error:#}")),
+            Err(error) => walked.broken = Some(cause::chain(error.as_ref())),
         }
     }
     Ok(walked)

@@ -2,6 +2,7 @@
 //! something changed.
 
 use std::{
+    collections::VecDeque,
     io,
     path::PathBuf,
     time::{Duration, Instant},
@@ -25,7 +26,7 @@ use super::{
     theme::Look,
     view::{Effect, Notice, Origin, Slider, View},
 };
-use crate::run::state::RunState;
+use crate::{figure::count, run::state::RunState};
 
 /// Time between looks at the source: ten frames a second at most.
 const FRAME: Duration = Duration::from_millis(100);
@@ -78,8 +79,9 @@ pub struct App {
     view: View,
     board: Board,
     logs: Logs,
-    /// Lines that came while the screen is frozen.
-    held: Vec<LogLine>,
+    /// The newest lines that came while the screen is frozen, and how many older ones had to go for them.
+    held: VecDeque<LogLine>,
+    lost: u64,
     setup: Setup,
     played: Instant,
     /// Time of the newest snapshot, and when it came: in between the clock goes on.
@@ -112,7 +114,8 @@ impl App {
             view,
             board,
             logs: Logs::default(),
-            held: Vec::new(),
+            held: VecDeque::new(),
+            lost: 0,
             setup,
             played: Instant::now(),
             newest: (0, Instant::now()),
@@ -205,11 +208,19 @@ impl App {
         let mut changed = false;
         for _ in 0..LINES_AT_A_TIME {
             let Ok(line) = self.setup.logs.try_recv() else { break };
-            if self.held.len() < MOST_LINES {
-                self.held.push(line);
+            if self.held.len() == MOST_LINES {
+                self.held.pop_front();
+                self.lost += 1;
             }
+            self.held.push_back(line);
         }
         if !self.view.frozen {
+            let lost = std::mem::take(&mut self.lost);
+            if lost > 0 {
+                let words = format!("{} older log lines went by while the screen was frozen", count(lost));
+                self.view.say(Tone::Warn, words);
+                changed = true;
+            }
             for line in self.held.drain(..) {
                 changed = true;
                 self.view.log_line_came(self.logs.push(line));

@@ -21,6 +21,9 @@ use crate::epoch::Opened;
 /// Version of these files. A newer one is refused with a clear message.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// What is written last: a folder without it is a set that was never finished.
+pub(super) const INDEX: &str = "index.json";
+
 /// Why `sets/` cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -128,7 +131,7 @@ pub fn write(folder: &Path, sets: &Sets, context: &Context) -> Result<(), StoreE
         context: context.clone(),
     };
     // The index comes last: a folder without it is a set that was never finished.
-    let path = folder.join("index.json");
+    let path = folder.join(INDEX);
     let file = File::create(&path).map_err(failed("write", &path))?;
     let mut file = BufWriter::new(file);
     serde_json::to_writer_pretty(&mut file, &index).map_err(io::Error::from).map_err(failed("write", &path))?;
@@ -136,7 +139,7 @@ pub fn write(folder: &Path, sets: &Sets, context: &Context) -> Result<(), StoreE
 }
 
 fn index(folder: &Path) -> Result<Index, StoreError> {
-    let path = folder.join("index.json");
+    let path = folder.join(INDEX);
     let text = std::fs::read_to_string(&path).map_err(failed("read", &path))?;
     check_version(&path, &text)?;
     parse(&path, 1, &text)

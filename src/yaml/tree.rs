@@ -8,7 +8,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use saphyr::{Marker, Scalar, ScalarStyle, ScanError};
 use saphyr_parser::{Event, Parser, Span, StrInput};
 
-use super::problem::{Place, Problem};
+use super::{
+    problem::{Place, Problem},
+    scalar::Unclear,
+};
 
 /// Most levels of maps and lists.
 const MAX_DEPTH: usize = 32;
@@ -23,6 +26,8 @@ pub(crate) struct Kind {
     pub needs: &'static str,
     /// What is wrong with the text of a scalar, if anything.
     pub refuse: fn(&str) -> Option<String>,
+    /// Plain scalars that may mean several things become [`Value::Unclear`]; else they are what YAML 1.2 says.
+    pub strict: bool,
 }
 
 /// A value and where it stands.
@@ -40,6 +45,8 @@ pub(crate) enum Value {
     Int(i64),
     Float(f64),
     Text(String),
+    /// It may mean several things; only in files whose kind is strict.
+    Unclear(Unclear),
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
@@ -69,6 +76,7 @@ impl Node {
             Value::Int(n) => (*n).into(),
             Value::Float(x) => (*x).into(),
             Value::Text(text) => text.clone().into(),
+            Value::Unclear(unclear) => unclear.text.clone().into(),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Map(entries) => entries.iter().map(|e| (e.key.clone(), e.node.to_json())).collect(),
         }
@@ -245,6 +253,10 @@ impl Builder<'_> {
             self.key(text.into_owned(), mark);
             return;
         }
+        let plain = style == ScalarStyle::Plain;
+        if let Some(unclear) = Some(&text).filter(|_| plain && self.kind.strict).and_then(|text| Unclear::of(text)) {
+            return self.add(mark, Value::Unclear(unclear));
+        }
         let value = match Scalar::parse_from_cow_and_metadata(text, style, None) {
             Some(Scalar::Boolean(b)) => Value::Bool(b),
             Some(Scalar::Integer(n)) => Value::Int(n),
@@ -306,8 +318,12 @@ mod tests {
 
     use super::*;
 
-    const KIND: Kind =
-        Kind { name: "profile", needs: "`system`", refuse: |text| text.strip_prefix('!').map(String::from) };
+    const KIND: Kind = Kind {
+        name: "profile",
+        needs: "`system`",
+        refuse: |text| text.strip_prefix('!').map(String::from),
+        strict: false,
+    };
 
     fn read(text: &str) -> Result<Node, Vec<Problem>> {
         parse(text, &KIND, &|line, column| Place::File { line, column: column + 1 })

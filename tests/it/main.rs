@@ -32,6 +32,7 @@ mod places;
 mod probe;
 mod product;
 mod promise;
+mod runs;
 mod schemas;
 mod seed;
 mod stage;

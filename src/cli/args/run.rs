@@ -170,7 +170,10 @@ pub enum RunsAction {
     /// Remove runs (asks for --yes)
     Rm {
         /// Runs
-        #[arg(required = true)]
+        #[arg(required_unless_present = "keep")]
         runs: Vec<String>,
+        /// Keep the newest N runs and remove the others; one that is under way stays
+        #[arg(long, value_name = "N", conflicts_with = "runs")]
+        keep: Option<usize>,
     },
 }

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::{Context, scenarios::is_tag, seed::coupon_ids};
 use crate::{
     event::names::Outcome,
     profile::{
+        later,
         model::{METHODS, RequestSpec},
+        request::{USER_ID, json_in_text, path_problem, unknown_hole},
         suggest::did_you_mean,
     },
 };
-
-/// What the load generator fills in.
-const HOLE: &str = "${user.id}";
 
 /// Every request with its path.
 fn each<'a>(c: &Context<'a>) -> Vec<(String, &'a RequestSpec)> {
@@ -54,8 +55,12 @@ pub(super) fn validate_methods(c: &mut Context<'_>) {
     for (path, request) in each(c) {
         let method = request.method.as_str();
         if !METHODS.contains(&method) {
-            let hint = did_you_mean(method, METHODS);
-            let message = format!("`{method}` is not sent{hint}; allowed: {}", METHODS.join(", "));
+            let why = if later::method(method) {
+                format!("`{method}` is not supported yet")
+            } else {
+                format!("`{method}` is not sent{}", did_you_mean(method, METHODS))
+            };
+            let message = format!("{why}; allowed: {}", METHODS.join(", "));
             c.problem(format!("{path}.method"), message);
         }
     }
@@ -63,18 +68,9 @@ pub(super) fn validate_methods(c: &mut Context<'_>) {
 
 pub(super) fn validate_paths(c: &mut Context<'_>) {
     for (path, request) in each(c) {
-        let why = if !request.path.starts_with('/') {
-            "a path begins with `/`".to_owned()
-        } else if request.path.replace(HOLE, "1").chars().any(|ch| !ch.is_ascii_graphic() || "{}\"<>\\^`|".contains(ch))
-            && unknown_hole(&request.path).is_none()
-        {
-            "a path has printable ASCII only; write other letters as %XX".to_owned()
-        } else if let Some(hole) = unknown_hole(&request.path) {
-            format!("`{hole}` is not known; allowed: {HOLE}")
-        } else {
-            continue;
-        };
-        c.problem(format!("{path}.path"), why);
+        if let Some(why) = path_problem(&request.path) {
+            c.problem(format!("{path}.path"), why);
+        }
     }
 }
 
@@ -87,7 +83,18 @@ pub(super) fn validate_bodies(c: &mut Context<'_>) {
         }
         let text = body.to_string();
         if let Some(hole) = unknown_hole(&text) {
-            c.problem(format!("{path}.body"), format!("`{hole}` is not known; allowed: {HOLE}"));
+            c.problem(format!("{path}.body"), format!("`{hole}` is not known; allowed: {USER_ID}"));
+        }
+        match body {
+            Value::String(text) if text == USER_ID => {}
+            Value::String(text) => match json_in_text(text) {
+                Some(map) => {
+                    let why = "this is a text, and would be sent as one, in quotes";
+                    c.problem(format!("{path}.body"), format!("{why}; without the quotes around it: body: {map}"));
+                }
+                None => c.warn(format!("{path}.body"), "a text is sent as JSON: in quotes, as application/json"),
+            },
+            _ => {}
         }
         if text.len() > limit {
             let length = text.len();
@@ -95,13 +102,6 @@ pub(super) fn validate_bodies(c: &mut Context<'_>) {
             c.warn(format!("{path}.body"), message);
         }
     }
-}
-
-/// The first `${…}` that the load generator does not fill in.
-fn unknown_hole(text: &str) -> Option<&str> {
-    let start = text.match_indices("${").map(|(at, _)| at).find(|at| !text[*at..].starts_with(HOLE))?;
-    let end = text[start..].find('}').map_or(text.len(), |end| start + end + 1);
-    Some(&text[start..end])
 }
 
 pub(super) fn validate_outcomes(c: &mut Context<'_>) {

@@ -2,6 +2,7 @@
 
 use super::{Effect, Overlay, View};
 use crate::{
+    load::LoadControl,
     run::control::Act,
     tui::{acts::Wish, draw::table::Data, keys::Action, model::Tone},
 };
@@ -55,15 +56,17 @@ impl View {
     }
 
     fn number(&mut self, vus: bool, text: String) -> Effect {
-        let act = if vus {
-            text.parse().ok().map(Act::SetVus)
+        // What a load would refuse is not asked of it.
+        let (act, needed) = if vus {
+            (text.parse().ok().map(Act::SetVus), "a number is needed")
         } else {
-            text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0).map(Act::SetRate)
+            let rate = text.parse().ok().filter(|rate| LoadControl::takes_rate(*rate));
+            (rate.map(Act::SetRate), "a rate above 0 is needed; `x` ends the load")
         };
         if let Some(act) = act {
             return Effect::Wish(Wish::Act(act));
         }
-        self.say(Tone::Warn, "a number is needed");
+        self.say(Tone::Warn, needed);
         self.overlay = Some(Overlay::Number { vus, text });
         Effect::Draw
     }
