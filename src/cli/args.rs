@@ -177,12 +177,49 @@ pub enum Command {
     Man,
 }
 
+impl Command {
+    /// Whether `--set` and `--env-var` can change anything of what it does.
+    pub fn reads_profile(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::Seed(_) | Self::Serve(_) | Self::Run(_) | Self::Tui(_) | Self::Demo(_) => true,
+            Self::Verify(args) => args.run.is_none() && args.history.is_none(),
+            Self::Topics(args) => !matches!(args.action, TopicsAction::List | TopicsAction::Describe { .. }),
+            Self::Profiles(args) => matches!(args.action, Some(ProfilesAction::Check { .. })),
+            Self::Down(_)
+            | Self::Status
+            | Self::Env
+            | Self::Logs(_)
+            | Self::Stats(_)
+            | Self::Restart(_)
+            | Self::Stop(_)
+            | Self::Lag(_)
+            | Self::Report(_)
+            | Self::Runs(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Man => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser as _};
 
     #[test]
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
+    }
+
+    /// A bad `--set` broke commands that look at servers alone; now they say that it does nothing.
+    #[test]
+    fn what_reads_no_profile_is_known() {
+        let reads = |line: &str| super::Cli::try_parse_from(line.split(' ')).unwrap().command.reads_profile();
+        for line in ["up", "run quick", "serve", "seed", "verify", "topics plan", "profiles check x", "tui"] {
+            assert!(reads(&format!("ecomctl {line}")), "{line}");
+        }
+        for line in ["lag", "env", "status", "verify --run r", "verify --history r", "topics list", "logs", "down"] {
+            assert!(!reads(&format!("ecomctl {line}")), "{line}");
+        }
     }
 }

@@ -28,7 +28,7 @@ pub async fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Exit> {
 }
 
 async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyReport> {
-    let stack = context.stack().await?;
+    let stack = context.stack()?;
     let mut plan = VerifyPlan {
         endpoints: stack.endpoints,
         topic: COUPON_TOPIC.to_owned(),

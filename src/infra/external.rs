@@ -1,17 +1,25 @@
 //! The external provider: servers that are there already. Nothing is started, and nothing is made or deleted there
 //! without the user's word.
 
-use std::{fs, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, fs, path::PathBuf, str::FromStr};
 
 use backend::{
     endpoint::{
-        ApiEndpoint, EndpointError, KafkaEndpoint, KafkaSecurity, MysqlEndpoint, RedisEndpoint, Sasl, Tls, mask,
+        ApiEndpoint, EndpointError, Endpoints, KafkaEndpoint, KafkaSecurity, MysqlEndpoint, RedisEndpoint, Sasl, Tls,
+        mask,
     },
     human::Secret,
 };
 
-use super::error::InfraError;
-use crate::profile::model::{ExternalSpec, KafkaLogin};
+use super::{
+    choice::Server,
+    error::InfraError,
+    stack::{Component, SCHEMA_VERSION, Stack},
+};
+use crate::{
+    event::names::Provider,
+    profile::model::{ExternalSpec, KafkaLogin, System},
+};
 
 /// The components that have an address of their own.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +32,54 @@ pub struct External {
     pub kafka: Option<KafkaEndpoint>,
     /// The API, if it is external.
     pub api: Option<ApiEndpoint>,
+}
+
+impl External {
+    /// `stack` with these servers in the place of its own; without one a stack of these alone, where all of them have an
+    /// address. Nothing is asked, started or written down.
+    pub fn over(self, stack: Option<Stack>) -> Option<Stack> {
+        let Self { mysql, redis, kafka, api } = self;
+        let named = [
+            (Server::Mysql, mysql.as_ref().map(ToString::to_string)),
+            (Server::Redis, redis.as_ref().map(ToString::to_string)),
+            (Server::Kafka, kafka.as_ref().map(ToString::to_string)),
+        ];
+        let before = stack.as_ref().map(|stack| stack.endpoints.clone());
+        let endpoints = Endpoints {
+            mysql: mysql.or_else(|| Some(before.as_ref()?.mysql.clone()))?,
+            redis: redis.or_else(|| Some(before.as_ref()?.redis.clone()))?,
+            kafka: kafka.or_else(|| Some(before?.kafka))?,
+        };
+        let mut stack = stack.unwrap_or_else(|| Stack {
+            schema_version: SCHEMA_VERSION,
+            system: System::Ecommerce.name().into(),
+            brokers: 1,
+            endpoints: endpoints.clone(),
+            api: None,
+            api_url: None,
+            topics: Vec::new(),
+            components: BTreeMap::new(),
+            started_at: String::new(),
+            docker: None,
+        });
+        stack.endpoints = endpoints;
+        stack.api_url = api.map(|api| api.to_string()).or(stack.api_url);
+        for (server, address) in named {
+            let Some(address) = address else { continue };
+            stack.components.retain(|name, _| !server.has(name));
+            let component = Component {
+                provider: Provider::External,
+                version: String::new(),
+                address,
+                process: None,
+                log: None,
+                container: None,
+                restarts: 0,
+            };
+            stack.components.insert(server.name().to_owned(), component);
+        }
+        Some(stack)
+    }
 }
 
 /// Reads addresses and secrets. A URL counts more than a file that holds one. Files of authorities are made absolute:
@@ -148,5 +204,29 @@ mod tests {
         let no_file = KafkaLogin { password: None, password_file: text("/nowhere"), ..whole };
         assert!(error(no_file).starts_with("stack.external.kafka.password_file: /nowhere: "));
         assert!(resolve(&spec(KafkaLogin::default())).unwrap().kafka.unwrap().security.is_none());
+    }
+
+    /// Whoever looks at servers by their addresses alone starts nothing, and ends nothing that runs here.
+    #[test]
+    fn named_servers_take_the_place_of_those_that_are_up() {
+        let spec = |kafka: Option<&str>| ExternalSpec {
+            mysql_url: Some("mysql://u:p@db.example/d".into()),
+            redis_url: Some("redis://cache.example".into()),
+            kafka_brokers: kafka.map(str::to_owned),
+            ..ExternalSpec::default()
+        };
+        assert!(resolve(&spec(None)).unwrap().over(None).is_none(), "Kafka is not named, and none is up");
+        let all = resolve(&spec(Some("one.example:9092"))).unwrap().over(None).unwrap();
+        assert!(all.components.values().all(|c| c.provider == Provider::External && c.process.is_none()));
+        assert_eq!(all.components.keys().map(String::as_str).collect::<Vec<_>>(), ["kafka", "mysql", "redis"]);
+
+        let mut up = all.clone();
+        let broker = up.components.remove("kafka").unwrap();
+        up.components.insert("kafka-1".into(), Component { provider: Provider::Native, ..broker });
+        let other = ExternalSpec { mysql_url: Some("mysql://u:p@other.example/d".into()), ..ExternalSpec::default() };
+        let mixed = resolve(&other).unwrap().over(Some(up)).unwrap();
+        assert_eq!(mixed.endpoints.mysql.host, "other.example");
+        assert_eq!(mixed.endpoints.kafka, all.endpoints.kafka);
+        assert_eq!(mixed.components["kafka-1"].provider, Provider::Native);
     }
 }

@@ -26,18 +26,18 @@ use nix::{
 use crate::support::{Stack, both, shared, wait, went_well, write};
 
 /// What a command may take on a machine that does other things too.
-const LONG: Duration = Duration::from_secs(240);
+pub const LONG: Duration = Duration::from_secs(240);
 
 /// A state folder whose servers are containers on free ports.
-struct InDocker {
-    stack: Stack,
+pub struct InDocker {
+    pub stack: Stack,
     engine: Docker,
     runtime: tokio::runtime::Runtime,
     profile: String,
 }
 
 impl InDocker {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let stack = Stack::empty();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let engine = runtime.block_on(async {
@@ -51,7 +51,7 @@ impl InDocker {
     }
 
     /// `args` with images of this machine and ports that are free.
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut all = args.to_vec();
         all.extend(["--ci", "--set", "backend.port=0"]);
         all.extend(["mysql", "redis", "kafka"].iter().flat_map(|server| match *server {
@@ -70,17 +70,17 @@ impl InDocker {
         command
     }
 
-    fn start(&self, args: &[&str]) -> Child {
+    pub fn start(&self, args: &[&str]) -> Child {
         self.command(args).spawn().unwrap()
     }
 
-    fn ok(&self, args: &[&str]) -> Output {
+    pub fn ok(&self, args: &[&str]) -> Output {
         let output = wait(self.start(args), LONG);
         assert!(went_well(&output), "ecomctl {}: {}\n{}", args.join(" "), output.status, both(&output));
         output
     }
 
-    fn json(&self, args: &[&str]) -> serde_json::Value {
+    pub fn json(&self, args: &[&str]) -> serde_json::Value {
         let args: Vec<_> = args.iter().copied().chain(["--format", "json"]).collect();
         let output = self.ok(&args);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}\n{}", both(&output)))
@@ -151,7 +151,7 @@ fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
     }
 }
 
-fn small(place: &InDocker) -> &str {
+pub fn small(place: &InDocker) -> &str {
     &place.profile
 }
 

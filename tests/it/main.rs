@@ -16,6 +16,7 @@ mod docker;
 mod docker_engine;
 mod docker_stack;
 mod docker_stats;
+mod docker_status;
 mod docker_world;
 mod event;
 mod infra;
