@@ -9,6 +9,7 @@
 pub mod alarm;
 pub mod cli;
 pub mod compose;
+pub mod epoch;
 pub mod event;
 pub mod exit;
 pub mod figure;

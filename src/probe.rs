@@ -16,9 +16,12 @@ use backend::endpoint::Endpoints;
 use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-pub use self::drain::{DrainPlan, DrainReport, drain};
 use self::look::Looker;
-use crate::event::ProbeSample;
+pub use self::{
+    drain::{DrainPlan, DrainReport, Gone, drain},
+    gates::run_id,
+};
+use crate::{epoch::Opened, event::ProbeSample};
 
 /// What to look at.
 #[derive(Debug, Clone)]
@@ -33,8 +36,20 @@ pub struct ProbePlan {
     pub group: String,
     /// Time from look to look; a second as a rule.
     pub interval: Duration,
-    /// Partition of the dead-letter topic → its end when the run began. `None`: as it is at the first look.
-    pub dead_letter_baseline: Option<BTreeMap<i32, i64>>,
+    /// Where the run's records begin.
+    pub starts: Starts,
+    /// The epochs that the run opened: figures of others are told, and not given. Empty: whatever epoch there is.
+    pub opened: Opened,
+}
+
+/// Where the records of a run begin: the ends of the logs before its load, taken once and the same for whoever looks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Starts {
+    /// Partition of the coupon topic → its end; empty where it is not known.
+    pub topic: BTreeMap<i32, i64>,
+    /// Partition of the dead-letter topic → its end. `None` where it is not known: then nobody knows how many letters
+    /// the run has.
+    pub dead_letters: Option<BTreeMap<i32, i64>>,
 }
 
 /// The probe; see [`Probe::start`].
@@ -46,6 +61,11 @@ pub struct Probe;
 pub struct ProbeHandle {
     stop: CancellationToken,
     task: JoinHandle<()>,
+}
+
+/// Looks once.
+pub async fn look(plan: &ProbePlan) -> ProbeSample {
+    Looker::new(plan).look().await.sample
 }
 
 impl Probe {

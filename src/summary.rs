@@ -198,7 +198,7 @@ impl Summary {
     /// The exit code that the figures ask for; `interrupted` is what a signal asked for.
     pub fn exit(&self, interrupted: Option<Exit>) -> Exit {
         let verdict = match self.verdict {
-            Overall::Consistent => None,
+            Overall::Consistent | Overall::NothingToProve => None,
             Overall::Violated => Some(Exit::Violated),
             Overall::Unproven => Some(Exit::Unproven),
         };

@@ -4,4 +4,5 @@ pub mod cache;
 pub mod delivered;
 pub mod gate;
 pub mod issue;
+pub mod pending;
 pub mod routes;

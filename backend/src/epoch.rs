@@ -1,8 +1,10 @@
 //! Epochs: each life of a coupon's gate has a number, so that nothing of an earlier one is taken for the present.
 //!
-//! An epoch is called `"<run_id>:<counter>"`. The run id is Redis's own and changes whenever Redis starts; the counter
-//! rises by one each time. A *reset* ([`open`]) sets the floor to the new counter: everything older is skipped. A
-//! *rebuild* (after Redis lost its state) keeps the floor: what was granted before still counts.
+//! An epoch is called `"<run_id>:<life>:<counter>"`. The run id is Redis's own and changes whenever Redis starts; the
+//! counter rises by one each time. A *reset* ([`open`]) draws a new life and sets the floor to the new counter:
+//! everything older is skipped. A *rebuild* (after Redis lost its state) keeps life and floor: what was granted before
+//! still counts. Counters begin at 1 again where MySQL's data are made anew; a life is never drawn twice, so whoever
+//! kept an epoch's name can tell whether what he finds later is of it.
 
 pub mod log;
 
@@ -10,6 +12,7 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 
 use mysql_async::{Conn, Pool, TxOpts, prelude::Queryable};
 use redis::aio::MultiplexedConnection;
+use uuid::Uuid;
 
 pub use self::log::{LogEnds, kafka_log_ends};
 use crate::{
@@ -35,6 +38,8 @@ pub struct Epoch {
     pub coupon_id: u64,
     /// Run id of the Redis that it lives in.
     pub run_id: String,
+    /// Drawn at random by the reset that began it; its rebuilds keep it. Empty in an epoch of version 0.1.
+    pub life: String,
     /// 1, 2, 3 … per coupon.
     pub counter: u64,
     /// Events of a lower counter are skipped.
@@ -44,9 +49,10 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// Its name, `"<run_id>:<counter>"`.
+    /// Its name, `"<run_id>:<life>:<counter>"`.
     pub fn id(&self) -> String {
-        format!("{}:{}", self.run_id, self.counter)
+        let Self { run_id, life, counter, .. } = self;
+        if life.is_empty() { format!("{run_id}:{counter}") } else { format!("{run_id}:{life}:{counter}") }
     }
 }
 
@@ -105,6 +111,14 @@ pub enum EpochError {
         /// Counter of the row.
         counter: u64,
         /// What is wrong.
+        why: String,
+    },
+    /// A grant that is still pending cannot be brought to safety.
+    #[error("coupon {coupon_id}: a pending grant was not sent: {why}")]
+    Unsent {
+        /// Coupon.
+        coupon_id: u64,
+        /// What Kafka's client says.
         why: String,
     },
     /// The program itself was stopped.
@@ -173,13 +187,21 @@ async fn reset(
         tx.exec_first("SELECT id FROM coupons WHERE id = ? FOR UPDATE", (coupon_id,)).await.map_err(mysql)?;
     found.ok_or(EpochError::NoCoupon(coupon_id))?;
     let counter = next_counter(&mut tx, coupon_id).await?;
-    let epoch = Epoch { coupon_id, run_id: run_id.to_owned(), counter, floor: counter, total: quantity };
+    let (run_id, life) = (run_id.to_owned(), new_life());
+    let epoch = Epoch { coupon_id, run_id, life, counter, floor: counter, total: quantity };
     tx.exec_drop("DELETE FROM coupon_users WHERE coupon_id = ?", (coupon_id,)).await.map_err(mysql)?;
     let update = "UPDATE coupons SET issued = 0, quantity = ?, epoch = ?, epoch_floor = ? WHERE id = ?";
     tx.exec_drop(update, (quantity, epoch.id(), epoch.floor, coupon_id)).await.map_err(mysql)?;
     record(&mut tx, &epoch, starts).await?;
     tx.commit().await.map_err(mysql)?;
     Ok(epoch)
+}
+
+/// A life that no epoch ever had: 48 random bits. Shorter than a UUID, because `coupons.epoch` has 80 characters.
+fn new_life() -> String {
+    let mut text = Uuid::new_v4().simple().to_string();
+    text.truncate(12);
+    text
 }
 
 /// The counter after the highest one that the coupon ever had.
@@ -254,6 +276,12 @@ impl GateWriter {
     pub async fn epoch(&mut self) -> Result<Option<String>, EpochError> {
         let key = gate_keys(self.coupon_id).epoch;
         redis::cmd("HGET").arg(key).arg(EPOCH_ID).query_async(&mut self.conn).await.map_err(|e| self.failed(e))
+    }
+
+    /// What the gate has granted and Kafka has not acknowledged.
+    pub async fn pending(&mut self) -> Result<Vec<String>, EpochError> {
+        let key = gate_keys(self.coupon_id).pending;
+        redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).query_async(&mut self.conn).await.map_err(|e| self.failed(e))
     }
 
     /// Opens the gate with `granted` (user → number) already given out, and `last` as the last number.

@@ -14,7 +14,7 @@ pub struct CouponEvent {
     pub user_id: u64,
     /// The gate's number of the grant: 1, 2, 3 … within the epoch.
     pub grant_seq: u64,
-    /// Epoch, `"<run_id>:<counter>"`.
+    /// Epoch, `"<run_id>:<life>:<counter>"`.
     pub epoch: String,
     /// When the API asked for it, by its own clock, in milliseconds since 1970.
     pub granted_at_ms: u64,
@@ -29,7 +29,7 @@ pub struct PendingEvent {
     pub coupon_id: u64,
     /// Who asks for it.
     pub user_id: u64,
-    /// Epoch, `"<run_id>:<counter>"`.
+    /// Epoch, `"<run_id>:<life>:<counter>"`.
     pub epoch: String,
     /// See [`CouponEvent::granted_at_ms`].
     pub granted_at_ms: u64,
@@ -67,14 +67,19 @@ pub fn parse_pending(member: &str) -> Option<CouponEvent> {
     Some(event.numbered(seq.parse().ok()?))
 }
 
-/// The counter of an epoch `"<run_id>:<counter>"`.
+/// The counter of an epoch `"<run_id>:<life>:<counter>"`.
 pub fn epoch_counter(epoch: &str) -> Option<u64> {
     epoch.rsplit_once(':')?.1.parse().ok()
 }
 
-/// The Redis run id of an epoch `"<run_id>:<counter>"`.
+/// The Redis run id of an epoch `"<run_id>:<life>:<counter>"`.
 pub fn epoch_run_id(epoch: &str) -> &str {
-    epoch.rsplit_once(':').map_or(epoch, |(run_id, _)| run_id)
+    epoch.split_once(':').map_or(epoch, |(run_id, _)| run_id)
+}
+
+/// The life of an epoch `"<run_id>:<life>:<counter>"`; empty in the name `"<run_id>:<counter>"` that version 0.1 gave.
+pub fn epoch_life(epoch: &str) -> &str {
+    epoch.rsplit_once(':').and_then(|(rest, _)| rest.split_once(':')).map_or("", |(_, life)| life)
 }
 
 #[cfg(test)]
@@ -108,11 +113,14 @@ mod tests {
         assert_eq!(epoch_counter("abc"), None);
         assert_eq!(epoch_counter("abc:-1"), None);
         assert_eq!(epoch_run_id("abc:7"), "abc");
+        assert_eq!(epoch_life("abc:7"), "", "as version 0.1 named it");
+        let named = "abc:6f1c9a02b7de:7";
+        assert_eq!((epoch_run_id(named), epoch_life(named), epoch_counter(named)), ("abc", "6f1c9a02b7de", Some(7)));
     }
 
     proptest! {
         #[test]
-        fn a_pending_member_reads_back(seq: u64, coupon_id: u64, user_id: u64, epoch in "[a-f0-9]{40}:[0-9]{1,9}") {
+        fn a_pending_member_reads_back(seq: u64, coupon_id: u64, user_id: u64, epoch in "[a-f0-9]{40}:[a-f0-9]{12}:[0-9]{1,9}") {
             let event =
                 PendingEvent { event_id: Uuid::now_v7(), coupon_id, user_id, epoch, granted_at_ms: seq / 2 };
             let member = pending_member(seq, &event.json());
@@ -121,7 +129,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in ".{0,80}") {
             let _ = parse_pending(&text);
-            let _ = epoch_counter(&text);
+            let _ = (epoch_counter(&text), epoch_run_id(&text), epoch_life(&text));
         }
     }
 }

@@ -21,7 +21,7 @@ pub fn dead_letter_topic(topic: &str) -> String {
 pub struct GateKeys {
     /// String: coupons that are left.
     pub stock: String,
-    /// Hash: user id → grant sequence.
+    /// Hash: user id → grant sequence, with [`GRANT_PENDING`] behind it until Kafka has acknowledged the grant.
     pub users: String,
     /// Sorted set: `"<sequence>|<event JSON>"` → Redis time of the grant (or of the last claim), in milliseconds.
     pub pending: String,
@@ -29,7 +29,9 @@ pub struct GateKeys {
     pub epoch: String,
 }
 
-/// Field of the epoch hash: the epoch, `"<run_id>:<counter>"`.
+/// Stands behind the number of a grant that Kafka has not acknowledged. Gates of version 0.1 have no such marks.
+pub const GRANT_PENDING: &str = "?";
+/// Field of the epoch hash: the epoch, `"<run_id>:<life>:<counter>"`.
 pub const EPOCH_ID: &str = "id";
 /// Field of the epoch hash: T, the number of coupons there are in all.
 pub const EPOCH_TOTAL: &str = "total";

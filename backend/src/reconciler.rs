@@ -12,12 +12,13 @@ use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
 
 use crate::{
+    coupon::pending::{Acknowledged, Delivery},
     db::{Db, DbError},
     endpoint::{KafkaEndpoint, RedisEndpoint},
     epoch::EpochError,
-    event::{epoch_run_id, parse_pending},
+    event::{CouponEvent, epoch_run_id, parse_pending},
     names::{EPOCH_ID, gate_keys},
-    producer::{EventProducer, Outgoing},
+    producer::{EventProducer, Outgoing, SendError},
     redis_pool::{RedisPool, RedisPoolError},
     telemetry::Metrics,
 };
@@ -65,6 +66,7 @@ pub struct Parts {
 /// The reconciler.
 pub struct Reconciler {
     parts: Parts,
+    delivery: Delivery,
     /// Coupon → the epoch that it has lost, and since when the gate is known to be closed.
     closed: HashMap<u64, (String, Instant)>,
 }
@@ -83,7 +85,7 @@ pub struct Round {
 impl Reconciler {
     /// A reconciler that has seen nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, closed: HashMap::new() }
+        Self { parts, delivery: Delivery::default(), closed: HashMap::new() }
     }
 
     /// Looks at every coupon once. One coupon's trouble does not keep the others waiting.
@@ -153,28 +155,13 @@ impl Reconciler {
         claim.arg(CLAIM).arg(2).arg(&keys.epoch).arg(&keys.pending);
         claim.arg(epoch).arg(self.parts.after.as_millis() as u64).arg(CLAIM_MAX);
         let due: Vec<String> = self.parts.pool.query(&claim).await?;
-        let mut sends = JoinSet::new();
-        for member in due {
-            let Some(event) = parse_pending(&member) else {
-                tracing::error!(coupon_id, member, "pending holds what is no event; it stays there");
-                continue;
-            };
-            tracing::info!(coupon_id, grant_seq = event.grant_seq, event_id = %event.event_id, "pending: sent again");
-            let (producer, topic) = (self.parts.producer.clone(), self.parts.topic.clone());
-            sends.spawn(async move {
-                let (key, value) = (event.user_id.to_string(), event.json());
-                let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
-                let sent = producer.send(Outgoing { topic: &topic, key, value, headers: None }).await;
-                sent.map(|()| member)
-            });
-        }
+        let mut sends = send_again(&self.parts, coupon_id, due, |_| true);
         let mut done = 0;
         while let Some(sent) = sends.join_next().await {
             match sent {
-                Ok(Ok(member)) => {
-                    let mut remove = redis::cmd("ZREM");
-                    remove.arg(&keys.pending).arg(member);
-                    self.parts.pool.query::<i64>(&remove).await?;
+                Ok(Ok((event, member))) => {
+                    let event = Acknowledged { user_id: event.user_id, grant_seq: event.grant_seq, member: &member };
+                    self.delivery.done(&self.parts.pool, &keys, epoch, &[event]).await?;
                     self.parts.metrics.reconciled.inc();
                     done += 1;
                 }
@@ -184,4 +171,32 @@ impl Reconciler {
         }
         Ok(done)
     }
+}
+
+/// Sends those members of `pending` that are wanted, each with the id that it has; gives back what Kafka acknowledged.
+fn send_again(
+    parts: &Parts,
+    coupon_id: u64,
+    members: Vec<String>,
+    wanted: impl Fn(&CouponEvent) -> bool,
+) -> JoinSet<Result<(CouponEvent, String), SendError>> {
+    let mut sends = JoinSet::new();
+    for member in members {
+        let Some(event) = parse_pending(&member) else {
+            tracing::error!(coupon_id, member, "pending holds what is no event; it stays there");
+            continue;
+        };
+        if !wanted(&event) {
+            continue;
+        }
+        tracing::info!(coupon_id, grant_seq = event.grant_seq, event_id = %event.event_id, "pending: sent again");
+        let (producer, topic) = (parts.producer.clone(), parts.topic.clone());
+        sends.spawn(async move {
+            let (key, value) = (event.user_id.to_string(), event.json());
+            let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
+            let sent = producer.send(Outgoing { topic: &topic, key, value, headers: None }).await;
+            sent.map(|()| (event, member))
+        });
+    }
+    sends
 }

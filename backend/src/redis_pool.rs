@@ -85,6 +85,8 @@ impl Link {
 /// A few connections, used in turn; commands of many tasks are pipelined over them.
 pub struct RedisPool {
     slots: Vec<watch::Receiver<Option<Arc<Link>>>>,
+    /// Told whenever one of them comes up.
+    up: Arc<Notify>,
     next: AtomicUsize,
     address: String,
 }
@@ -106,9 +108,11 @@ impl RedisPool {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout.max(BACK_OFF.0)))
             .set_response_timeout(Some(timeout));
+        let up = Arc::new(Notify::new());
         let slots = (0..size.max(1)).map(|_| {
             let (tx, rx) = watch::channel(None);
-            let keeper = Keeper { client: client.clone(), config: config.clone(), address: address.clone() };
+            let (client, config, address) = (client.clone(), config.clone(), address.clone());
+            let keeper = Keeper { client, config, address, up: up.clone() };
             let stop = stop.clone();
             tasks.spawn(async move {
                 tokio::select! {
@@ -118,7 +122,8 @@ impl RedisPool {
             });
             rx
         });
-        Ok(Arc::new(Self { slots: slots.collect(), next: AtomicUsize::new(0), address }))
+        let slots = slots.collect();
+        Ok(Arc::new(Self { slots, up, next: AtomicUsize::new(0), address }))
     }
 
     /// A connection that is up.
@@ -131,15 +136,8 @@ impl RedisPool {
 
     /// A connection that is up, or the first one that comes up within `wait`.
     pub async fn link_within(&self, wait: Duration) -> Result<Arc<Link>, RedisPoolError> {
-        if let Ok(link) = self.link() {
-            return Ok(link);
-        }
-        let mut slot = self.slots[0].clone();
-        let up = tokio::time::timeout(wait, slot.wait_for(Option::is_some)).await;
-        match up {
-            Ok(Ok(link)) => link.clone().ok_or_else(|| RedisPoolError::NotConnected(self.address.clone())),
-            _ => self.link(),
-        }
+        let first = tokio::time::timeout(wait, first_up(&self.up, || self.link().ok())).await;
+        first.map_err(|_| RedisPoolError::NotConnected(self.address.clone()))
     }
 
     /// Sends one command and reads the answer as `T`.
@@ -160,6 +158,7 @@ struct Keeper {
     client: redis::Client,
     config: AsyncConnectionConfig,
     address: String,
+    up: Arc<Notify>,
 }
 
 impl Keeper {
@@ -172,6 +171,7 @@ impl Keeper {
                     pause = BACK_OFF.0;
                     let link = Arc::new(link);
                     slot.send_replace(Some(link.clone()));
+                    self.up.notify_waiters();
                     until_broken(&link).await;
                     slot.send_replace(None);
                     tracing::warn!(redis = self.address, "connection lost");
@@ -213,4 +213,36 @@ pub async fn read_run_id(conn: &mut MultiplexedConnection) -> Result<String, Red
     line.map(|run_id| run_id.trim().to_owned())
         .filter(|run_id| !run_id.is_empty())
         .ok_or_else(|| (redis::ErrorKind::UnexpectedReturnType, "INFO server has no run_id").into())
+}
+
+/// What `look` finds, now or after one of the times at which `up` is told.
+async fn first_up<T>(up: &Notify, look: impl Fn() -> Option<T>) -> T {
+    loop {
+        // Listening comes first: what comes up between the look and the wait is not missed.
+        let mut told = std::pin::pin!(up.notified());
+        told.as_mut().enable();
+        if let Some(found) = look() {
+            return found;
+        }
+        told.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever waits takes the first connection that comes up, whichever place it has.
+    #[tokio::test]
+    async fn any_connection_that_comes_up_ends_the_wait() {
+        let (up, slots) = (Notify::new(), [watch::channel(None::<u8>), watch::channel(None)]);
+        let waiting = first_up(&up, || slots.iter().find_map(|(_, slot)| *slot.borrow()));
+        let coming = async {
+            tokio::task::yield_now().await;
+            slots[1].0.send_replace(Some(7));
+            up.notify_waiters();
+        };
+        let both = async { tokio::join!(waiting, coming).0 };
+        assert_eq!(tokio::time::timeout(Duration::from_secs(30), both).await, Ok(7));
+    }
 }

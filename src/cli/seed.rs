@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     figure::count,
     run::{kept, seeding},
-    seed::{self, SeedProgress, SeedReport},
+    seed::{self, SeedPlan, SeedProgress, SeedReport},
     table,
 };
 
@@ -23,7 +23,7 @@ pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let loaded = context.profile(&args.profile)?;
     let state = context.require_state()?;
     let stack = state.require_stack()?;
-    let mut plan = seeding::plan(&loaded.profile, &stack, context.global.yes)?;
+    let mut plan = seeding::plan(SeedPlan::new(&loaded.profile.seed)?, &stack, context.global.yes);
     if args.via == Via::Api {
         let api = kept::api_url(&state, &stack).await;
         let why = "--via api needs an API that answers: `ecomctl serve` in another shell";
@@ -36,7 +36,7 @@ pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let bars = Bars::new(context.draw);
     let report = seeding::run(&plan, &stack, &|progress| bars.show(progress)).await.context("seeding failed");
     bars.finish();
-    let report = report?;
+    let report = report?.report;
     context.print(&render(&report), &report)?;
     note(&seeding::words(&report));
     Ok(Exit::Done)

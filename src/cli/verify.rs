@@ -1,16 +1,19 @@
 //! `verify`: the proof again, on the servers as they are now or from a run's files alone.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use backend::names::{COUPON_GROUP, COUPON_TOPIC};
 
 use super::{args::VerifyArgs, common::Context, runs};
 use crate::{
+    epoch::{OfRun, Opened},
     exit::Exit,
+    infra::process,
     report,
     run::{execute, folder::RunFolder},
-    verify::{self, CouponPlan, Overall, VerifyPlan, VerifyReport},
+    seed::SeedPlan,
+    verify::{self, CouponPlan, LogBefore, Overall, VerifyPlan, VerifyReport, store},
 };
 
 /// `verify [PROFILE] [--run R | --history R]`
@@ -21,7 +24,7 @@ pub async fn run(context: &Context, args: &VerifyArgs) -> anyhow::Result<Exit> {
     };
     context.print(&report::terminal::verification(&report), &report)?;
     Ok(match report.verdict {
-        Overall::Consistent => Exit::Done,
+        Overall::Consistent | Overall::NothingToProve => Exit::Done,
         Overall::Violated => Exit::Violated,
         Overall::Unproven => Exit::Unproven,
     })
@@ -35,17 +38,19 @@ async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyRe
         group: COUPON_GROUP.to_owned(),
         coupons: Vec::new(),
         ledger: None,
-        sent: std::collections::BTreeMap::new(),
+        sent: BTreeMap::new(),
         sets_dir: None,
         require: Vec::new(),
-        planted: BTreeSet::new(),
         origin_unix_ns: None,
+        of_run: None,
+        before: LogBefore::default(),
+        running: None,
     };
     let runs = RunFolder::list(&context.runs())?;
     match (&args.profile, &args.run, runs.last()) {
         (Some(profile), None, _) => of_profile(context, profile, &mut plan)?,
-        (_, Some(name), _) => of_run(&runs::find(context, Some(name))?, &mut plan)?,
-        (None, None, Some(last)) => of_run(last, &mut plan)?,
+        (_, Some(name), _) => of_run(&runs::find(context, Some(name))?, &runs, &mut plan)?,
+        (None, None, Some(last)) => of_run(last, &runs, &mut plan)?,
         (None, None, None) => of_profile(context, "coupon-quick", &mut plan)?,
     }
     verify::run(&plan).await.context("the sets could not be compared")
@@ -54,17 +59,46 @@ async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyRe
 /// Without a run nobody knows what people were told: checks on the ledger are unknown.
 fn of_profile(context: &Context, name: &str, plan: &mut VerifyPlan) -> anyhow::Result<()> {
     let profile = context.profile(name)?.profile;
-    plan.coupons = execute::proven(&profile)?.into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
+    let seed = SeedPlan::new(&profile.seed)?;
+    plan.coupons = execute::proven(&profile, &seed).into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
     plan.require = profile.checks.require;
     Ok(())
 }
 
-fn of_run(run: &RunFolder, plan: &mut VerifyPlan) -> anyhow::Result<()> {
+/// `runs` are all there are: one of them may have taken the coupons over.
+fn of_run(run: &RunFolder, runs: &[RunFolder], plan: &mut VerifyPlan) -> anyhow::Result<()> {
     let file = run.read()?;
+    let recorded = store::recorded(&run.sets());
+    plan.running = { file.process.filter(|process| process::is_alive(*process)) }.map(|process| {
+        format!("run {} still goes on (pid {}): its own verdict comes at its end", run.name(), process.pid)
+    });
+    let sets = recorded.as_ref().ok();
+    plan.before = sets.map(|sets| sets.log.clone()).unwrap_or_default();
+    plan.of_run = Some(OfRun {
+        run: run.name(),
+        // A run of version 0.1 kept its epochs with the sets alone.
+        opened: file.epochs.or_else(|| sets.map(|sets| sets.epochs.clone())).ok_or_else(|| {
+            format!(
+                "run {} does not say which epochs it opened: an older ecomctl made it, and it has no sets",
+                run.name()
+            )
+        }),
+        history: sets.is_some(),
+        openers: openers(runs),
+    });
     plan.coupons = file.coupons.into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
     plan.require = file.require;
     plan.ledger = Some(run.ledger());
     plan.origin_unix_ns = Some(file.origin_unix_ns);
     plan.sent = file.sent;
     Ok(())
+}
+
+/// Epoch → the run that opened it. A run that cannot be read names none: it is only for the message.
+fn openers(runs: &[RunFolder]) -> BTreeMap<String, String> {
+    let opened = |run: &RunFolder| -> Vec<(String, String)> {
+        let epochs: Opened = run.read().ok().and_then(|file| file.epochs).unwrap_or_default();
+        epochs.into_values().map(|epoch| (epoch, run.name())).collect()
+    };
+    runs.iter().flat_map(opened).collect()
 }

@@ -180,6 +180,9 @@ pub enum Overall {
     Consistent,
     /// Something is violated.
     Violated,
+    /// Nothing was claimed and nothing is required: there is no statement that could hold or not.
+    #[serde(rename = "nothing to prove")]
+    NothingToProve,
     /// Nothing is violated, but something that is required is not proven.
     #[serde(other)]
     Unproven,
@@ -191,6 +194,7 @@ impl Overall {
         match self {
             Self::Consistent => "consistent",
             Self::Violated => "violated",
+            Self::NothingToProve => "nothing to prove",
             Self::Unproven => "unproven",
         }
     }

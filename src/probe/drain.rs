@@ -10,15 +10,24 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ProbePlan,
+    ProbePlan, Starts,
     look::{Look, Looker},
 };
-use crate::event::{CouponSample, ProbeSample};
+use crate::{
+    epoch::Opened,
+    event::{CouponSample, ProbeSample},
+};
 
 /// Time from look to look.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Looks in a row that must show rest, with the same counts.
 const LOOKS: u32 = 2;
+/// How long a system must be gone: whoever restarts it has taken its old process away a moment before.
+const GONE_FOR: Duration = Duration::from_secs(3);
+
+/// Whether a system (`mysql`, `redis`, `kafka`) is known to be gone at the moment, and how; asked for those alone that
+/// cannot be read.
+pub type Gone<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 /// What must come to rest.
 #[derive(Debug, Clone)]
@@ -31,8 +40,10 @@ pub struct DrainPlan {
     pub topic: String,
     /// Consumer group that consumes it.
     pub group: String,
-    /// Partition of the dead-letter topic → its end when the run began, for the samples.
-    pub dead_letter_baseline: Option<BTreeMap<i32, i64>>,
+    /// Where the run's records begin.
+    pub starts: Starts,
+    /// The epochs that the run opened; see [`ProbePlan::opened`].
+    pub opened: Opened,
     /// Longest wait.
     pub timeout: Duration,
 }
@@ -49,10 +60,12 @@ pub struct DrainReport {
 }
 
 /// Looks until every partition is consumed up to its last data record, nothing is pending in Redis, and the counts stay
-/// the same over two looks. Each look is handed to `on_sample`.
+/// the same over two looks. Each look is handed to `on_sample`. What is known to be gone is not waited for: a server
+/// that has ended, and coupons that somebody seeded again.
 pub async fn drain(
     plan: &DrainPlan,
     mut on_sample: impl FnMut(&ProbeSample),
+    gone: Gone<'_>,
     cancel: &CancellationToken,
 ) -> DrainReport {
     let mut looker = Looker::new(&ProbePlan {
@@ -61,10 +74,12 @@ pub async fn drain(
         topic: plan.topic.clone(),
         group: plan.group.clone(),
         interval: INTERVAL,
-        dead_letter_baseline: plan.dead_letter_baseline.clone(),
+        starts: plan.starts.clone(),
+        opened: plan.opened.clone(),
     });
     let began = Instant::now();
     let mut rest = Rest::default();
+    let mut missed: Option<Instant> = None;
     let mut why = "nothing could be read".to_owned();
     let ended = |drained, since: Duration, why| DrainReport { drained, seconds: since.as_secs_f64(), why };
     loop {
@@ -77,8 +92,18 @@ pub async fn drain(
             }
         };
         on_sample(&look.sample);
+        let losses: Vec<String> = look.sample.errors.keys().filter_map(|system| gone(system)).collect();
+        missed = if losses.is_empty() { None } else { missed.or_else(|| Some(Instant::now())) };
+        if missed.is_some_and(|since| since.elapsed() >= GONE_FOR) {
+            let why = format!("{}: what is not consumed will not be", losses.join("; "));
+            return ended(false, began.elapsed(), why);
+        }
         match rest.add(&look, began.elapsed()) {
-            Ok(Some(since)) => return ended(true, since, summary(&look.sample)),
+            Ok(Some(since)) if look.taken_over.is_empty() => return ended(true, since, summary(&look.sample)),
+            Ok(Some(since)) => {
+                let taken: Vec<String> = look.taken_over.into_values().collect();
+                return ended(false, since, taken.join("; "));
+            }
             Ok(None) => why = "the counts had only just settled".into(),
             Err(moving) => why = moving,
         }
@@ -127,7 +152,12 @@ impl Rest {
 
 /// What is not at rest, or not known to be.
 fn moving(look: &Look) -> Vec<String> {
-    let mut moving: Vec<String> = look.sample.errors.values().cloned().collect();
+    if !look.taken_over.is_empty() && look.taken_over.len() == look.sample.coupons.len() {
+        return Vec::new();
+    }
+    // What was taken over is told, and not waited for.
+    let errors = look.sample.errors.iter().filter(|(key, _)| *key != "epoch");
+    let mut moving: Vec<String> = errors.map(|(_, why)| why.clone()).collect();
     if look.unconsumed.is_empty() && !look.sample.errors.contains_key("kafka") {
         moving.push("no partition could be read".into());
     }
@@ -135,10 +165,10 @@ fn moving(look: &Look) -> Vec<String> {
         match left {
             Some(0) => {}
             Some(left) => moving.push(format!("partition {partition}: {left} records not consumed")),
-            None => moving.push(format!("partition {partition}: the group has committed nothing")),
+            None => moving.push(format!("partition {partition}: {}", unknown_lag(look, *partition))),
         }
     }
-    for (coupon, figures) in &look.sample.coupons {
+    for (coupon, figures) in look.sample.coupons.iter().filter(|(coupon, _)| !look.taken_over.contains_key(coupon)) {
         match figures.pending {
             Some(0) => {}
             Some(pending) => moving.push(format!("coupon {coupon}: {pending} grants pending")),
@@ -149,6 +179,16 @@ fn moving(look: &Look) -> Vec<String> {
         }
     }
     moving
+}
+
+fn unknown_lag(look: &Look, partition: i32) -> String {
+    let sample = look.sample.partitions.iter().find(|p| p.partition == partition);
+    match sample.and_then(|p| Some((p.committed?, p.end))) {
+        Some((committed, end)) => {
+            format!("offset {committed} was committed, and the log ends at {end}: the topic was made anew")
+        }
+        None => "the group has committed nothing".into(),
+    }
 }
 
 fn summary(sample: &ProbeSample) -> String {
@@ -170,7 +210,7 @@ mod tests {
         let partition = PartitionSample { partition: 0, start: 0, end: 9, committed: Some(9) };
         let sample =
             ProbeSample { coupons: [(1, figures)].into(), partitions: vec![partition], ..ProbeSample::default() };
-        Look { sample, unconsumed: [(0, left)].into() }
+        Look { sample, unconsumed: [(0, left)].into(), taken_over: BTreeMap::new() }
     }
 
     #[test]
@@ -190,7 +230,29 @@ mod tests {
         let mut away = look(5, 0, Some(0));
         away.sample.errors.insert("redis".into(), "Redis at x:1: refused".into());
         assert_eq!(moving(&away), ["Redis at x:1: refused"]);
-        let nothing = Look { sample: ProbeSample::default(), unconsumed: BTreeMap::new() };
+        let nothing = Look { sample: ProbeSample::default(), unconsumed: BTreeMap::new(), taken_over: BTreeMap::new() };
         assert_eq!(moving(&nothing), ["no partition could be read"]);
+    }
+
+    /// Offsets of a topic that is gone prove nothing about the one that has its name now.
+    #[test]
+    fn more_committed_than_there_is_is_not_consumed() {
+        let mut anew = look(5, 0, None);
+        anew.sample.partitions[0].end = 4;
+        assert_eq!(
+            moving(&anew),
+            ["partition 0: offset 9 was committed, and the log ends at 4: the topic was made anew"]
+        );
+    }
+
+    /// Nobody waits for a coupon that is another's by now, but for those that are the run's own.
+    #[test]
+    fn what_was_seeded_again_is_not_waited_for() {
+        let mut mixed = look(5, 1, Some(3));
+        mixed.sample.errors.insert("epoch".into(), "coupon 1 was seeded again".into());
+        mixed.taken_over.insert(1, "coupon 1 was seeded again".into());
+        assert_eq!(moving(&mixed), Vec::<String>::new(), "it was the only one");
+        mixed.sample.coupons.insert(2, CouponSample { rows: Some(1), pending: Some(4), ..CouponSample::default() });
+        assert_eq!(moving(&mixed), ["partition 0: 3 records not consumed", "coupon 2: 4 grants pending"]);
     }
 }

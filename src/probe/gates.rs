@@ -11,6 +11,8 @@ use backend::{
 };
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
 
+use crate::epoch::run_id_of;
+
 /// Longest time that one look may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -25,6 +27,8 @@ pub(super) struct GateReading {
     pub pending: u64,
     pub epoch: Option<String>,
     pub sequence: Option<u64>,
+    /// Redis was started since the epoch was opened: what it holds may lack the newest grants.
+    pub restarted: bool,
 }
 
 type Answer = (u64, Option<i64>, u64, Option<String>, Option<u64>);
@@ -33,7 +37,20 @@ type Answer = (u64, Option<i64>, u64, Option<String>, Option<u64>);
 #[derive(Debug)]
 pub(super) struct Gates {
     endpoint: RedisEndpoint,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connected>,
+}
+
+/// A connection and the run id of the server behind it: a connection belongs to one life of Redis.
+#[derive(Debug)]
+struct Connected {
+    connection: MultiplexedConnection,
+    run_id: Option<String>,
+}
+
+/// The run id in what Redis answers to `INFO server`.
+pub fn run_id(info: &str) -> Option<String> {
+    let line = info.lines().find_map(|line| line.strip_prefix("run_id:"))?.trim();
+    (!line.is_empty()).then(|| line.to_owned())
 }
 
 impl Gates {
@@ -55,18 +72,16 @@ impl Gates {
     }
 }
 
-type Looked = (BTreeMap<u64, GateReading>, Duration, MultiplexedConnection);
+type Looked = (BTreeMap<u64, GateReading>, Duration, Connected);
 
-async fn look(
-    endpoint: &RedisEndpoint,
-    taken: Option<MultiplexedConnection>,
-    coupons: &[u64],
-) -> redis::RedisResult<Looked> {
-    let mut connection = if let Some(connection) = taken {
-        connection
+async fn look(endpoint: &RedisEndpoint, taken: Option<Connected>, coupons: &[u64]) -> redis::RedisResult<Looked> {
+    let mut connected = if let Some(connected) = taken {
+        connected
     } else {
         let config = AsyncConnectionConfig::new().set_connection_timeout(Some(LIMIT)).set_response_timeout(Some(LIMIT));
-        endpoint.client()?.get_multiplexed_async_connection_with_config(&config).await?
+        let mut connection = endpoint.client()?.get_multiplexed_async_connection_with_config(&config).await?;
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+        Connected { connection, run_id: run_id(&info) }
     };
     let mut pipe = redis::pipe();
     for coupon in coupons {
@@ -78,12 +93,14 @@ async fn look(
         pipe.cmd("PING").ignore();
     }
     let began = Instant::now();
-    let answers: Vec<Answer> = pipe.query_async(&mut connection).await?;
+    let answers: Vec<Answer> = pipe.query_async(&mut connected.connection).await?;
     let took = began.elapsed();
-    let gates = coupons.iter().copied().zip(answers.into_iter().map(reading)).collect();
-    Ok((gates, took, connection))
+    let readings = answers.into_iter().map(|answer| reading(answer, connected.run_id.as_deref()));
+    let gates = coupons.iter().copied().zip(readings).collect();
+    Ok((gates, took, connected))
 }
 
-fn reading((grants, stock, pending, epoch, sequence): Answer) -> GateReading {
-    GateReading { grants, stock, pending, epoch, sequence }
+fn reading((grants, stock, pending, epoch, sequence): Answer, run_id: Option<&str>) -> GateReading {
+    let restarted = epoch.as_deref().is_some_and(|epoch| run_id != Some(run_id_of(epoch)));
+    GateReading { grants, stock, pending, epoch, sequence, restarted }
 }

@@ -13,6 +13,7 @@ use backend::{endpoint::KafkaEndpoint, names};
 use rdkafka::consumer::BaseConsumer;
 use tokio::sync::oneshot;
 
+use super::Starts;
 use crate::{
     event::PartitionSample,
     kafka::{self, Appetite, Oldest, Ranges},
@@ -45,14 +46,15 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    pub fn start(endpoint: KafkaEndpoint, topic: String, group: String, baseline: Option<BTreeMap<i32, i64>>) -> Self {
+    pub fn start(endpoint: KafkaEndpoint, topic: String, group: String, starts: Starts) -> Self {
         let (requests, asked) = sync_channel(1);
         let mut watch = Watch {
             endpoint: endpoint.clone(),
             dead_topic: names::dead_letter_topic(&topic),
             topic,
             group,
-            baseline,
+            seen: starts.topic,
+            dead_start: starts.dead_letters,
             client: None,
             known: None,
         };
@@ -82,7 +84,9 @@ struct Watch {
     topic: String,
     dead_topic: String,
     group: String,
-    baseline: Option<BTreeMap<i32, i64>>,
+    /// Partition → the furthest end that was seen. A log that ends before it is another one.
+    seen: BTreeMap<i32, i64>,
+    dead_start: Option<BTreeMap<i32, i64>>,
     client: Option<BaseConsumer>,
     /// Partitions of both topics, and when they were asked for.
     known: Option<(Instant, Vec<i32>, Vec<i32>)>,
@@ -123,6 +127,14 @@ impl Watch {
         // Offsets before ends: the other way round a fast group would seem to be ahead of the log.
         let committed = kafka::committed_of(client, &self.topic, &partitions, left(deadline)?)?;
         let ends = kafka::ends(client, &self.topic, &partitions, || left(deadline))?;
+        for (partition, (_, end)) in &ends {
+            let seen = self.seen.entry(*partition).or_insert(*end);
+            if end < seen {
+                let topic = &self.topic;
+                return Err(format!("the log of {topic}-{partition} ends at {end}, before {seen}: it was made anew"));
+            }
+            *seen = *end;
+        }
         let samples = ends.into_iter().map(|(partition, (start, end))| {
             let committed = committed.get(&partition).copied();
             PartitionSample { partition, start, end, committed }
@@ -134,19 +146,16 @@ impl Watch {
     }
 
     fn dead_letters(
-        &mut self,
+        &self,
         client: &BaseConsumer,
         partitions: &[i32],
         deadline: Instant,
     ) -> Result<Option<u64>, String> {
-        if partitions.is_empty() {
-            return Ok(None);
-        }
+        let Some(starts) = self.dead_start.as_ref().filter(|_| !partitions.is_empty()) else { return Ok(None) };
         let ends = kafka::ends(client, &self.dead_topic, partitions, || left(deadline))?;
-        let found: BTreeMap<i32, i64> = ends.into_iter().map(|(partition, (_, end))| (partition, end)).collect();
-        let baseline = self.baseline.get_or_insert_with(|| found.clone());
-        let since = |partition: &i32| baseline.get(partition).copied().unwrap_or_default();
-        Ok(Some(found.iter().map(|(partition, end)| (end - since(partition)).max(0) as u64).sum()))
+        let since = |partition: &i32| starts.get(partition).copied().unwrap_or_default();
+        // A log that ends before its start was made anew: how many letters went with it is not known.
+        Ok(ends.iter().map(|(partition, (_, end))| u64::try_from(end - since(partition)).ok()).sum())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,9 +18,10 @@ use super::{
     measure, plan,
     recorder::{Emitter, Recorder},
     stages::{self, Started},
-    walk::{Request, Show, Walk},
+    walk::{Marks, Request, Show, Walk},
 };
 use crate::{
+    epoch::Opened,
     event::{self, Event, names::Stage},
     files,
     infra::{process, state::StateDir},
@@ -34,10 +36,12 @@ use crate::{
 /// # Errors
 /// When a stage could not be done; the error names it. A violated check or a missed goal is no error.
 pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
+    // Read once, and before anything of the run exists: a fixture that cannot be read leaves no half-made run.
+    let seed = SeedPlan::new(&request.loaded.profile.seed)?;
+    let coupons = proven(&request.loaded.profile, &seed);
     // Two runs on one stack would each see the other's coupons.
     let _lock = request.state.lock("run", "run")?;
     let (name, started) = (&request.loaded.name, jiff::Timestamp::now());
-    let coupons = proven(&request.loaded.profile)?;
     let runs = request.state.root().join("runs");
     let folder = RunFolder::create(&runs, name, started)
         .with_context(|| format!("cannot make a folder for the run in {}", runs.display()))?;
@@ -58,6 +62,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
         require: request.loaded.profile.checks.require.clone(),
         origin_unix_ns,
         sent: BTreeMap::new(),
+        epochs: Some(Opened::new()),
         process: process::this(),
         control: None,
     };
@@ -72,7 +77,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
             schema_version: event::SCHEMA_VERSION,
             profile: name.clone(),
             at: file.started_at.clone(),
-            plan: Some(Box::new(plan::of(&request.loaded.profile, &coupons))),
+            plan: Some(Box::new(plan::of(&request.loaded.profile, &seed, &coupons))),
         })
         .await;
 
@@ -80,18 +85,30 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
         emitter.emit(Event::Warning { message }).await;
     }
 
-    let live = Live::default();
+    let (live, marks) = (Live::default(), Arc::new(Marks::default()));
     let acting = CancellationToken::new();
     let performer = Performer {
         live: live.clone(),
         emitter: emitter.clone(),
         state: request.state.clone(),
-        facts: measure::live_facts(&coupons),
+        marks: marks.clone(),
+        coupons: coupons.clone(),
         snapshots: recorder.snapshots.clone(),
         cancel: acting.clone(),
     };
     let performing = tokio::spawn(performer.run(asked));
-    let walk = Walk { request, folder: &folder, origin, origin_unix_ns, coupons, emitter: emitter.clone(), live, show };
+    let walk = Walk {
+        request,
+        folder: &folder,
+        origin,
+        origin_unix_ns,
+        seed,
+        coupons,
+        marks: marks.clone(),
+        emitter: emitter.clone(),
+        live,
+        show,
+    };
     let mut begun = Started::default();
     let walked = Box::pin(stages::walk(&walk, &mut begun)).await;
     drop(server);
@@ -117,7 +134,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     show.end();
     // From here on there is room for what comes last.
     folder.release();
-    (file.process, file.control) = (None, None);
+    (file.process, file.control, file.epochs) = (None, None, Some(marks.opened().clone()));
     let closed = folder.write(&file).context("cannot write run.json");
     let summary = match (summary, written) {
         (Ok(mut summary), Err(error)) => {
@@ -170,12 +187,8 @@ fn save(folder: &RunFolder, summary: &Summary) -> Result<()> {
 }
 
 /// The coupons that the profile's requests ask for, with their quantities: these are what is proven.
-///
-/// # Errors
-/// When the profile's fixture cannot be read.
-pub fn proven(profile: &Profile) -> Result<Vec<(u64, u64)>> {
-    let seeded = SeedPlan::new(&profile.seed)?.coupons;
+pub fn proven(profile: &Profile, seed: &SeedPlan) -> Vec<(u64, u64)> {
     let asked: BTreeSet<u64> =
         profile.scenarios.values().flat_map(|s| &s.requests).filter_map(|request| request.coupon).collect();
-    Ok(seeded.iter().filter(|coupon| asked.contains(&coupon.id)).map(|c| (c.id, c.quantity)).collect())
+    seed.coupons.iter().filter(|coupon| asked.contains(&coupon.id)).map(|c| (c.id, c.quantity)).collect()
 }

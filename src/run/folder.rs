@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{files, infra::stack::ProcessRef};
+use crate::{epoch::Opened, files, infra::stack::ProcessRef};
 
 /// Version of `run.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -47,6 +47,10 @@ pub struct RunFile {
     /// Coupon → requests that were sent for it, counted apart from their outcomes; filled in after the load.
     #[serde(default)]
     pub sent: BTreeMap<u64, u64>,
+    /// Coupon → the epoch that the run opened: what is found of another one is not its own. Absent in the files of
+    /// version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<Opened>,
     /// The process that runs it; absent when it has ended.
     pub process: Option<ProcessRef>,
     /// Socket that takes acts while it runs; absent when it has ended.
@@ -213,6 +217,7 @@ mod tests {
             require: vec!["CP5".into()],
             origin_unix_ns: 0,
             sent: BTreeMap::new(),
+            epochs: Some([(1, "a:b:7".to_owned())].into()),
             process: None,
             control: None,
         };

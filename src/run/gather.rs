@@ -179,7 +179,8 @@ fn partitions(probe: &ProbeSample) -> Vec<PartitionLag> {
         partition: p.partition,
         end: p.end,
         committed: p.committed,
-        lag: p.committed.map(|committed| (p.end - committed).max(0)),
+        // More committed than there is: the topic was made anew, and its lag is not known.
+        lag: p.committed.map(|committed| p.end - committed).filter(|lag| *lag >= 0),
     };
     probe.partitions.iter().map(partition).collect()
 }

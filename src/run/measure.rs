@@ -1,6 +1,6 @@
 //! The measured part of a run: load with the probes beside it, drain, verdict.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use backend::{
@@ -9,14 +9,18 @@ use backend::{
 };
 use tokio::sync::mpsc;
 
-use super::{recorder::Emitter, walk::Walk};
+use super::{
+    recorder::Emitter,
+    walk::{Marks, Walk},
+};
 use crate::{
+    epoch::OfRun,
     event::{Event, ProbeSample, names::Stage},
     http::Http,
     infra::stack::Stack,
     load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary},
     probe::{self, DrainPlan, DrainReport, Probe, ProbePlan},
-    verify::{self, CouponPlan, LiveFacts, VerifyPlan, VerifyReport},
+    verify::{self, CouponPlan, LiveFacts, LogBefore, VerifyPlan, VerifyReport},
 };
 
 /// Time between two looks of the probes.
@@ -88,7 +92,7 @@ pub async fn load(walk: &Walk<'_>, stack: &Stack, api: (Vec<SocketAddr>, String)
     };
     let (sender, receiver) = mpsc::channel(LOOKS);
     let probe = Probe::start(probe_plan(walk, stack), sender);
-    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(&walk.coupons)));
+    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), facts_of(walk), walk.marks.clone()));
 
     let control = LoadControl::roomy();
     walk.live.set_load(Some(control.clone()));
@@ -133,7 +137,8 @@ fn probe_plan(walk: &Walk<'_>, stack: &Stack) -> ProbePlan {
         topic: COUPON_TOPIC.to_owned(),
         group: COUPON_GROUP.to_owned(),
         interval: LOOK_EVERY,
-        dead_letter_baseline: None,
+        starts: walk.marks.starts(),
+        opened: walk.marks.opened().clone(),
     }
 }
 
@@ -142,14 +147,19 @@ fn coupons(walk: &Walk<'_>) -> Vec<CouponPlan> {
 }
 
 /// What counts are held against while the run goes on.
-pub fn live_facts(coupons: &[(u64, u64)]) -> LiveFacts {
-    LiveFacts { totals: coupons.iter().copied().collect(), ..LiveFacts::default() }
+pub fn live_facts(coupons: &[(u64, u64)], marks: &Marks) -> LiveFacts {
+    LiveFacts { totals: coupons.iter().copied().collect(), topic_starts: marks.starts().topic }
+}
+
+fn facts_of(walk: &Walk<'_>) -> LiveFacts {
+    live_facts(&walk.coupons, &walk.marks)
 }
 
 /// Hands samples on to the recorder; what a sample proves false is told at once, each check once.
-async fn forward(mut samples: mpsc::Receiver<ProbeSample>, emitter: Emitter, facts: LiveFacts) {
+async fn forward(mut samples: mpsc::Receiver<ProbeSample>, emitter: Emitter, facts: LiveFacts, marks: Arc<Marks>) {
     let mut told = std::collections::BTreeSet::new();
     while let Some(sample) = samples.recv().await {
+        marks.saw(&sample);
         for check in verify::live(&sample, &facts) {
             if told.insert(check.id.clone()) {
                 emitter.emit(check.event()).await;
@@ -167,16 +177,20 @@ pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
         coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
         topic: COUPON_TOPIC.to_owned(),
         group: COUPON_GROUP.to_owned(),
-        dead_letter_baseline: None,
+        starts: walk.marks.starts(),
+        opened: walk.marks.opened().clone(),
         timeout: walk.request.loaded.profile.drain.timeout.0,
     };
     let (sender, receiver) = mpsc::channel(LOOKS);
-    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), live_facts(&walk.coupons)));
-    let report = probe::drain(&plan, |sample| drop(sender.try_send(sample.clone())), &walk.request.cancel).await;
+    let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), facts_of(walk), walk.marks.clone()));
+    let gone = |system: &str| walk.live.gone(walk.request.state, system);
+    let tell = |sample: &ProbeSample| drop(sender.try_send(sample.clone()));
+    let report = probe::drain(&plan, tell, &gone, &walk.request.cancel).await;
     drop(sender);
     let _ = looking.await;
     if !report.drained && !walk.request.cancel.is_cancelled() {
-        walk.emitter.emit(Event::Warning { message: format!("the drain timed out: {}", report.why) }).await;
+        let message = format!("the drain ended after {:.1} s without rest: {}", report.seconds, report.why);
+        walk.emitter.emit(Event::Warning { message }).await;
     }
     report
 }
@@ -209,8 +223,15 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
         sent: sent(walk, load),
         sets_dir: Some(walk.folder.sets()),
         require: walk.request.loaded.profile.checks.require.clone(),
-        planted: std::collections::BTreeSet::new(),
         origin_unix_ns: Some(walk.origin_unix_ns),
+        of_run: Some(OfRun {
+            run: walk.folder.name(),
+            opened: Ok(walk.marks.opened().clone()),
+            history: false,
+            openers: BTreeMap::new(),
+        }),
+        before: LogBefore { cluster: None, ends: walk.marks.ends() },
+        running: None,
     };
     let report = verify::run(&plan).await.context("the sets could not be compared")?;
     for check in &report.checks {

@@ -7,10 +7,9 @@ use crate::{
     seed::SeedPlan,
 };
 
-/// What a run of `profile` means to do with `coupons` (id and quantity of each).
-pub(super) fn of(profile: &Profile, coupons: &[(u64, u64)]) -> RunPlan {
-    let seeded = SeedPlan::new(&profile.seed).map(|plan| plan.coupons).unwrap_or_default();
-    let name = |id: u64| seeded.iter().find(|coupon| coupon.id == id)?.name.clone();
+/// What a run of `profile` means to do with `coupons` (id and quantity of each) of those that `seed` brings.
+pub(super) fn of(profile: &Profile, seed: &SeedPlan, coupons: &[(u64, u64)]) -> RunPlan {
+    let name = |id: u64| seed.coupons.iter().find(|coupon| coupon.id == id)?.name.clone();
     let coupons = coupons.iter().map(|(id, total)| CouponPlan { id: *id, total: *total, name: name(*id) });
     let goals = profile.goals.iter().flat_map(|(metric, goals)| {
         goals.iter().map(|goal| GoalPlan { metric: metric.clone(), expression: goal.expression().to_owned() })

@@ -1,6 +1,10 @@
 //! Seeding, wired to the backend's own migrations and epochs.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Result;
 use backend::{
@@ -13,10 +17,11 @@ use mysql_async::Pool;
 use serde_json::Value;
 
 use crate::{
+    epoch::Opened,
     event::names::Provider,
     http::Http,
     infra::stack::Stack,
-    profile::model::Profile,
+    probe::Starts,
     seed::{self, SeedPlan, SeedProgress, SeedReport},
 };
 
@@ -26,6 +31,21 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// The backend, as the seeder needs it.
 struct Wired {
     http: Http,
+    starts: Mutex<Option<epoch::LogEnds>>,
+}
+
+impl Wired {
+    /// Notes where the logs ended when an epoch was opened; of several coupons the first one counts.
+    fn note(&self, ends: &epoch::LogEnds) {
+        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        let starts = starts.get_or_insert_with(epoch::LogEnds::default);
+        for (topic, ends) in &ends.0 {
+            let known = starts.0.entry(topic.clone()).or_default();
+            for (partition, end) in ends {
+                known.entry(*partition).or_insert(*end);
+            }
+        }
+    }
 }
 
 impl seed::Backend for Wired {
@@ -41,7 +61,11 @@ impl seed::Backend for Wired {
         quantity: u64,
     ) -> Result<(), String> {
         let total = u32::try_from(quantity).map_err(|_| format!("{quantity} coupons are more than a counter holds"))?;
-        let ends = || log_ends(endpoints.kafka.clone());
+        let ends = || async {
+            let ends = log_ends(endpoints.kafka.clone()).await?;
+            self.note(&ends);
+            Ok(ends)
+        };
         epoch::open(pool, &endpoints.redis, ends, coupon_id, total).await.map(|_| ()).map_err(|e| e.to_string())
     }
 
@@ -55,27 +79,47 @@ async fn log_ends(kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochEr
     epoch::kafka_log_ends(&kafka, &[COUPON_TOPIC, &dead_letter_topic(COUPON_TOPIC)]).await
 }
 
-/// What `profile` wants to exist on `stack`.
-///
-/// # Errors
-/// When the profile's fixture cannot be read.
-pub fn plan(profile: &Profile, stack: &Stack, yes: bool) -> Result<SeedPlan> {
-    let mut plan = SeedPlan::new(&profile.seed)?;
+/// `plan` for the servers of `stack`.
+#[must_use]
+pub fn plan(mut plan: SeedPlan, stack: &Stack, yes: bool) -> SeedPlan {
     // What ecomctl started is its own to overwrite; on others the user must say so.
     plan.owned = ["mysql", "redis"]
         .iter()
         .all(|name| stack.components.get(*name).is_some_and(|c| c.provider != Provider::External));
     plan.yes = yes;
-    Ok(plan)
+    plan
+}
+
+/// What a seed did.
+#[derive(Debug)]
+pub struct Seeded {
+    /// What it counted.
+    pub report: SeedReport,
+    /// The epochs that it opened.
+    pub opened: Opened,
+    /// Where the logs ended before the first of them could be asked for a coupon.
+    pub starts: Starts,
 }
 
 /// Makes exist what `plan` says: rows, and a new epoch of every coupon.
 ///
 /// # Errors
 /// Also when fewer rows are found afterwards than were asked for.
-pub async fn run(plan: &SeedPlan, stack: &Stack, progress: &(dyn Fn(SeedProgress) + Sync)) -> Result<SeedReport> {
-    let backend = Wired { http: Http::new(REQUEST_WITHIN) };
-    Ok(seed::run(plan, &stack.endpoints, &backend, progress).await?)
+pub async fn run(plan: &SeedPlan, stack: &Stack, progress: &(dyn Fn(SeedProgress) + Sync)) -> Result<Seeded> {
+    let backend = Wired { http: Http::new(REQUEST_WITHIN), starts: Mutex::default() };
+    let report = seed::run(plan, &stack.endpoints, &backend, progress).await?;
+    let opened = report.coupons.iter().map(|coupon| (coupon.id, coupon.epoch.clone())).collect();
+    let noted = backend.starts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut ends: BTreeMap<_, _> = match noted {
+        Some(ends) => ends.0,
+        // A plan without coupons opens no epoch; dead letters are counted from now on then.
+        None => log_ends(stack.endpoints.kafka.clone()).await?.0,
+    };
+    let starts = Starts {
+        topic: ends.remove(COUPON_TOPIC).unwrap_or_default(),
+        dead_letters: ends.remove(&dead_letter_topic(COUPON_TOPIC)),
+    };
+    Ok(Seeded { report, opened, starts })
 }
 
 /// A seed in one line.

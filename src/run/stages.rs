@@ -126,13 +126,18 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
 async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
     interrupted(walk)?;
     walk.emitter.stage(Stage::Seed).await;
-    let plan = seeding::plan(&walk.request.loaded.profile, stack, walk.request.yes)?;
+    let plan = seeding::plan(walk.seed.clone(), stack, walk.request.yes);
     let seeding = seeding::run(&plan, stack, &|_| {});
-    let report = tokio::select! {
-        report = seeding => report.context("seeding failed")?,
+    let seeded = tokio::select! {
+        seeded = seeding => seeded.context("seeding failed")?,
         () = walk.request.cancel.cancelled() => bail!("interrupted"),
     };
-    walk.show.say(&seeding::words(&report));
+    walk.show.say(&seeding::words(&seeded.report));
+    // At once: a run that is killed later must still be told from the next one.
+    let mut file = walk.folder.read().context("cannot read run.json back")?;
+    file.epochs = Some(seeded.opened.clone());
+    walk.folder.write(&file).context("cannot write run.json")?;
+    walk.marks.set(seeded.opened, seeded.starts);
     Ok(())
 }
 

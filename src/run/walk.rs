@@ -1,6 +1,10 @@
 //! What the stages of a run share.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Instant,
+};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +15,10 @@ use super::{
     recorder::Emitter,
     state::RunState,
 };
-use crate::{exit::Exit, infra::state::StateDir, profile::Loaded};
+use crate::{
+    epoch::Opened, event::ProbeSample, exit::Exit, infra::state::StateDir, probe::Starts, profile::Loaded,
+    seed::SeedPlan,
+};
 
 /// One run, as it was asked for.
 pub struct Request<'a> {
@@ -45,6 +52,51 @@ pub trait Show: Sync {
     fn end(&self);
 }
 
+/// What the run's evidence is told by: known from its seed on, and the same for probe, drain and verdict.
+#[derive(Debug, Default)]
+pub struct Marks {
+    seeded: OnceLock<(Opened, Starts)>,
+    /// Partition of the coupon topic → the furthest end that a look has seen.
+    ends: Mutex<BTreeMap<i32, i64>>,
+}
+
+impl Marks {
+    /// Notes what the seed opened, and where the logs ended then. A run seeds once.
+    pub fn set(&self, opened: Opened, starts: Starts) {
+        let _ = self.seeded.set((opened, starts));
+    }
+
+    /// The epochs that the run opened; none before its seed is done.
+    pub fn opened(&self) -> &Opened {
+        static NONE: Opened = Opened::new();
+        self.seeded.get().map_or(&NONE, |(opened, _)| opened)
+    }
+
+    /// Where the run's records begin.
+    pub fn starts(&self) -> Starts {
+        self.seeded.get().map(|(_, starts)| starts.clone()).unwrap_or_default()
+    }
+
+    /// Notes how far the log of the coupon topic reaches.
+    pub fn saw(&self, sample: &ProbeSample) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for seen in &sample.partitions {
+            let end = ends.entry(seen.partition).or_insert(seen.end);
+            *end = seen.end.max(*end);
+        }
+    }
+
+    /// How far the log of the coupon topic has reached at least.
+    pub fn ends(&self) -> BTreeMap<i32, i64> {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (partition, start) in self.starts().topic {
+            let end = ends.entry(partition).or_insert(start);
+            *end = start.max(*end);
+        }
+        ends
+    }
+}
+
 /// What the stages share.
 pub struct Walk<'a> {
     /// What was asked for.
@@ -55,8 +107,12 @@ pub struct Walk<'a> {
     pub origin: Instant,
     /// The same instant in nanoseconds since 1970.
     pub origin_unix_ns: u64,
+    /// What is to exist before the load.
+    pub seed: SeedPlan,
     /// Coupons, and how many there are of each.
     pub coupons: Vec<(u64, u64)>,
+    /// What tells the run's evidence from another's.
+    pub marks: Arc<Marks>,
     /// Where events go.
     pub emitter: Emitter,
     /// What is at work, for acts and watchers.

@@ -175,7 +175,7 @@ fn verdict(state: &RunState, checks: &[Check]) -> Verdict {
     if let Some(finished) = &state.finished {
         let tone = match (finished.verdict, finished.exit_code) {
             (Overall::Violated, _) => Tone::Bad,
-            (Overall::Consistent, 0) => Tone::Good,
+            (Overall::Consistent | Overall::NothingToProve, 0) => Tone::Good,
             _ => Tone::Warn,
         };
         return Verdict { tone, text: finished.verdict.name().into(), exit_code: Some(finished.exit_code) };

@@ -11,7 +11,7 @@ pub mod rest;
 pub mod uniqueness;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use view::View;
 
@@ -47,8 +47,6 @@ pub struct Inputs<'a> {
     pub ledger: &'a Known<LedgerSets>,
     /// Coupon → requests that the generator counted when it sent them. Without it SY1 is unknown.
     pub sent: &'a BTreeMap<u64, u64>,
-    /// Ids of events that the profile made undeliverable on purpose.
-    pub planted: &'a BTreeSet<String>,
 }
 
 type Check = fn(&View<'_>) -> Outcome;
@@ -100,11 +98,15 @@ pub fn all(inputs: &Inputs<'_>, require: &[String]) -> Vec<CheckResult> {
 }
 
 /// All results together: any violation decides; else every required check must hold. With none required at least one
-/// check must hold: a verdict over nothing would be no proof.
-pub fn overall(results: &[CheckResult], require: &[String]) -> Overall {
+/// check must hold: a verdict over nothing would be no proof. Where nothing is claimed and nothing is required
+/// (`claims` is false) there is nothing that could be proven, and nothing is missing.
+pub fn overall(results: &[CheckResult], require: &[String], claims: bool) -> Overall {
     let verdict_of = |id: &String| results.iter().find(|result| result.id == *id).map(|result| result.verdict);
     if results.iter().any(|result| result.verdict == Verdict::Violated) {
         return Overall::Violated;
+    }
+    if !claims && require.is_empty() {
+        return Overall::NothingToProve;
     }
     let proven = if require.is_empty() {
         results.iter().any(|result| result.verdict == Verdict::Holds)
@@ -121,7 +123,7 @@ fn view_of<'a>(inputs: &'a Inputs<'a>, sets: &'a CouponSets) -> View<'a> {
         Err(why) => Err(why.clone()),
     };
     let sent = inputs.sent.get(&sets.coupon).copied();
-    View::new(inputs.sets, sets, ledger, sent, inputs.planted)
+    View::new(inputs.sets, sets, ledger, sent)
 }
 
 /// One result from what the check says about each coupon. The worst verdict wins; its evidence comes first.
@@ -149,7 +151,7 @@ fn merge(id: &str, outcomes: Vec<(u64, Outcome)>) -> CheckResult {
         id: id.to_owned(),
         verdict: parts.first().map_or(Verdict::Unknown, |(verdict, _)| *verdict),
         evidence: if parts.is_empty() {
-            "there is no coupon to look at".into()
+            "nothing claims a coupon: there is nothing to look at".into()
         } else {
             parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; ")
         },

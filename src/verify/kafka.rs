@@ -1,7 +1,7 @@
 //! K and D: events and dead letters of the present epoch, read from the log itself.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -14,7 +14,10 @@ use rdkafka::{
 use serde::Deserialize;
 
 use super::model::{DeadLetter, EventRecord, Events, Known, PartitionFacts, TopicFacts};
-use crate::kafka::{self, Appetite, Ranges, Reading};
+use crate::{
+    epoch::counter_of,
+    kafka::{self, Appetite, Ranges, Reading},
+};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest silence while the log is read.
@@ -29,8 +32,10 @@ pub(super) type LogStarts = BTreeMap<String, BTreeMap<i32, i64>>;
 #[derive(Debug, Clone)]
 pub(super) struct Want {
     pub coupon: u64,
-    /// Lowest counter of the present epoch.
+    /// Lowest counter of the present life.
     pub floor: u64,
+    /// The epochs of the present life: events of others are not its own, whatever their number is.
+    pub epochs: BTreeSet<String>,
     pub starts: LogStarts,
 }
 
@@ -56,11 +61,6 @@ struct Body {
     epoch: String,
 }
 
-/// Counter of an epoch, `"<run_id>:<counter>"`.
-pub(super) fn counter_of(epoch: &str) -> Option<u64> {
-    epoch.rsplit_once(':')?.1.parse().ok()
-}
-
 fn body_of(message: &BorrowedMessage<'_>) -> Result<(Body, u64), String> {
     let body: Body = serde_json::from_slice(message.payload().unwrap_or_default()).map_err(|e| e.to_string())?;
     let counter = counter_of(&body.epoch).ok_or_else(|| format!("`{}` is no epoch", body.epoch))?;
@@ -74,23 +74,35 @@ pub(super) struct LogReader {
     topic: String,
     consumer: BaseConsumer,
     committed: BTreeMap<i32, i64>,
+    before: LogBefore,
+}
+
+/// What was known of the log before this reading: a log that is shorter now is another one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogBefore {
+    /// Id of the cluster, where it was asked for.
+    pub cluster: Option<String>,
+    /// Partition of the coupon topic → the furthest end that was seen.
+    pub ends: BTreeMap<i32, i64>,
 }
 
 impl LogReader {
-    pub fn open(endpoint: &KafkaEndpoint, topic: &str, group: &str) -> Known<Self> {
+    pub fn open(endpoint: &KafkaEndpoint, topic: &str, group: &str, before: LogBefore) -> Known<Self> {
         let fail = |why: String| kafka::failed(endpoint, &why);
         let consumer = kafka::reader(endpoint, group, Appetite::Gulp)?;
         let partitions = kafka::partitions(&consumer, topic, TIMEOUT).map_err(fail)?;
         let committed = kafka::committed_of(&consumer, topic, &partitions, TIMEOUT).map_err(fail)?;
-        Ok(Self { endpoint: endpoint.clone(), topic: topic.to_owned(), consumer, committed })
+        Ok(Self { endpoint: endpoint.clone(), topic: topic.to_owned(), consumer, committed, before })
     }
 
     /// Reads both topics once for all coupons.
     pub fn read(&self, wants: &[Want]) -> Log {
         let mut gathered = Gathered::default();
-        let topic = self.read_topic(wants, &mut gathered);
+        let cluster = self.consumer.client().fetch_cluster_id(TIMEOUT);
+        let elsewhere = self.elsewhere(cluster.as_deref());
+        let topic = elsewhere.clone().and_then(|()| self.read_topic(wants, &mut gathered));
         let dead_topic = names::dead_letter_topic(&self.topic);
-        let dead = self.read_dead(&dead_topic, wants, &mut gathered);
+        let dead = elsewhere.and_then(|()| self.read_dead(&dead_topic, wants, &mut gathered));
         let mut coupons = BTreeMap::new();
         for want in wants {
             let events = match &topic {
@@ -104,6 +116,7 @@ impl LogReader {
             coupons.insert(want.coupon, Found { events, dead: letters });
         }
         let topic = topic.map(|(partitions, _)| TopicFacts {
+            cluster,
             partitions,
             malformed: gathered.malformed,
             malformed_dead: gathered.malformed_dead,
@@ -112,16 +125,46 @@ impl LogReader {
         Log { topic, coupons }
     }
 
+    /// Whether this is another cluster than before.
+    fn elsewhere(&self, cluster: Option<&str>) -> Known<()> {
+        match (self.before.cluster.as_deref(), cluster) {
+            (Some(before), Some(now)) if before != now => {
+                Err(kafka::failed(&self.endpoint, &format!("this is cluster {now}, the run's was {before}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a log is the one that was written to and consumed from before.
+    fn same_log(&self, spans: &Spans) -> Known<()> {
+        for (partition, (_, end)) in spans {
+            let before =
+                [("committed", self.committed.get(partition)), ("seen before", self.before.ends.get(partition))];
+            for (what, offset) in before {
+                if let Some(offset) = offset.filter(|offset| *offset > end) {
+                    return Err(made_anew(&self.topic, *partition, *end, &format!("offset {offset} was {what}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn read_topic(&self, wants: &[Want], gathered: &mut Gathered) -> Known<(Vec<PartitionFacts>, Spans)> {
         let spans = self.spans(&self.topic)?;
+        self.same_log(&spans)?;
         let ranges = ranges(&self.topic, wants, &spans);
-        let mut unconsumed: BTreeMap<i32, u64> = BTreeMap::new();
+        let mut unconsumed: BTreeMap<i32, (u64, u64)> = BTreeMap::new();
         self.read_all(&self.topic, &ranges, |message| {
             let (partition, offset) = (message.partition(), message.offset());
+            let whose = gathered.event(&self.topic, message, wants);
             if self.committed.get(&partition).is_none_or(|committed| offset >= *committed) {
-                *unconsumed.entry(partition).or_default() += 1;
+                let (ours, unreadable) = unconsumed.entry(partition).or_default();
+                match whose {
+                    Whose::Ours => *ours += 1,
+                    Whose::Unreadable => *unreadable += 1,
+                    Whose::Others => {}
+                }
             }
-            gathered.event(&self.topic, message, wants);
         })?;
         let facts = spans
             .iter()
@@ -131,7 +174,8 @@ impl LogReader {
                 end: *end,
                 from: ranges.get(partition).map_or(*end, |(from, _)| *from),
                 committed: self.committed.get(partition).copied(),
-                unconsumed: unconsumed.get(partition).copied().unwrap_or_default(),
+                unconsumed: unconsumed.get(partition).map_or(0, |(ours, _)| *ours),
+                unconsumed_unreadable: unconsumed.get(partition).map_or(0, |(_, unreadable)| *unreadable),
             })
             .collect();
         Ok((facts, spans))
@@ -200,13 +244,24 @@ fn covered(topic: &str, want: &Want, spans: &Spans) -> Known<()> {
             ));
         }
         if *end < start {
-            return Err(format!(
-                "the log of {topic}-{partition} ends at {end}, before the epoch's first record at {start}: \
-                 the topic was made anew"
-            ));
+            return Err(made_anew(topic, *partition, *end, &format!("the epoch's first record is at {start}")));
         }
     }
     Ok(())
+}
+
+fn made_anew(topic: &str, partition: i32, end: i64, but: &str) -> String {
+    format!("the log of {topic}-{partition} ends at {end}, but {but}: the topic was made anew")
+}
+
+/// Whom a record concerns.
+enum Whose {
+    /// It is an event of a coupon in question, of its present life.
+    Ours,
+    /// It is an event of another coupon or epoch.
+    Others,
+    /// It is no event.
+    Unreadable,
 }
 
 #[derive(Default)]
@@ -227,7 +282,7 @@ struct CouponEvents {
 }
 
 impl Gathered {
-    fn event(&mut self, topic: &str, message: &BorrowedMessage<'_>, wants: &[Want]) {
+    fn event(&mut self, topic: &str, message: &BorrowedMessage<'_>, wants: &[Want]) -> Whose {
         let (partition, offset) = (message.partition(), message.offset());
         let (body, counter) = match body_of(message) {
             Ok(parsed) => parsed,
@@ -236,14 +291,15 @@ impl Gathered {
                 if self.malformed_at.len() < MOST_NAMED {
                     self.malformed_at.push(format!("{topic}-{partition} offset {offset}: {why}"));
                 }
-                return;
+                return Whose::Unreadable;
             }
         };
-        let Some(want) = wanted(topic, message, &body, wants) else { return };
+        let Some(want) = wanted(topic, message, &body, wants) else { return Whose::Others };
         let coupon = self.events.entry(want.coupon).or_default();
-        if counter < want.floor {
-            coupon.events.stale += 1;
-            return;
+        if !want.epochs.contains(&body.epoch) {
+            let other = if counter < want.floor { &mut coupon.events.stale } else { &mut coupon.events.foreign };
+            *other += 1;
+            return Whose::Others;
         }
         let list = &mut coupon.events.list;
         let places = coupon.places.entry(body.event_id.clone()).or_default();
@@ -253,7 +309,7 @@ impl Gathered {
             if let Some(event) = list.get_mut(*copy) {
                 event.copies += 1;
             }
-            return;
+            return Whose::Ours;
         }
         places.push(list.len());
         list.push(EventRecord {
@@ -265,17 +321,18 @@ impl Gathered {
             offset,
             copies: 1,
         });
+        Whose::Ours
     }
 
     fn dead_letter(&mut self, topic: &str, message: &BorrowedMessage<'_>, wants: &[Want]) {
-        let Ok((body, counter)) = body_of(message) else {
+        let Ok((body, _)) = body_of(message) else {
             self.malformed_dead += 1;
             return;
         };
         let Some(want) = wanted(topic, message, &body, wants) else { return };
         let letters = self.dead.entry(want.coupon).or_default();
         // A consumer that dies between the dead letter and the offset writes it again: one event, one letter.
-        if counter < want.floor || !self.dead_ids.insert(body.event_id.clone()) {
+        if !want.epochs.contains(&body.epoch) || !self.dead_ids.insert(body.event_id.clone()) {
             return;
         }
         letters.push(DeadLetter {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
 pub use crate::event::names::{Overall, Verdict};
+use crate::{epoch::Present, event::Event};
 
 /// A reading, or why there is none. What is not known is never taken for zero.
 pub type Known<T> = Result<T, String>;
@@ -102,6 +102,9 @@ pub struct Pending {
 pub struct Gate {
     /// Counter of its epoch.
     pub counter: u64,
+    /// Its epoch; empty in the files of version 0.1.
+    #[serde(default)]
+    pub epoch: String,
     /// T as the gate has it.
     pub total: Option<u64>,
     /// Last number that it gave out.
@@ -122,10 +125,14 @@ pub struct CouponFacts {
     pub quantity: u64,
     /// `coupons.issued`
     pub issued: u64,
-    /// `coupons.epoch`
-    pub epoch: Option<String>,
+    /// The present epoch: `coupons.epoch`, and what `coupon_epochs` has of it.
+    #[serde(flatten)]
+    pub present: Present,
     /// `coupons.epoch_floor`: events of lower epochs belong to an earlier run.
     pub floor: u64,
+    /// How many coupons there were when the epoch was opened.
+    #[serde(default)]
+    pub opened_total: Option<u64>,
 }
 
 /// A unique key, with its columns in their order.
@@ -150,13 +157,19 @@ pub struct PartitionFacts {
     pub from: i64,
     /// Offset that the group committed.
     pub committed: Option<i64>,
-    /// Data records that were read at or after `committed` (all of them, where nothing was committed).
+    /// Events of the coupons in question that are at or after `committed` (all of them, where nothing was committed).
     pub unconsumed: u64,
+    /// Records there that are no events: nobody can tell whose they are.
+    #[serde(default)]
+    pub unconsumed_unreadable: u64,
 }
 
 /// The coupon topic as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TopicFacts {
+    /// Id of the cluster that it is in; absent where the cluster does not tell.
+    #[serde(default)]
+    pub cluster: Option<String>,
     /// Its partitions.
     pub partitions: Vec<PartitionFacts>,
     /// Records that are no coupon event.
@@ -175,6 +188,9 @@ pub struct Events {
     pub list: Vec<EventRecord>,
     /// Events of earlier epochs behind the present one's first record: consumers skip and count them.
     pub stale: u64,
+    /// Events of epochs that MySQL did not know when it was read.
+    #[serde(default)]
+    pub foreign: u64,
 }
 
 /// Everything read about one coupon in its present epoch.
@@ -194,6 +210,8 @@ pub struct CouponSets {
     pub rows: Known<Vec<Row>>,
     /// D
     pub dead: Known<Vec<DeadLetter>>,
+    /// Why its figures are not at rest, where they are known not to be: what is missing may still come.
+    pub moving: Option<String>,
 }
 
 /// Everything read from the servers.
@@ -245,9 +263,6 @@ pub struct VerifyReport {
     pub verdict: Overall,
     /// Sizes of the sets.
     pub sets: Vec<SetSizes>,
-    /// Event ids that the profile made undeliverable on purpose.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub planted: Vec<String>,
     /// What a reader should know besides: stale and malformed records, differing figures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

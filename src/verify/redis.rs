@@ -9,10 +9,8 @@ use backend::{
 use redis::{AsyncConnectionConfig, Script, Value, aio::MultiplexedConnection};
 use serde::Deserialize;
 
-use super::{
-    kafka::counter_of,
-    model::{Gate, Known, Pending},
-};
+use super::model::{Gate, Known, Pending};
+use crate::epoch::{counter_of, run_id_of};
 
 /// Longest time one coupon may take: a million grants are one answer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -24,21 +22,37 @@ const SCRIPT: &str = "return {redis.call('GET', KEYS[1]), redis.call('HGETALL', 
 /// Reads the gates; where Redis cannot be reached each says so.
 pub(super) async fn read(endpoint: &RedisEndpoint, coupons: &[u64]) -> BTreeMap<u64, Known<Gate>> {
     let fail = |why: &dyn Display| format!("Redis at {endpoint}: {why}");
-    let mut connection = match connect(endpoint).await {
-        Ok(connection) => connection,
+    let (mut connection, life) = match connect(endpoint).await {
+        Ok(connected) => connected,
         Err(error) => return coupons.iter().map(|id| (*id, Err(fail(&error)))).collect(),
     };
     let mut gates = BTreeMap::new();
     for coupon in coupons {
-        let gate = read_one(&mut connection, *coupon).await;
+        let gate = read_one(&mut connection, *coupon).await.and_then(|gate| of_this_life(gate, &life));
         gates.insert(*coupon, gate.map_err(|why| fail(&why)));
     }
     gates
 }
 
-async fn connect(endpoint: &RedisEndpoint) -> redis::RedisResult<MultiplexedConnection> {
+/// A connection, and the run id of the server behind it: a connection belongs to one life of Redis.
+async fn connect(endpoint: &RedisEndpoint) -> redis::RedisResult<(MultiplexedConnection, Option<String>)> {
     let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(LIMIT));
-    endpoint.client()?.get_multiplexed_async_connection_with_config(&config).await
+    let mut connection = endpoint.client()?.get_multiplexed_async_connection_with_config(&config).await?;
+    let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+    Ok((connection, crate::probe::run_id(&info)))
+}
+
+/// A Redis that came back with what it had saved may have lost the newest grants: until its gate is rebuilt it proves
+/// nothing, and nobody is served by it.
+fn of_this_life(gate: Gate, run_id: &Option<String>) -> Known<Gate> {
+    match run_id {
+        Some(run_id) if run_id_of(&gate.epoch) != run_id => Err(format!(
+            "it was started anew since epoch {} was opened: the gate is closed until it is rebuilt",
+            gate.counter
+        )),
+        Some(_) => Ok(gate),
+        None => Err("it does not say its run_id: whether it lost grants is not known".into()),
+    }
 }
 
 async fn read_one(connection: &mut MultiplexedConnection, coupon: u64) -> Known<Gate> {
@@ -57,6 +71,7 @@ async fn read_one(connection: &mut MultiplexedConnection, coupon: u64) -> Known<
     let id = epoch.get(EPOCH_ID).ok_or_else(|| format!("coupon {coupon} has no epoch: its gate was lost or closed"))?;
     Ok(Gate {
         counter: counter_of(id).ok_or_else(|| format!("`{id}` is no epoch"))?,
+        epoch: id.clone(),
         total: number(EPOCH_TOTAL),
         last_seq: number(EPOCH_SEQUENCE),
         stock: text(&stock).map(|text| text.parse().map_err(|_| format!("the stock is `{text}`"))).transpose()?,
@@ -65,11 +80,12 @@ async fn read_one(connection: &mut MultiplexedConnection, coupon: u64) -> Known<
     })
 }
 
-/// The gate's epoch must be the one that MySQL calls present: another one waits for a rebuild, or is being reset.
+/// The gate's epoch must be the one that MySQL calls present: another one waits for a rebuild, is being reset, or is
+/// of another system.
 pub(super) fn of_present_epoch(gate: Gate, epoch: Option<&str>) -> Known<Gate> {
     match epoch {
-        Some(present) if counter_of(present) != Some(gate.counter) => {
-            Err(format!("Redis holds epoch {}, MySQL says {present}: the gate is not the present one", gate.counter))
+        Some(present) if present != gate.epoch => {
+            Err(format!("Redis holds epoch {}, MySQL says {present}: the gate is not the present one", gate.epoch))
         }
         _ => Ok(gate),
     }
@@ -96,7 +112,9 @@ fn grants(value: &Value) -> Known<BTreeMap<u64, Option<u64>>> {
     for pair in items(value).chunks_exact(2) {
         let (user, seq) = (text(&pair[0]).unwrap_or_default(), text(&pair[1]));
         let user: u64 = user.parse().map_err(|_| format!("`{user}` among the grants is no user id"))?;
-        users.insert(user, seq.and_then(|seq| seq.parse().ok()));
+        // A mark behind the number says that Kafka has not acknowledged the grant; `pending` tells the same.
+        let number = |seq: String| seq.strip_suffix(names::GRANT_PENDING).unwrap_or(&seq).parse().ok();
+        users.insert(user, seq.and_then(number));
     }
     Ok(users)
 }

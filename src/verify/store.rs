@@ -4,7 +4,7 @@
 //! version and count, then one JSON object a line. A file that ends early is noticed by its count.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
@@ -12,7 +12,11 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::model::{CouponFacts, CouponSets, Events, Gate, Known, Sets, TopicFacts, UniqueKey};
+use super::{
+    LogBefore,
+    model::{CouponFacts, CouponSets, Events, Gate, Known, Sets, TopicFacts, UniqueKey},
+};
+use crate::epoch::Opened;
 
 /// Version of these files. A newer one is refused with a clear message.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -55,8 +59,6 @@ pub enum StoreError {
 pub struct Context {
     /// Coupon → requests sent.
     pub sent: BTreeMap<u64, u64>,
-    /// Event ids made undeliverable on purpose.
-    pub planted: BTreeSet<String>,
     /// Wall clock at the run's monotonic start, nanoseconds since 1970.
     pub origin_unix_ns: Option<u64>,
     /// Checks that the profile requires.
@@ -82,6 +84,8 @@ struct IndexedCoupon {
     events: Known<Events>,
     rows: Known<()>,
     dead: Known<()>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moving: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,12 +135,40 @@ pub fn write(folder: &Path, sets: &Sets, context: &Context) -> Result<(), StoreE
     file.flush().map_err(failed("write", &path))
 }
 
-/// Reads what [`write`] wrote.
-pub fn read(folder: &Path) -> Result<(Sets, Context), StoreError> {
+fn index(folder: &Path) -> Result<Index, StoreError> {
     let path = folder.join("index.json");
     let text = std::fs::read_to_string(&path).map_err(failed("read", &path))?;
     check_version(&path, &text)?;
-    let index: Index = parse(&path, 1, &text)?;
+    parse(&path, 1, &text)
+}
+
+/// What a run's sets tell of the servers that they were read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The epochs that they were read in.
+    pub epochs: Opened,
+    /// The log as it was.
+    pub log: LogBefore,
+}
+
+/// Reads no more than where the sets come from.
+///
+/// # Errors
+/// When there are none, or they are damaged or of a newer version.
+pub fn recorded(folder: &Path) -> Result<Recorded, StoreError> {
+    let index = index(folder)?;
+    let present = |one: &IndexedCoupon| Some((one.coupon, one.facts.as_ref().ok()?.present.epoch.clone()?));
+    let mut recorded = Recorded { epochs: index.coupons.iter().filter_map(present).collect(), ..Recorded::default() };
+    if let Ok(topic) = index.topic {
+        recorded.log.cluster = topic.cluster;
+        recorded.log.ends = topic.partitions.iter().map(|p| (p.partition, p.end)).collect();
+    }
+    Ok(recorded)
+}
+
+/// Reads what [`write`] wrote.
+pub fn read(folder: &Path) -> Result<(Sets, Context), StoreError> {
+    let index = index(folder)?;
     let mut coupons = Vec::with_capacity(index.coupons.len());
     for one in index.coupons {
         coupons.push(with_large_sets(folder, one)?);
@@ -145,19 +177,21 @@ pub fn read(folder: &Path) -> Result<(Sets, Context), StoreError> {
 }
 
 fn without_large_sets(one: &CouponSets) -> IndexedCoupon {
-    let no_users = |gate: &Gate| Gate { users: BTreeMap::new(), pending: gate.pending.clone(), ..*gate };
+    let no_users = |gate: &Gate| Gate {
+        users: BTreeMap::new(),
+        pending: gate.pending.clone(),
+        epoch: gate.epoch.clone(),
+        ..*gate
+    };
     IndexedCoupon {
         coupon: one.coupon,
         total: one.total,
         facts: one.facts.clone(),
         gate: one.gate.as_ref().map(no_users).map_err(Clone::clone),
-        events: one
-            .events
-            .as_ref()
-            .map(|events| Events { list: Vec::new(), stale: events.stale })
-            .map_err(Clone::clone),
+        events: one.events.as_ref().map(|events| Events { list: Vec::new(), ..*events }).map_err(Clone::clone),
         rows: one.rows.as_ref().map(|_| ()).map_err(Clone::clone),
         dead: one.dead.as_ref().map(|_| ()).map_err(Clone::clone),
+        moving: one.moving.clone(),
     }
 }
 
@@ -179,6 +213,7 @@ fn with_large_sets(folder: &Path, one: IndexedCoupon) -> Result<CouponSets, Stor
         events,
         rows: one.rows.map(|()| lines(folder, coupon, "rows")).transpose_known()?,
         dead: one.dead.map(|()| lines(folder, coupon, "dead")).transpose_known()?,
+        moving: one.moving,
     })
 }
 
@@ -273,7 +308,6 @@ mod tests {
                 dead: "2:2".into(),
                 pending: "3:3".into(),
                 ledger: Some("1 QUEUED 0-10\n2 QUEUED 20-30\n3 UNKNOWN 5-6\n4 DUPLICATE 50-60".into()),
-                planted: vec!["e2".into()],
                 ..Sketch::default()
             },
             Sketch {

@@ -13,7 +13,10 @@ use super::{
     },
     store::Context,
 };
-use crate::load::ledger::{Entry, Outcome};
+use crate::{
+    epoch::Present,
+    load::ledger::{Entry, Outcome},
+};
 
 /// Everything the checks look at, and nothing of the servers.
 #[derive(Debug, Clone)]
@@ -25,8 +28,7 @@ pub struct World {
 
 impl World {
     pub fn check(&self) -> BTreeMap<String, CheckResult> {
-        let inputs =
-            Inputs { sets: &self.sets, ledger: &self.ledger, sent: &self.context.sent, planted: &self.context.planted };
+        let inputs = Inputs { sets: &self.sets, ledger: &self.ledger, sent: &self.context.sent };
         checks::all(&inputs, &[]).into_iter().map(|result| (result.id.clone(), result)).collect()
     }
 
@@ -77,7 +79,14 @@ pub struct Sketch {
     pub ledger: Option<String>,
     /// Absent: as many as the ledger has; -1: not known.
     pub sent: Option<i64>,
-    pub planted: Vec<String>,
+    /// As `coupons.quantity` has it; absent: as the profile says.
+    pub quantity: Option<u64>,
+    /// Partition 0 was never committed.
+    pub uncommitted: bool,
+    /// Records at the end of partition 0 that are no events.
+    pub unreadable: u64,
+    /// Figures change while they are read.
+    pub moving: bool,
     pub keys: Option<Vec<Vec<String>>>,
     /// `grants`, `events`, `rows`, `dead`, `keys`, `facts`, `topic`: cannot be read.
     pub unknown: Vec<String>,
@@ -148,8 +157,9 @@ pub fn world(sketches: &[Sketch]) -> World {
         start: 0,
         end: records,
         from: 0,
-        committed: Some(records - lag as i64),
+        committed: (!sketches.iter().any(|sketch| sketch.uncommitted)).then_some(records - lag as i64),
         unconsumed: lag,
+        unconsumed_unreadable: sketches.iter().map(|sketch| sketch.unreadable).sum(),
     };
     if let Ok(topic) = &mut world.sets.topic {
         topic.partitions.push(partition);
@@ -185,10 +195,11 @@ fn add(world: &mut World, sketch: &Sketch, records: &mut i64) {
         .collect();
     let issued = sketch.issued.unwrap_or(rows.len() as u64);
     let facts = CouponFacts {
-        quantity: sketch.total,
+        quantity: sketch.quantity.unwrap_or(sketch.total),
         issued,
-        epoch: Some(format!("run:{counter}")),
+        present: Present { epoch: Some(format!("run:{counter}")), ..Present::default() },
         floor: sketch.floor.unwrap_or(counter),
+        opened_total: Some(sketch.total),
     };
     let dead = items(&sketch.dead).into_iter().map(letter).collect();
     if let Some(text) = &sketch.ledger {
@@ -202,7 +213,6 @@ fn add(world: &mut World, sketch: &Sketch, records: &mut i64) {
             world.context.sent.insert(coupon, sent);
         }
     }
-    world.context.planted.extend(sketch.planted.iter().cloned());
     if let Some(keys) = &sketch.keys {
         let key = |columns: &Vec<String>| UniqueKey { name: columns.join("_"), columns: columns.clone() };
         world.sets.keys = Ok(keys.iter().map(key).collect());
@@ -218,9 +228,14 @@ fn add(world: &mut World, sketch: &Sketch, records: &mut i64) {
         total: sketch.total,
         facts: if unknown("facts") { cannot().map(|()| facts) } else { Ok(facts) },
         gate: if unknown("grants") { Err("it cannot be read".into()) } else { Ok(gate(sketch, counter)) },
-        events: if unknown("events") { Err("it cannot be read".into()) } else { Ok(Events { list: events, stale: 0 }) },
+        events: if unknown("events") {
+            Err("it cannot be read".into())
+        } else {
+            Ok(Events { list: events, ..Events::default() })
+        },
         rows: if unknown("rows") { Err("it cannot be read".into()) } else { Ok(rows) },
         dead: if unknown("dead") { Err("it cannot be read".into()) } else { Ok(dead) },
+        moving: sketch.moving.then(|| "its figures still change".to_owned()),
     });
 }
 
@@ -244,6 +259,7 @@ fn gate(sketch: &Sketch, counter: u64) -> Gate {
     let stock = sketch.stock.unwrap_or(sketch.total as i64 - users.len() as i64);
     Gate {
         counter,
+        epoch: format!("run:{counter}"),
         total: Some(sketch.total),
         last_seq: Some(sketch.last_seq.unwrap_or_else(|| users.values().flatten().copied().max().unwrap_or(0))),
         stock: (!sketch.no_stock).then_some(stock),

@@ -229,3 +229,29 @@ async fn a_process_without_servers_is_up_and_not_ready() {
     let ended = tokio::time::timeout(std::time::Duration::from_secs(20), process).await;
     ended.expect("ends in time").expect("does not panic").expect("ends well");
 }
+
+/// DUPLICATE says that there is a coupon. As long as Redis alone knows of it, nobody is told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_kafka_has_not_acknowledged_is_no_duplicate_yet() {
+    let world = World::new().await;
+    let api = start(&world).await;
+    let coupon = world.coupon(5).await;
+    let user = world.users(1).await[0];
+    world.open(coupon, 5, COUPON_TOPIC).await;
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    let keys = backend::names::gate_keys(coupon);
+    let mut redis = world.redis().await;
+    let _: () = redis::AsyncCommands::hset(&mut redis, &keys.users, user, "1?").await.expect("sets");
+    let path = format!("/api/coupons/{coupon}/issue");
+    let body = format!(r#"{{"userId":{user}}}"#);
+    let answer = call(api.address, "POST", &path, &body).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    let asking = call(api.address, "POST", &path, &body);
+    let acknowledging = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let _: () = redis::AsyncCommands::hset(&mut redis, &keys.users, user, "1").await.expect("sets");
+    };
+    let (answer, ()) = tokio::join!(asking, acknowledging);
+    assert_eq!((answer.status, answer.body["result"].as_str()), (409, Some("DUPLICATE")), "{}", answer.body);
+    api.end().await;
+}

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use backend::{
-    coupon::gate::{Answer, Gate},
+    coupon::{
+        gate::{Answer, Gate},
+        pending::{Acknowledged, Delivery},
+    },
     epoch::{self, EpochError, LogEnds},
     event::PendingEvent,
     names::{GateKeys, gate_keys},
@@ -50,20 +53,31 @@ async fn the_script_answers_each_case() {
     assert_eq!(ask(&epoch.replace(&epoch[..4], "ffff"), 1, &first).await, Answer::Closed, "another run id");
     assert_eq!(ask(&epoch, 1, &first).await, Answer::Granted(1));
     assert_eq!(ask(&epoch, 1, &first).await, Answer::Granted(1), "the same event, while pending");
-    assert_eq!(ask(&epoch, 1, &pending(&epoch, coupon, 1)).await, Answer::Duplicate, "another event");
+    assert_eq!(ask(&epoch, 1, &pending(&epoch, coupon, 1)).await, Answer::Waiting, "another event, Kafka has none");
     assert_eq!(redis.get::<_, i64>(&keys.stock).await.expect("stock"), 1, "one grant took one");
     let score: f64 = redis.zscore(&keys.pending, format!("1|{first}")).await.expect("pending");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
     assert!((score - now as f64).abs() < 60_000.0, "{score} is no time in milliseconds");
 
-    gate.delivered(&keys, &[&format!("1|{first}")]).await.expect("removes");
+    let member = format!("1|{first}");
+    let event = [Acknowledged { user_id: 1, grant_seq: 1, member: &member }];
+    let done = async |epoch: &str| Delivery::default().done(gate.pool(), &keys, epoch, &event).await.expect("answers");
+    done(&format!("{epoch}0")).await;
+    assert_eq!(ask(&epoch, 1, &pending(&epoch, coupon, 1)).await, Answer::Waiting, "that was another epoch's");
+    done(&epoch).await;
     assert_eq!(redis.zcard::<_, u64>(&keys.pending).await.expect("pending"), 0);
     assert_eq!(ask(&epoch, 1, &first).await, Answer::Duplicate, "the same event, delivered");
+    assert_eq!(ask(&epoch, 1, &pending(&epoch, coupon, 1)).await, Answer::Duplicate, "another event, delivered");
+    assert_eq!(redis.hget::<_, _, String>(&keys.users, 1).await.expect("asks"), "1", "as any reader expects it");
+    // A gate of version 0.1 has no marks.
+    let _: () = redis.hset(&keys.users, 77, "5").await.expect("sets");
+    assert_eq!(ask(&epoch, 77, &pending(&epoch, coupon, 77)).await, Answer::Duplicate);
 
     let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.expect("flushes");
     assert_eq!(ask(&epoch, 2, &pending(&epoch, coupon, 2)).await, Answer::Granted(2), "script loaded again");
     assert_eq!(ask(&epoch, 3, &pending(&epoch, coupon, 3)).await, Answer::SoldOut);
-    assert_eq!(ask(&epoch, 2, &pending(&epoch, coupon, 2)).await, Answer::Duplicate, "goes before sold out");
+    assert_eq!(ask(&epoch, 2, &pending(&epoch, coupon, 2)).await, Answer::Waiting, "goes before sold out");
+    assert_eq!(ask(&epoch, 1, &pending(&epoch, coupon, 1)).await, Answer::Duplicate, "and so does this");
 
     let _: () = redis.del(&keys.stock).await.expect("deletes");
     assert_eq!(ask(&epoch, 4, &pending(&epoch, coupon, 4)).await, Answer::Closed, "stock is missing");

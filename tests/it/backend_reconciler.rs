@@ -140,3 +140,38 @@ async fn a_gate_from_another_life_of_redis_is_closed_and_rebuilt() {
     let answer = gate.ask(&keys, &new, 1, &pending(&new, coupon, 1)).await.expect("answers");
     assert_eq!(answer, Answer::Granted(1));
 }
+
+/// A Redis that came back with what it had saved still has grants that Kafka never acknowledged. They are not given to
+/// somebody else: their users keep them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_redis_kept_pending_is_not_taken_back() {
+    let world = World::new().await;
+    let topic = world.topic(1).await;
+    let coupon = world.coupon(2).await;
+    world.open(coupon, 2, &topic).await;
+    let user = world.users(1).await[0];
+    let old = "0123456789012345678901234567890123456789:6f1c9a02b7de:1";
+    let mut conn = world.pool.get_conn().await.expect("connects");
+    conn.exec_drop("UPDATE coupons SET epoch = ? WHERE id = ?", (old, coupon)).await.expect("updates");
+    let mut redis = world.redis().await;
+    let keys = gate_keys(coupon);
+    let _: () = redis.hset(&keys.users, user, "1?").await.expect("sets");
+    let _: () = redis.hset(&keys.epoch, "id", old).await.expect("sets");
+    let kept = format!("1|{}", pending(old, coupon, user));
+    // One of an earlier epoch was dropped by the rebuild that ended it.
+    let dropped = format!("9|{}", pending("0123:6f1c9a02b7de:0", coupon, 999));
+    let _: () = redis.zadd_multiple(&keys.pending, &[(1, kept), (1, dropped)]).await.expect("adds");
+
+    let (mut reconciler, gate) = reconciler(&world, &topic).await;
+    let mut round = Round::default();
+    reconciler.coupon(coupon, old, &mut round).await.expect("closes");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    reconciler.coupon(coupon, old, &mut round).await.expect("rebuilds");
+    assert_eq!(round.rebuilt, 1);
+    assert_eq!(world.read(&topic).await.len(), 1, "the kept one is in Kafka, the dropped one is not");
+    let new: String = redis.hget(&keys.epoch, "id").await.expect("asks");
+    assert_eq!(backend::event::epoch_life(&new), "6f1c9a02b7de", "a rebuild begins no new life");
+    let answer = gate.ask(&keys, &new, user, &pending(&new, coupon, user)).await.expect("answers");
+    assert_eq!(answer, Answer::Duplicate, "and Kafka has it");
+    assert_eq!(redis.get::<_, u64>(&keys.stock).await.expect("asks"), 1);
+}

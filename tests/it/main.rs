@@ -19,6 +19,7 @@ mod docker_stats;
 mod docker_status;
 mod docker_world;
 mod event;
+mod evidence;
 mod infra;
 mod lag;
 mod lag_unknown;

@@ -23,7 +23,8 @@ fn probe_plan(stage: &Stage) -> ProbePlan {
         topic: stage.topic.clone(),
         group: stage.group.clone(),
         interval: Duration::from_millis(100),
-        dead_letter_baseline: None,
+        starts: stage.starts.clone(),
+        opened: [(stage.coupon, stage.epoch(3))].into(),
     }
 }
 
@@ -33,7 +34,8 @@ fn drain_plan(stage: &Stage, timeout: Duration) -> DrainPlan {
         coupons: vec![stage.coupon],
         topic: stage.topic.clone(),
         group: stage.group.clone(),
-        dead_letter_baseline: None,
+        starts: stage.starts.clone(),
+        opened: [(stage.coupon, stage.epoch(3))].into(),
         timeout,
     }
 }
@@ -160,7 +162,7 @@ async fn drain_waits_for_the_last_record_and_the_last_pending_grant() {
     let plan = drain_plan(&stage, Duration::from_secs(20));
     let draining = tokio::spawn(async move {
         let mut looks = 0;
-        let report = drain(&plan, |_| looks += 1, &CancellationToken::new()).await;
+        let report = drain(&plan, |_| looks += 1, &|_| None, &CancellationToken::new()).await;
         (report, looks)
     });
     tokio::time::sleep(Duration::from_millis(800)).await;
@@ -177,13 +179,13 @@ async fn drain_waits_for_the_last_record_and_the_last_pending_grant() {
 async fn a_drain_that_gives_up_says_what_was_still_moving() {
     let mut stage = Stage::in_order(4, 5).await;
     let (partition, _) = stage.send(&stage.topic.clone(), 5, 5, 3, None).await;
-    let report = drain(&drain_plan(&stage, Duration::from_secs(2)), |_| {}, &CancellationToken::new()).await;
+    let report = drain(&drain_plan(&stage, Duration::from_secs(2)), |_| {}, &|_| None, &CancellationToken::new()).await;
     assert!(!report.drained);
     assert!(report.why.contains(&format!("partition {partition}: 1 records not consumed")), "{}", report.why);
 
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let report = drain(&drain_plan(&stage, Duration::from_secs(60)), |_| {}, &cancel).await;
+    let report = drain(&drain_plan(&stage, Duration::from_secs(60)), |_| {}, &|_| None, &cancel).await;
     assert!(!report.drained && report.seconds < 5.0 && report.why.contains("interrupted"), "{report:?}");
     stage.clean_up().await;
 }

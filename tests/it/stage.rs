@@ -2,16 +2,13 @@
 //!
 //! Each stage has a database, a topic, a group and a coupon of its own, so that tests can spoil them side by side.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use backend::{endpoint::Endpoints, names};
 use ecomctl::{
     load::ledger::{Entry, LedgerWriter, Outcome},
-    verify::{self, CheckResult, CouponPlan, VerifyPlan, VerifyReport},
+    probe::{self, Starts},
+    verify::{self, CheckResult, CouponPlan, LogBefore, VerifyPlan, VerifyReport},
 };
 use mysql_async::{Conn, prelude::Queryable};
 use rdkafka::{
@@ -56,6 +53,10 @@ pub struct Stage {
     pub folder: tempfile::TempDir,
     pub sql: Conn,
     pub redis: MultiplexedConnection,
+    /// Redis's own: an epoch is bound to it.
+    pub run_id: String,
+    /// Where the logs ended when the epoch was opened.
+    pub starts: Starts,
     producer: FutureProducer,
 }
 
@@ -85,12 +86,16 @@ impl Stage {
         for table in TABLES {
             sql.query_drop(table).await.unwrap();
         }
-        let redis = endpoints.redis.client().unwrap().get_multiplexed_async_connection().await.unwrap();
+        let mut redis = endpoints.redis.client().unwrap().get_multiplexed_async_connection().await.unwrap();
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut redis).await.unwrap();
+        let run_id = probe::run_id(&info).unwrap();
         let topic = format!("verify-{id}");
         make_topics(&endpoints, &topic).await;
         let producer = endpoints.kafka.client_config().set("linger.ms", "0").create().unwrap();
         let (group, folder) = (format!("verify-{id}-group"), tempfile::tempdir().unwrap());
-        let mut stage = Self { endpoints, coupon: id, total, topic, group, granted, folder, sql, redis, producer };
+        let starts = Starts::default();
+        let mut stage =
+            Self { endpoints, coupon: id, total, topic, group, granted, folder, sql, redis, run_id, starts, producer };
         for user in 1..=granted + 10 {
             stage.run(&format!("INSERT INTO users (id, name) VALUES ({user}, 'User_{user}')")).await;
         }
@@ -99,21 +104,30 @@ impl Stage {
         let dead = names::dead_letter_topic(&stage.topic);
         stage.send(&dead, 1, 1, 2, Some("an earlier run")).await;
         let mut starts = BTreeMap::new();
-        for topic in [stage.topic.clone(), dead] {
+        for topic in [stage.topic.clone(), dead.clone()] {
             starts.insert(topic.clone(), stage.ends(&topic));
         }
+        stage.starts = Starts { topic: starts[&stage.topic].clone(), dead_letters: Some(starts[&dead].clone()) };
         let starts = serde_json::to_string(&starts).unwrap();
+        let (epoch, run_id) = (stage.epoch(3), stage.run_id.clone());
         stage
             .run(&format!(
-                "INSERT INTO coupons (id, name, quantity, epoch, epoch_floor) VALUES ({id}, 'c', {total}, 'run:3', 3)"
+                "INSERT INTO coupons (id, name, quantity, epoch, epoch_floor) VALUES ({id}, 'c', {total}, '{epoch}', 3)"
             ))
             .await;
         stage
-            .run(&format!("INSERT INTO coupon_epochs VALUES ({id}, 3, 'run:3', 'run', {total}, 3, '{starts}', NOW(6))"))
+            .run(&format!(
+                "INSERT INTO coupon_epochs VALUES ({id}, 3, '{epoch}', '{run_id}', {total}, 3, '{starts}', NOW(6))"
+            ))
             .await;
         // A straggler of that run arrives after the epoch was opened; consumers skip it.
         stage.send(&stage.topic.clone(), 2, 2, 2, Some("a straggler")).await;
         stage
+    }
+
+    /// An epoch, named as version 0.1 did: what it left must stay readable.
+    pub fn epoch(&self, counter: u64) -> String {
+        format!("{}:{counter}", self.run_id)
     }
 
     pub fn event_id(&self, user: u64) -> String {
@@ -123,9 +137,9 @@ impl Stage {
     /// Sends an event of `user`, with `note` in its id where it is a foreign one. Gives its place.
     pub async fn send(&self, topic: &str, user: u64, seq: u64, counter: u64, note: Option<&str>) -> (i32, i64) {
         let event_id = note.map_or_else(|| self.event_id(user), |note| format!("{note} {user}"));
-        let coupon = self.coupon;
+        let (coupon, epoch) = (self.coupon, self.epoch(counter));
         let event = format!(
-            r#"{{"event_id":"{event_id}","coupon_id":{coupon},"user_id":{user},"grant_seq":{seq},"epoch":"run:{counter}","granted_at_ms":0}}"#
+            r#"{{"event_id":"{event_id}","coupon_id":{coupon},"user_id":{user},"grant_seq":{seq},"epoch":"{epoch}","granted_at_ms":0}}"#
         );
         self.send_raw(topic, &user.to_string(), &event).await
     }
@@ -161,7 +175,8 @@ impl Stage {
         let (stock, total, granted) =
             ((self.total - self.granted).to_string(), self.total.to_string(), self.granted.to_string());
         self.redis(&["SET", &keys.stock, &stock]).await;
-        self.redis(&["HSET", &keys.epoch, "id", "run:3", "total", &total, "seq", &granted]).await;
+        let epoch = self.epoch(3);
+        self.redis(&["HSET", &keys.epoch, "id", &epoch, "total", &total, "seq", &granted]).await;
         for user in 1..=self.granted {
             self.redis(&["HSET", &keys.users, &user.to_string(), &user.to_string()]).await;
         }
@@ -228,8 +243,10 @@ impl Stage {
             sent: [(self.coupon, self.answers())].into(),
             sets_dir: Some(path("sets")),
             require: verify::catalogue().map(|(id, _)| id.to_owned()).collect(),
-            planted: BTreeSet::new(),
             origin_unix_ns: Some(1_000_000_000),
+            of_run: None,
+            before: LogBefore::default(),
+            running: None,
         }
     }
 

@@ -152,10 +152,11 @@ async fn control_records_are_no_lag() {
         coupons: vec![stage.coupon],
         topic: stage.topic.clone(),
         group: stage.group.clone(),
-        dead_letter_baseline: None,
+        starts: stage.starts.clone(),
+        opened: [(stage.coupon, stage.epoch(3))].into(),
         timeout: std::time::Duration::from_secs(20),
     };
-    let report = ecomctl::probe::drain(&plan, |_| {}, &tokio_util::sync::CancellationToken::new()).await;
+    let report = ecomctl::probe::drain(&plan, |_| {}, &|_| None, &tokio_util::sync::CancellationToken::new()).await;
     assert!(report.drained, "{}", report.why);
     let (_, checks) = stage.verify().await;
     assert_verdict(&checks, "CP7", Verdict::Holds, "lag 0");

@@ -29,7 +29,7 @@ const COUPONS_MAX: u32 = 10_000;
 pub struct Coupon {
     /// Id.
     pub id: u64,
-    /// Its epoch, `"<run_id>:<counter>"`; `None` until it is opened for the first time.
+    /// Its epoch, `"<run_id>:<life>:<counter>"`; `None` until it is opened for the first time.
     pub epoch: Option<String>,
     /// Its keys in Redis.
     pub keys: GateKeys,

@@ -1,6 +1,6 @@
-//! Takes delivered events out of `pending`, all that wait in one command.
+//! Takes delivered events out of `pending`, all that wait in one script.
 //!
-//! A command for each grant costs Redis and the API more than the removal itself. While one command is under way the
+//! A script for each grant costs Redis and the API more than the removal itself. While one script is under way the
 //! next events gather, so the busier the API, the more go together; an idle one waits for nothing.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -8,15 +8,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{cache::Coupon, gate::Gate};
-use crate::{event::pending_member, telemetry::Metrics};
+use super::{
+    cache::Coupon,
+    pending::{Acknowledged, Delivery},
+};
+use crate::{event::pending_member, redis_pool::RedisPool, telemetry::Metrics};
 
-/// Most events of one command: Redis does nothing else meanwhile.
+/// Most events of one script: Redis does nothing else meanwhile.
 const MOST: usize = 512;
 
 /// A grant that Kafka has.
 struct Event {
     coupon: Arc<Coupon>,
+    user_id: u64,
+    grant_seq: u64,
     member: String,
     /// Its place in the producer's queue, free again once Redis was told.
     _place: OwnedSemaphorePermit,
@@ -31,21 +36,27 @@ pub struct Delivered {
 impl Delivered {
     /// Starts to take events out, until `stop`. `places` is how many places the producer's queue has: as each event
     /// brings its own, that many can wait at most.
-    pub fn start(gate: Gate, metrics: Metrics, places: usize, stop: CancellationToken, tasks: &TaskTracker) -> Self {
+    pub fn start(
+        pool: Arc<RedisPool>,
+        metrics: Metrics,
+        places: usize,
+        stop: CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Self {
         let (queue, events) = mpsc::channel(places.clamp(1, Semaphore::MAX_PERMITS));
         let counted = metrics.clone();
         tasks.spawn(async move {
             tokio::select! {
-                () = take_out(gate, events, counted) => {}
+                () = take_out(&pool, events, counted) => {}
                 () = stop.cancelled() => {}
             }
         });
         Self { queue, metrics }
     }
 
-    /// Hands over a delivered event (JSON as it went to the gate). Does not wait.
-    pub fn put(&self, coupon: Arc<Coupon>, grant_seq: u64, event: &str, place: OwnedSemaphorePermit) {
-        let event = Event { coupon, member: pending_member(grant_seq, event), _place: place };
+    /// Hands over a delivered event (JSON as it went to the gate, in the epoch of `coupon`). Does not wait.
+    pub fn put(&self, coupon: Arc<Coupon>, user_id: u64, grant_seq: u64, event: &str, place: OwnedSemaphorePermit) {
+        let event = Event { coupon, user_id, grant_seq, member: pending_member(grant_seq, event), _place: place };
         if self.queue.try_send(event).is_err() {
             // The process is at its end. The reconciler sends it again; the consumer finds the row there.
             self.metrics.left_pending.inc();
@@ -53,19 +64,22 @@ impl Delivered {
     }
 }
 
-async fn take_out(gate: Gate, mut events: mpsc::Receiver<Event>, metrics: Metrics) {
+async fn take_out(pool: &RedisPool, mut events: mpsc::Receiver<Event>, metrics: Metrics) {
+    let delivery = Delivery::default();
     let mut taken = Vec::with_capacity(MOST);
     while events.recv_many(&mut taken, MOST).await > 0 {
-        let mut coupons = BTreeMap::<u64, (&Coupon, Vec<&str>)>::new();
+        let mut epochs = BTreeMap::<(u64, &str), (&Coupon, Vec<Acknowledged<'_>>)>::new();
         for event in &taken {
-            let (_, members) = coupons.entry(event.coupon.id).or_insert_with(|| (&event.coupon, Vec::new()));
-            members.push(&event.member);
+            let epoch = event.coupon.epoch.as_deref().unwrap_or_default();
+            let (_, events) = epochs.entry((event.coupon.id, epoch)).or_insert_with(|| (&event.coupon, Vec::new()));
+            let Event { user_id, grant_seq, member, .. } = event;
+            events.push(Acknowledged { user_id: *user_id, grant_seq: *grant_seq, member });
         }
-        for (coupon, members) in coupons.into_values() {
-            if let Err(error) = gate.delivered(&coupon.keys, &members).await {
+        for ((_, epoch), (coupon, events)) in epochs {
+            if let Err(error) = delivery.done(pool, &coupon.keys, epoch, &events).await {
                 // The reconciler sends them again; the consumer finds the rows there.
-                metrics.left_pending.inc_by(members.len() as u64);
-                tracing::debug!(%error, coupon_id = coupon.id, events = members.len(), "delivered but still pending");
+                metrics.left_pending.inc_by(events.len() as u64);
+                tracing::debug!(%error, coupon_id = coupon.id, events = events.len(), "delivered but still pending");
             }
         }
         taken.clear();

@@ -21,6 +21,8 @@ pub enum Answer {
     Granted(u64),
     /// The user has one already.
     Duplicate,
+    /// The user has been granted one that Kafka has not acknowledged yet: nobody knows whether it stays.
+    Waiting,
     /// None is left.
     SoldOut,
     /// The epoch is another one, or Redis has lost its state: nothing was decided.
@@ -88,15 +90,9 @@ impl Gate {
         match i64::from_redis_value(value).map_err(|e| self.pool.failed(e.into()))? {
             0 => Ok(Answer::SoldOut),
             -2 => Ok(Answer::Duplicate),
+            -3 => Ok(Answer::Waiting),
             seq if seq > 0 => Ok(Answer::Granted(seq as u64)),
             _ => Ok(Answer::Closed),
         }
-    }
-
-    /// Takes delivered events, as they are in `pending`, out of it.
-    pub async fn delivered(&self, keys: &GateKeys, members: &[&str]) -> Result<(), RedisPoolError> {
-        let mut cmd = redis::cmd("ZREM");
-        cmd.arg(&keys.pending).arg(members);
-        self.pool.query::<i64>(&cmd).await.map(drop)
     }
 }

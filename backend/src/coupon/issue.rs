@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -33,6 +33,9 @@ pub enum Outcome {
     /// Nothing was decided, or it is unknown what was.
     Unavailable(&'static str),
 }
+
+/// How long to ask again for a user whose grant Kafka has not acknowledged, and the first pause; each is twice as long.
+const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(5));
 
 const CLOSED: Outcome = Outcome::Unavailable("the gate of this coupon is closed at the moment");
 
@@ -92,15 +95,20 @@ async fn decide(
         return drop(tell.send(Outcome::Unavailable("whether the grant is recorded is not known yet")));
     }
     let _ = tell.send(Outcome::Queued { grant_seq, event_id });
-    api.delivered.put(coupon, grant_seq, &json, place);
+    api.delivered.put(coupon, user_id, grant_seq, &json, place);
 }
 
 /// Asks the gate, once more with a fresh epoch when it is closed. A grant comes back with the event as it was sent.
+///
+/// A user whose first grant is still on its way to Kafka is told nothing yet: DUPLICATE says that there is a coupon, and
+/// a Redis that loses its state now would lose the grant too. That lasts for milliseconds as a rule.
 async fn ask(api: &Api, coupon: &mut Arc<Coupon>, event: &mut PendingEvent) -> Result<(u64, String), Outcome> {
     let started = Instant::now();
-    for attempt in 0..2 {
+    let (mut fresh, mut pause) = (false, WAIT.1);
+    loop {
         let Some(epoch) = coupon.epoch.clone() else {
             *coupon = fresher(api, coupon, started).await?;
+            fresh = true;
             continue;
         };
         event.epoch = epoch;
@@ -112,7 +120,17 @@ async fn ask(api: &Api, coupon: &mut Arc<Coupon>, event: &mut PendingEvent) -> R
             Ok(Answer::Granted(seq)) => return Ok((seq, json)),
             Ok(Answer::Duplicate) => return Err(Outcome::Duplicate),
             Ok(Answer::SoldOut) => return Err(Outcome::SoldOut),
-            Ok(Answer::Closed) if attempt == 0 => *coupon = fresher(api, coupon, started).await?,
+            Ok(Answer::Waiting) if started.elapsed() + pause < WAIT.0.min(api.request_timeout) => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            Ok(Answer::Waiting) => {
+                return Err(Outcome::Unavailable("whether this user's grant is recorded is not known yet"));
+            }
+            Ok(Answer::Closed) if !fresh => {
+                *coupon = fresher(api, coupon, started).await?;
+                fresh = true;
+            }
             Ok(Answer::Closed) => return Err(CLOSED),
             Err(error) => {
                 tracing::debug!(%error, "the gate did not answer");
@@ -120,7 +138,6 @@ async fn ask(api: &Api, coupon: &mut Arc<Coupon>, event: &mut PendingEvent) -> R
             }
         }
     }
-    Err(CLOSED)
 }
 
 /// The coupon with another epoch than `coupon` has.

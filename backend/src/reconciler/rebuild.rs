@@ -1,16 +1,18 @@
 //! Rebuilds a gate from what is certain: the rows in MySQL and the events in Kafka.
 //!
-//! A grant that is in neither was never acknowledged to anybody, so it may be given to somebody else.
+//! What Redis still has in `pending` (it came back with what it had saved) is sent to Kafka first: a grant is never taken
+//! back where that can be helped. A grant that is in neither place after that was never acknowledged to anybody, neither
+//! by QUEUED nor by DUPLICATE, so it may be given to somebody else.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use mysql_async::{Conn, TxOpts, prelude::Queryable};
 
-use super::Parts;
+use super::{CLAIM_MAX, Parts, send_again};
 use crate::{
     db::own_connection,
     epoch::{Epoch, EpochError, GateWriter, LogEnds, lock, log::read_since, next_counter, record, unlock},
-    event::{epoch_counter, epoch_run_id},
+    event::{epoch_counter, epoch_life, epoch_run_id},
 };
 
 /// Longest time to read the log of one epoch.
@@ -18,6 +20,7 @@ const READ_LIMIT: Duration = Duration::from_secs(120);
 
 /// A coupon as MySQL has it.
 struct Lost {
+    epoch: String,
     quantity: u32,
     floor: u64,
 }
@@ -58,7 +61,7 @@ async fn locked<T>(
         if now != epoch || whole {
             return Ok(None);
         }
-        work(&mut conn, &mut gate, Lost { quantity, floor }).await.map(Some)
+        work(&mut conn, &mut gate, Lost { epoch: now, quantity, floor }).await.map(Some)
     }
     .await;
     unlock(&mut conn, coupon_id).await;
@@ -74,6 +77,7 @@ async fn reopen(
 ) -> Result<Epoch, EpochError> {
     let mysql = |source| EpochError::Mysql { coupon_id, source };
     let starts = log_starts(conn, coupon_id, before.floor).await?;
+    send_kept(parts, gate, &before.epoch, coupon_id).await?;
     let mut granted = events(parts, coupon_id, before.floor, starts.clone()).await?;
     let in_log = granted.len();
     let held: Vec<(u64, u64)> = conn
@@ -90,13 +94,33 @@ async fn reopen(
     }
     let mut tx = conn.start_transaction(TxOpts::default()).await.map_err(mysql)?;
     let counter = next_counter(&mut tx, coupon_id).await?;
-    let epoch = Epoch { coupon_id, run_id: gate.run_id.clone(), counter, floor: before.floor, total: before.quantity };
+    let (run_id, life) = (gate.run_id.clone(), epoch_life(&before.epoch).to_owned());
+    let epoch = Epoch { coupon_id, run_id, life, counter, floor: before.floor, total: before.quantity };
     record(&mut tx, &epoch, &starts).await?;
     tx.exec_drop("UPDATE coupons SET epoch = ? WHERE id = ?", (epoch.id(), coupon_id)).await.map_err(mysql)?;
     tx.commit().await.map_err(mysql)?;
     gate.open(&epoch, &granted, last).await?;
     tracing::warn!(coupon_id, epoch = epoch.id(), in_log, in_mysql, granted = granted.len(), "gate rebuilt");
     Ok(epoch)
+}
+
+/// Sends what was pending in the lost epoch, if Redis still has it. By now nobody else sends any of it: the gate has been
+/// closed for longer than a send may take.
+async fn send_kept(parts: &Parts, gate: &mut GateWriter, epoch: &str, coupon_id: u64) -> Result<(), EpochError> {
+    let mut kept = gate.pending().await?;
+    while !kept.is_empty() {
+        let some = kept.split_off(kept.len().saturating_sub(CLAIM_MAX));
+        let mut sends = send_again(parts, coupon_id, some, |event| event.epoch == epoch);
+        while let Some(sent) = sends.join_next().await {
+            let why = match sent {
+                Ok(Ok(_)) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
+            return Err(EpochError::Unsent { coupon_id, why });
+        }
+    }
+    Ok(())
 }
 
 /// Where the log ended when the epoch at the floor was opened.

@@ -36,7 +36,7 @@ pub(super) async fn api(mut process: Process, failpoints: Failpoints) -> Result<
         db: process.db.clone(),
         gate: Gate::new(pool.clone()),
         delivered: Delivered::start(
-            Gate::new(pool.clone()),
+            pool.clone(),
             process.metrics.clone(),
             settings.producer.queue,
             process.end.clone(),

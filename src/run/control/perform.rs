@@ -1,6 +1,9 @@
 //! Does the acts that are asked for, one task for both ways in, and writes each of them into the run's events.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, watch};
@@ -20,10 +23,12 @@ use crate::{
     load::LoadControl,
     run::{
         backend::{Backend, Running},
+        measure,
         recorder::Emitter,
         state::RunState,
+        walk::Marks,
     },
-    verify::{self, LiveFacts, Verdict},
+    verify::{self, Verdict},
 };
 
 /// What the stages have at work at the moment, for the acts and the watchers.
@@ -35,6 +40,8 @@ pub(in crate::run) struct Live {
     servers: Arc<Mutex<Option<Stack>>>,
     /// The backend's processes when they could be asked last.
     running: Arc<Mutex<Vec<Running>>>,
+    /// Container of a server → how it ended, while it is stopped.
+    ended: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -45,6 +52,38 @@ impl Live {
     /// The servers are up.
     pub fn set_servers(&self, stack: &Stack) {
         *locked(&self.servers) = Some(stack.clone());
+    }
+
+    #[allow(dead_code, reason = "for whoever watches the containers of the servers")]
+    /// The container of the server `name` has ended, and how; or it runs again.
+    pub fn set_ended(&self, name: &str, how: Option<String>) {
+        let mut ended = locked(&self.ended);
+        match how {
+            Some(how) => drop(ended.insert(name.to_owned(), how)),
+            None => drop(ended.remove(name)),
+        }
+    }
+
+    /// How a system's servers (`mysql`, `redis`, `kafka`) ended, where all of them are known to have. The processes are
+    /// those of `stack.json`: another shell may have restarted one meanwhile.
+    pub fn gone(&self, state: &StateDir, system: &str) -> Option<String> {
+        let stack = state.load_stack().ok().flatten()?;
+        let ended = locked(&self.ended);
+        let mut how = Vec::new();
+        for (name, component) in &stack.components {
+            let numbered = name.strip_prefix(system).and_then(|rest| rest.strip_prefix('-'));
+            if name != system && !numbered.is_some_and(|rest| rest.parse::<u32>().is_ok()) {
+                continue;
+            }
+            match (component.process, &component.container) {
+                (_, Some(_)) => how.push(ended.get(name)?.clone()),
+                (Some(process), None) if !process::is_alive(process) => {
+                    how.push(format!("{name} (pid {}) has ended", process.pid));
+                }
+                _ => return None,
+            }
+        }
+        (!how.is_empty()).then(|| how.join(", "))
     }
 
     /// A load runs, or none does.
@@ -76,8 +115,10 @@ pub(in crate::run) struct Performer {
     pub emitter: Emitter,
     /// The state folder.
     pub state: StateDir,
-    /// What counts are held against.
-    pub facts: LiveFacts,
+    /// What tells the run's evidence from another's.
+    pub marks: Arc<Marks>,
+    /// Coupons, and how many there are of each.
+    pub coupons: Vec<(u64, u64)>,
     /// The newest state.
     pub snapshots: watch::Receiver<Arc<RunState>>,
     /// Ends what is under way.
@@ -183,7 +224,7 @@ impl Performer {
     async fn verify(&self) -> ActResult {
         let snapshot = self.snapshots.borrow().clone();
         let Some(sample) = &snapshot.probe else { return ActResult::refused("nothing was counted yet") };
-        let found = verify::live(sample, &self.facts);
+        let found = verify::live(sample, &measure::live_facts(&self.coupons, &self.marks));
         for check in &found {
             self.emitter.emit(check.event()).await;
         }

@@ -1,6 +1,6 @@
 //! CP1, CP3 and CP8: neither more nor fewer than there are.
 
-use super::{Outcome, View};
+use super::{Outcome, View, view::Coming};
 use crate::{load::ledger, verify::ledger::Told};
 
 /// CP1: |M| ≤ T.
@@ -9,9 +9,13 @@ pub fn cp1(view: &View<'_>) -> Outcome {
         Ok(rows) => rows.len() as u64,
         Err(why) => return Outcome::Unknown(why),
     };
-    let figures = format!("|M| = {rows}, T = {}", view.total());
-    if rows > view.total() {
-        return Outcome::Violated(format!("{figures}: over-issued by {}", rows - view.total()), Vec::new());
+    let total = match view.total() {
+        Ok(total) => total,
+        Err(why) => return Outcome::Unknown(why),
+    };
+    let figures = format!("|M| = {rows}, T = {total}");
+    if rows > total {
+        return Outcome::Violated(format!("{figures}: over-issued by {}", rows - total), Vec::new());
     }
     if view.is_idle() {
         return Outcome::Idle("nothing was issued".into());
@@ -25,7 +29,11 @@ pub fn cp3(view: &View<'_>) -> Outcome {
         Ok(gate) => gate,
         Err(why) => return Outcome::Unknown(why),
     };
-    let (grants, total) = (gate.users.len() as u64, view.total());
+    let total = match view.total() {
+        Ok(total) => total,
+        Err(why) => return Outcome::Unknown(why),
+    };
+    let grants = gate.users.len() as u64;
     let Some(stock) = gate.stock else {
         let text = format!("the stock key is gone (evicted or deleted), |G| = {grants}, T = {total}");
         return Outcome::Violated(text, Vec::new());
@@ -50,11 +58,15 @@ pub fn cp8(view: &View<'_>) -> Outcome {
         (Ok(rows), Ok(dead)) => (rows.len() as u64, dead.len() as u64),
         (Err(why), _) | (_, Err(why)) => return Outcome::Unknown(why),
     };
+    let total = match view.whole_ledger().and_then(|()| view.total()) {
+        Ok(total) => total,
+        Err(why) => return Outcome::Unknown(why),
+    };
     let sold_out = ledger.count(ledger::Outcome::SoldOut);
     let acknowledged = ledger.size(Told::acknowledged);
     let uncertain = ledger.size(Told::uncertain);
     let (least, most, rule) = if sold_out > 0 {
-        (view.total(), view.total(), format!("T = {} as {sold_out} were told SOLD_OUT", view.total()))
+        (total, total, format!("T = {total} as {sold_out} were told SOLD_OUT"))
     } else {
         (
             acknowledged,
@@ -68,11 +80,30 @@ pub fn cp8(view: &View<'_>) -> Outcome {
         return Outcome::Violated(format!("{figures}: {} too many", sum - most), Vec::new());
     }
     if sum < least {
-        let coming = view.on_their_way().into_iter().filter(|user| !view.holds(*user)).count() as u64;
-        if sum + coming >= least {
-            return Outcome::Unknown(format!("{figures}: {coming} still on their way"));
-        }
-        return Outcome::Violated(format!("{figures}: under-sold by {}", least - sum), Vec::new());
+        return too_few(view, &figures, (sum, least), sum >= acknowledged);
     }
     Outcome::Holds(figures)
+}
+
+/// Fewer than there should be: `sum` of `least`. `covered` tells whether at least those are there who were told QUEUED.
+fn too_few(view: &View<'_>, figures: &str, (sum, least): (u64, u64), covered: bool) -> Outcome {
+    let coming = view.coming();
+    if let Some(why) = coming.doubt() {
+        return Outcome::Unknown(format!("{figures}: whether more are on their way is not known: {why}"));
+    }
+    let Coming::Only(users) = coming else { return Outcome::Unknown(figures.to_owned()) };
+    let waiting = users.into_iter().filter(|user| !view.holds(*user)).count() as u64;
+    if sum + waiting >= least {
+        return Outcome::Unknown(format!("{figures}: {waiting} still on their way"));
+    }
+    // SOLD_OUT may have stood for grants that nobody was told of, and that Redis lost.
+    match view.gate().and_then(|gate| view.rebuilt(gate)) {
+        Ok(false) => Outcome::Violated(format!("{figures}: under-sold by {}", least - sum), Vec::new()),
+        Ok(true) if covered => Outcome::Unknown(format!(
+            "{figures}: {} fewer, but the gate was rebuilt: SOLD_OUT may have been told for grants that Redis lost",
+            least - sum
+        )),
+        Ok(true) => Outcome::Violated(format!("{figures}: under-sold by {}", least - sum), Vec::new()),
+        Err(why) => Outcome::Unknown(format!("{figures}: whether the gate was rebuilt is not known: {why}")),
+    }
 }

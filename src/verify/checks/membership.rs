@@ -65,7 +65,7 @@ fn events_in_gate(view: &View<'_>) -> Outcome {
         (Ok(events), Ok(gate)) => (events, gate),
         (Err(why), _) | (_, Err(why)) => return Outcome::Unknown(why),
     };
-    let offenders = strangers(view, events, gate);
+    let offenders = strangers(events, gate);
     let figures = format!("|K| = {}, |G| = {}", events.list.len(), gate.users.len());
     if offenders.is_empty() {
         return Outcome::Holds(figures);
@@ -73,11 +73,10 @@ fn events_in_gate(view: &View<'_>) -> Outcome {
     Outcome::Violated(format!("{figures}; K ⊄ G: {}", some_of(&offenders)), offenders)
 }
 
-fn strangers(view: &View<'_>, events: &Events, gate: &Gate) -> Vec<String> {
+fn strangers(events: &Events, gate: &Gate) -> Vec<String> {
     let mut offenders = Vec::new();
     for event in &events.list {
         match gate.users.get(&event.user) {
-            None if view.is_planted(&event.event_id) => {}
             None => offenders.push(format!("user {} (event {}, no grant)", event.user, event.event_id)),
             // After a rebuild a user may have an older event besides; only the present epoch's number is the gate's.
             Some(Some(seq)) if event.counter == gate.counter && *seq != event.seq => {
@@ -97,7 +96,7 @@ fn rows_in_gate(view: &View<'_>) -> Outcome {
     };
     let offenders: Vec<String> = rows
         .iter()
-        .filter(|row| !gate.users.contains_key(&row.user) && !view.is_planted(&row.event_id))
+        .filter(|row| !gate.users.contains_key(&row.user))
         .map(|row| format!("user {} (row {}, no grant)", row.user, row.id))
         .collect();
     if offenders.is_empty() {
@@ -106,7 +105,7 @@ fn rows_in_gate(view: &View<'_>) -> Outcome {
     Outcome::Violated(format!("M ⊄ G: {}", some_of(&offenders)), offenders)
 }
 
-/// CP5: A ⊆ M. A dead letter counts only if it was planted.
+/// CP5: A ⊆ M. A dead letter is no coupon.
 pub fn cp5(view: &View<'_>) -> Outcome {
     let ledger = match view.asked() {
         Ok(ledger) => ledger,
@@ -120,17 +119,12 @@ pub fn cp5(view: &View<'_>) -> Outcome {
     if acknowledged.is_empty() {
         return Outcome::Unknown("nobody was told QUEUED".into());
     }
-    let dead = match view.dead() {
-        Ok(dead) => dead,
-        // A planted one may be excused by its dead letter: without D nobody can tell.
-        Err(why) if view.has_planted() => return Outcome::Unknown(why),
-        Err(_) => Vec::new(),
-    };
-    let planted: HashSet<u64> = dead.iter().filter(|d| view.is_planted(&d.event_id)).map(|d| d.user).collect();
+    // The dead letters only say why: without them a loss is as sure.
+    let dead = view.dead().unwrap_or_default();
     let buried: HashMap<u64, &str> = dead.iter().map(|d| (d.user, d.reason.as_str())).collect();
-    let coming = view.on_their_way();
-    let missing = acknowledged.iter().copied().filter(|user| !view.holds(*user) && !planted.contains(user));
-    let (waiting, lost): (Vec<u64>, Vec<u64>) = missing.partition(|user| coming.contains(user));
+    let coming = view.coming();
+    let missing = acknowledged.iter().copied().filter(|user| !view.holds(*user));
+    let (waiting, lost): (Vec<u64>, Vec<u64>) = missing.partition(|user| coming.may_come(*user));
     let figures = format!("|M| = {}, |A| = {}", rows.len(), acknowledged.len());
     if !lost.is_empty() {
         let name = |user: &u64| match buried.get(user) {
@@ -141,10 +135,13 @@ pub fn cp5(view: &View<'_>) -> Outcome {
         return Outcome::Violated(format!("{figures}; lost: {}", some_of(&offenders)), offenders);
     }
     if !waiting.is_empty() {
-        return Outcome::Unknown(format!("{figures}; {} acknowledged are still on their way", waiting.len()));
+        return Outcome::Unknown(format!("{figures}; {} acknowledged are {}", waiting.len(), coming.words()));
     }
-    let spared = if planted.is_empty() { String::new() } else { format!(", {} planted", planted.len()) };
-    Outcome::Holds(format!("{figures}{spared}; none lost"))
+    // What a ledger lacks can hide a loss, and make none.
+    match view.whole_ledger() {
+        Ok(()) => Outcome::Holds(format!("{figures}; none lost")),
+        Err(why) => Outcome::Unknown(format!("{figures}; none of them lost, but {why}")),
+    }
 }
 
 /// CP6: F ∩ M = ∅.
@@ -153,7 +150,8 @@ pub fn cp6(view: &View<'_>) -> Outcome {
         Ok(ledger) => ledger,
         Err(outcome) => return outcome,
     };
-    if let Err(why) = view.rows() {
+    // An answer that is not in the ledger may have been another one than a refusal.
+    if let Err(why) = view.rows().and_then(|_| view.whole_ledger()) {
         return Outcome::Unknown(why);
     }
     let refused = ledger.members(Told::only_refused);
@@ -184,22 +182,26 @@ pub fn cp14(view: &View<'_>) -> Outcome {
     let told = ledger.members(|told| told.duplicate);
     let without: Vec<u64> = told.iter().copied().filter(|user| !view.holds(*user)).collect();
     let figures = format!("{} users were told DUPLICATE", told.len());
+    let holds = |text: String| match view.whole_ledger() {
+        Ok(()) => Outcome::Holds(text),
+        Err(why) => Outcome::Unknown(format!("{text}, but {why}")),
+    };
     if without.is_empty() {
-        return Outcome::Holds(format!("{figures}, all of them hold a coupon"));
+        return holds(format!("{figures}, all of them hold a coupon"));
     }
     let buried: HashSet<u64> = match view.dead() {
         Ok(dead) => dead.iter().map(|letter| letter.user).collect(),
         Err(why) => return Outcome::Unknown(format!("{figures}, {} have no row; {why}", without.len())),
     };
-    let coming = view.on_their_way();
+    let coming = view.coming();
     let missing = without.into_iter().filter(|user| !buried.contains(user));
-    let (waiting, empty_handed): (Vec<u64>, Vec<u64>) = missing.partition(|user| coming.contains(user));
+    let (waiting, empty_handed): (Vec<u64>, Vec<u64>) = missing.partition(|user| coming.may_come(*user));
     if !empty_handed.is_empty() {
         let offenders: Vec<String> = empty_handed.iter().map(|user| format!("user {user}")).collect();
         return Outcome::Violated(format!("{figures}; without a coupon: {}", some_of(&offenders)), offenders);
     }
     if !waiting.is_empty() {
-        return Outcome::Unknown(format!("{figures}, {} of their grants are still on their way", waiting.len()));
+        return Outcome::Unknown(format!("{figures}, {} of their grants are {}", waiting.len(), coming.words()));
     }
-    Outcome::Holds(format!("{figures}, all of them are in M ∪ D"))
+    holds(format!("{figures}, all of them are in M ∪ D"))
 }

@@ -29,7 +29,7 @@ pub fn cp9(view: &View<'_>) -> Outcome {
         };
     }
     let doubled = conjunction(vec![doubled_in_gate(&numbers), doubled_in_events(view), doubled_in_rows(view)]);
-    let holes = match rebuilt(view, gate) {
+    let holes = match view.rebuilt(gate) {
         Ok(false) => holes(&numbers.keys().copied().collect(), 1, gate.last_seq),
         Ok(true) => holes_since_rebuild(view, gate),
         Err(why) => Outcome::Unknown(why),
@@ -45,12 +45,6 @@ fn numbers(gate: &Gate) -> Known<BTreeMap<u64, Vec<u64>>> {
         numbers.entry(seq).or_default().push(*user);
     }
     Ok(numbers)
-}
-
-/// Whether the gate was rebuilt since the run began: then grants that Redis lost leave holes before the rebuild.
-fn rebuilt(view: &View<'_>, gate: &Gate) -> Known<bool> {
-    let facts = view.sets.facts.as_ref().map_err(|why| format!("the epoch's floor is not known: {why}"))?;
-    Ok(gate.counter != facts.floor)
 }
 
 fn doubled_in_gate(numbers: &BTreeMap<u64, Vec<u64>>) -> Outcome {
@@ -88,7 +82,7 @@ fn doubled_in_events(view: &View<'_>) -> Outcome {
 
 fn doubled_in_rows(view: &View<'_>) -> Outcome {
     let (Ok(rows), Ok(gate)) = (view.rows(), view.gate()) else { return Outcome::Holds(String::new()) };
-    if rebuilt(view, gate).unwrap_or(true) {
+    if view.rebuilt(gate).unwrap_or(true) {
         return Outcome::Holds(String::new()); // rows do not say their epoch
     }
     let mut seen: HashMap<u64, &str> = HashMap::new();
@@ -160,11 +154,14 @@ pub fn cp10(view: &View<'_>) -> Outcome {
         Ok(ledger) => ledger,
         Err(outcome) => return outcome,
     };
+    if let Err(why) = view.whole_ledger() {
+        return Outcome::Unknown(why);
+    }
     let gate = match view.gate() {
         Ok(gate) => gate,
         Err(why) => return Outcome::Unknown(why),
     };
-    let rebuilt = match rebuilt(view, gate) {
+    let rebuilt = match view.rebuilt(gate) {
         Ok(rebuilt) => rebuilt,
         Err(why) => return Outcome::Unknown(why),
     };
@@ -237,12 +234,16 @@ fn in_order(epochs: Vec<Vec<Grant>>) -> Outcome {
 fn too_early(view: &View<'_>, ledger: &CouponLedger, gate: &Gate, rebuilt: bool) -> Outcome {
     let Some((end, user)) = ledger.first_sold_out else { return Outcome::Holds("nobody was told SOLD_OUT".into()) };
     if rebuilt {
-        return Outcome::Holds("SOLD_OUT is not judged: the gate was rebuilt, grants may be gone".into());
+        return Outcome::Unknown("SOLD_OUT is not judged: the gate was rebuilt, grants may be gone".into());
     }
+    let total = match view.total() {
+        Ok(total) => total,
+        Err(why) => return Outcome::Unknown(why),
+    };
     let early = |user: &u64| ledger.users.get(user).and_then(Told::began).is_none_or(|began| began < end);
     let begun = gate.users.keys().filter(|user| early(user)).count() as u64;
-    let figures = format!("{begun} grants had begun when the first SOLD_OUT ended, T = {}", view.total());
-    if begun >= view.total() {
+    let figures = format!("{begun} grants had begun when the first SOLD_OUT ended, T = {total}");
+    if begun >= total {
         return Outcome::Holds(figures);
     }
     Outcome::Violated(format!("{figures}: too early"), vec![format!("user {user} was told SOLD_OUT too early")])

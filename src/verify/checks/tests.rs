@@ -20,19 +20,26 @@ fn the_worst_decides_and_unknown_is_never_a_pass() {
         (vec![("CP1", Violated), ("CP5", Holds)], vec!["CP5"], Overall::Violated),
         (vec![("CP1", Holds), ("CP5", Unknown)], vec![], Overall::Consistent),
         (vec![("CP1", Unknown)], vec![], Overall::Unproven),
-        (vec![], vec![], Overall::Unproven),
         (vec![("CP1", Holds)], vec!["CP99"], Overall::Unproven),
     ] {
         let results: Vec<CheckResult> = results.into_iter().map(|(id, verdict)| result(id, verdict)).collect();
-        assert_eq!(overall(&results, &require(&required)), expected, "{results:?} {required:?}");
+        assert_eq!(overall(&results, &require(&required), true), expected, "{results:?} {required:?}");
     }
+}
+
+/// A profile that claims nothing proves nothing and lacks nothing; what it requires all the same is not proven.
+#[test]
+fn where_nothing_is_claimed_there_is_nothing_to_prove() {
+    let unknown = [result("CP1", Verdict::Unknown)];
+    assert_eq!(overall(&unknown, &[], false), Overall::NothingToProve);
+    assert_eq!(overall(&unknown, &["CP1".into()], false), Overall::Unproven);
+    assert_eq!(overall(&unknown, &[], true), Overall::Unproven);
 }
 
 #[test]
 fn a_required_check_that_does_not_exist_is_unknown() {
     let world = crate::verify::testing::world(&[]);
-    let inputs =
-        Inputs { sets: &world.sets, ledger: &world.ledger, sent: &world.context.sent, planted: &world.context.planted };
+    let inputs = Inputs { sets: &world.sets, ledger: &world.ledger, sent: &world.context.sent };
     let results = all(&inputs, &["CP11".into()]);
     let found = results.iter().find(|result| result.id == "CP11").unwrap();
     assert_eq!(found.verdict, Verdict::Unknown);

@@ -1,0 +1,187 @@
+//! Which epoch a piece of evidence belongs to. It is stated here once; the probe, the drain and `verify` all ask here.
+//!
+//! An epoch is called `"<run_id>:<life>:<counter>"`. Each seed draws a new life; what rebuilds a gate that Redis lost
+//! keeps it. So evidence is a run's own where its epoch is the one that the run opened, or a later one of the same life.
+//! Anything else is not known to the run: it is never held against it. Version 0.1 named epochs `"<run_id>:<counter>"`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Coupon → the epoch that was opened for it.
+pub type Opened = BTreeMap<u64, String>;
+
+/// The counter of an epoch.
+pub fn counter_of(epoch: &str) -> Option<u64> {
+    epoch.rsplit_once(':')?.1.parse().ok()
+}
+
+/// Run id of the Redis in which an epoch lives.
+pub fn run_id_of(epoch: &str) -> &str {
+    epoch.split_once(':').map_or(epoch, |(run_id, _)| run_id)
+}
+
+/// The life of an epoch; none in the names of version 0.1.
+fn life_of(epoch: &str) -> Option<&str> {
+    epoch.rsplit_once(':')?.0.split_once(':').map(|(_, life)| life)
+}
+
+/// Whether `present` is the epoch `opened`, or has been rebuilt from it.
+pub fn continues(opened: &str, present: &str) -> bool {
+    let same_life = life_of(opened).is_some() && life_of(opened) == life_of(present);
+    opened == present || (same_life && counter_of(opened) <= counter_of(present))
+}
+
+/// The number by which people call an epoch.
+fn number(epoch: &str) -> String {
+    counter_of(epoch).map_or_else(|| epoch.to_owned(), |counter| counter.to_string())
+}
+
+/// Why figures of a coupon in its `present` epoch are not those of the run that opened `opened` and still goes on; none
+/// where they are. Without a present epoch the coupon is gone.
+pub fn taken_over(coupon: u64, opened: &str, present: Option<&str>) -> Option<String> {
+    match present {
+        Some(present) if continues(opened, present) => None,
+        Some(present) => Some(format!(
+            "coupon {coupon} was seeded again while the run went on (epoch now {}, the run's is {}): its figures are \
+             another's",
+            number(present),
+            number(opened)
+        )),
+        None => Some(format!("coupon {coupon} was removed while the run went on")),
+    }
+}
+
+/// What MySQL says about a coupon's present epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Present {
+    /// Its name; absent where the coupon was never opened.
+    pub epoch: Option<String>,
+    /// The epochs of its life, from the one that a seed opened to the present one.
+    #[serde(default)]
+    pub life: Vec<String>,
+    /// When the seed opened it, UTC.
+    #[serde(default)]
+    pub opened_at: Option<String>,
+}
+
+/// The run whose evidence is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfRun {
+    /// Its name.
+    pub run: String,
+    /// The epochs that it opened, or why they are not known.
+    pub opened: Result<Opened, String>,
+    /// Whether its folder holds the sets, so that they can be judged without the servers.
+    pub history: bool,
+    /// Epoch → the run that opened it, as far as the runs' folders tell.
+    pub openers: BTreeMap<String, String>,
+}
+
+impl OfRun {
+    /// Whether what is found of `coupon` in its `present` epoch is the run's own. `known_before` tells whether MySQL
+    /// remembers the run's epoch as an earlier one.
+    ///
+    /// # Errors
+    /// Why it is not, or cannot be shown to be.
+    pub fn owns(&self, coupon: u64, present: &Present, known_before: bool) -> Result<(), String> {
+        let opened = self.opened.as_ref().map_err(|why| format!("{why}{}", self.instead()))?;
+        let Some(opened) = opened.get(&coupon) else {
+            return Err(format!("run {} opened no epoch of coupon {coupon}: its seed did not come so far", self.run));
+        };
+        let Some(epoch) = &present.epoch else {
+            return Err(format!("coupon {coupon} has no epoch in this MySQL{}", self.instead()));
+        };
+        if continues(opened, epoch) || present.life.contains(opened) {
+            return Ok(());
+        }
+        if !known_before {
+            return Err(format!(
+                "this MySQL knows no epoch {opened}, which run {} opened for coupon {coupon}: it is another server, its \
+                 data were made anew, or it is a copy that lags behind{}",
+                self.run,
+                self.instead()
+            ));
+        }
+        let by = present.life.first().and_then(|first| self.openers.get(first));
+        let by = by.map_or_else(String::new, |run| format!(" by run {run}"));
+        let at = present.opened_at.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
+        Err(format!(
+            "coupon {coupon} was seeded again since{by}{at} (epoch now {}, the run's was {}){}",
+            number(epoch),
+            number(opened),
+            self.instead()
+        ))
+    }
+
+    /// The command that judges the run all the same, where there is one.
+    fn instead(&self) -> String {
+        if self.history {
+            format!("; `ecomctl verify --history {}` judges it as it was", self.run)
+        } else {
+            String::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_run(opened: &str) -> OfRun {
+        OfRun {
+            run: "R".into(),
+            opened: Ok([(1, opened.to_owned())].into()),
+            history: true,
+            openers: [("abc:feed:9".to_owned(), "S".to_owned())].into(),
+        }
+    }
+
+    fn present(life: &[&str]) -> Present {
+        Present {
+            epoch: life.last().map(ToString::to_string),
+            life: life.iter().map(ToString::to_string).collect(),
+            opened_at: Some("2026-11-27T16:00:00Z".into()),
+        }
+    }
+
+    /// Only what a run opened, or what was rebuilt from it, is its own; neither the same number nor the same Redis
+    /// is enough, and neither another number nor another Redis is against it.
+    #[test]
+    fn a_run_owns_its_epochs_and_their_rebuilds_alone() {
+        for (opened, life, own) in [
+            ("abc:f00d:7", &["abc:f00d:7"][..], true),
+            ("abc:f00d:7", &["abc:f00d:7", "def:f00d:8"], true),
+            ("abc:f00d:7", &["abc:feed:9"], false),
+            // MySQL's data were made anew: the counters begin at 1 again, in the same Redis.
+            ("abc:f00d:1", &["abc:feed:1"], false),
+            // A copy that lags behind.
+            ("abc:f00d:8", &["abc:f00d:7"], false),
+            // Names of version 0.1.
+            ("abc:7", &["abc:7"], true),
+            ("abc:7", &["abc:7", "def:8"], true),
+            ("abc:7", &["def:7"], false),
+            ("abc:7", &["abc:8"], false),
+        ] {
+            assert_eq!(of_run(opened).owns(1, &present(life), true).is_ok(), own, "{opened} {life:?}");
+        }
+    }
+
+    /// A person reads who seeded, when, and what to do.
+    #[test]
+    fn the_reason_says_who_when_and_what_to_do() {
+        let why = of_run("abc:f00d:7").owns(1, &present(&["abc:feed:9"]), true).unwrap_err();
+        assert_eq!(
+            why,
+            "coupon 1 was seeded again since by run S at 2026-11-27T16:00:00Z (epoch now 9, the run's was 7); \
+             `ecomctl verify --history R` judges it as it was"
+        );
+        let why = of_run("abc:f00d:7").owns(1, &present(&["abc:feed:1"]), false).unwrap_err();
+        assert!(why.contains("another server") && why.contains("--history R"), "{why}");
+        let unseeded = OfRun { history: false, opened: Ok(Opened::new()), ..of_run("") };
+        let why = unseeded.owns(1, &present(&["abc:feed:1"]), false).unwrap_err();
+        assert!(why.contains("its seed did not come so far") && !why.contains("--history"), "{why}");
+        let old = OfRun { opened: Err("an older ecomctl wrote it".into()), ..of_run("") };
+        assert!(old.owns(1, &present(&["abc:7"]), false).unwrap_err().starts_with("an older ecomctl wrote it"));
+    }
+}
