@@ -20,14 +20,13 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn labelled_containers_are_shown_whatever_was_written_down_and_only_a_job_is_ever_done() {
     let containers = Containers::new().await;
-    containers.state.remove_stack().unwrap();
     assert!(matches!(infra::status(&containers.state).await, Err(InfraError::NotUp { .. })));
     containers.start("redis", "sleep 60", HostConfig::default()).await;
     for name in ["migrate", "api-1"] {
         let id = containers.start(name, "true", HostConfig::default()).await;
         containers.ended(&id).await;
     }
-    // It may have made a file for them.
+    // The `up` failed: it has written nothing down.
     containers.state.remove_stack().unwrap();
     let status = infra::status(&containers.state).await.unwrap();
     let row = |name: &str| {
