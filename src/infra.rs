@@ -15,6 +15,7 @@ pub mod gates;
 pub mod launched;
 pub mod logs;
 pub mod native;
+pub mod owned;
 pub mod ports;
 pub mod preflight;
 pub mod process;
@@ -28,7 +29,7 @@ pub mod status;
 pub mod topics;
 pub mod up;
 
-pub use down::{DownReport, down, down_by_label};
+pub use down::{Down, DownReport, down, down_as, down_by_label};
 pub use error::InfraError;
 pub use restart::{RestartReport, Restarted, restart, stop};
 pub use state::StateDir;

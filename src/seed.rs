@@ -10,12 +10,14 @@ mod coupons;
 mod db;
 mod error;
 mod gate;
+mod guard;
 mod tables;
 
 use std::{future::Future, time::Instant};
 
 use backend::endpoint::Endpoints;
 pub use error::SeedError;
+pub use guard::{Owned, before_serving};
 use mysql_async::Pool;
 use serde::Serialize;
 
@@ -52,8 +54,8 @@ pub struct SeedPlan {
     pub coupons: Vec<CouponSeed>,
     /// How users and products come into being.
     pub via: Via,
-    /// Whether the servers are ecomctl's own. On others nothing is deleted or changed without `yes`.
-    pub owned: bool,
+    /// Which servers are ecomctl's own. On others nothing is deleted or changed without `yes`.
+    pub owned: Owned,
     /// The person agreed that rows are deleted and changed.
     pub yes: bool,
 }
@@ -64,12 +66,20 @@ impl SeedPlan {
         let fixture = fixture::load(&spec.fixture)?;
         let coupons = if spec.coupons.is_empty() { fixture.coupons.clone() } else { spec.coupons.clone() };
         let (users, products) = (spec.users, spec.products);
-        Ok(Self { fixture, users, products, coupons, via: Via::Sql, owned: true, yes: false })
+        Ok(Self {
+            fixture,
+            users,
+            products,
+            coupons,
+            via: Via::Sql,
+            owned: Owned { mysql: true, redis: true },
+            yes: false,
+        })
     }
 
     /// Whether rows may be deleted and changed.
     fn may_destroy(&self) -> bool {
-        self.owned || self.yes
+        self.owned.mysql || self.yes
     }
 }
 
@@ -168,13 +178,9 @@ async fn run_on(
     backend.migrate(db.pool()).await.map_err(SeedError::Migrate)?;
     let tables = [Table::users(plan), Table::points(plan), Table::products(plan)];
     let surveys = [db.survey(&tables[0]).await?, db.survey(&tables[1]).await?, db.survey(&tables[2]).await?];
+    guard::check(db, plan, endpoints, &tables, &surveys).await?;
     if plan.may_destroy() {
         coupons::remove_others(db, endpoints, &plan.coupons).await?;
-    } else {
-        let mut harm: Vec<String> =
-            tables.iter().zip(&surveys).filter_map(|(table, survey)| survey.harm(table)).collect();
-        harm.extend(coupons::harm(db, &plan.coupons).await?);
-        error::refuse_harm(endpoints, harm)?;
     }
     let mut reports = Vec::new();
     for (table, survey) in tables.into_iter().zip(surveys) {

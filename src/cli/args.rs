@@ -133,7 +133,7 @@ pub enum Provider {
 pub enum Command {
     /// Bring up MySQL, Redis and Kafka, and make the topics
     Up(UpArgs),
-    /// Take the stack down; data stay unless -v is given
+    /// Take the stack down; data stay unless -v follows
     Down(DownArgs),
     /// Show components, addresses, memory, topics and lag
     Status,
@@ -203,23 +203,4 @@ impl Command {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::{CommandFactory, Parser as _};
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        super::Cli::command().debug_assert();
-    }
-
-    /// A bad `--set` broke commands that look at servers alone; now they say that it does nothing.
-    #[test]
-    fn what_reads_no_profile_is_known() {
-        let reads = |line: &str| super::Cli::try_parse_from(line.split(' ')).unwrap().command.reads_profile();
-        for line in ["up", "run quick", "serve", "seed", "verify", "topics plan", "profiles check x", "tui"] {
-            assert!(reads(&format!("ecomctl {line}")), "{line}");
-        }
-        for line in ["lag", "env", "status", "verify --run r", "verify --history r", "topics list", "logs", "down"] {
-            assert!(!reads(&format!("ecomctl {line}")), "{line}");
-        }
-    }
-}
+mod tests;

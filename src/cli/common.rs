@@ -92,9 +92,13 @@ impl Context {
         Ok(infra::external::resolve(&spec.external)?)
     }
 
-    /// Folder of the runs.
-    pub fn runs(&self) -> PathBuf {
-        self.global.state_dir.join("runs")
+    /// Folder of the runs; it need not be there.
+    ///
+    /// # Errors
+    /// Where the state folder is none of ecomctl's.
+    pub fn runs(&self) -> anyhow::Result<PathBuf> {
+        let state = self.existing_state()?;
+        Ok(state.map_or_else(|| self.global.state_dir.join("runs"), |state| state.path("runs")))
     }
 
     /// Loads a profile with the overrides of the command line.

@@ -12,7 +12,8 @@ use super::{
     exit::UsageError,
     progress::Progress,
     signals::Signals,
-    single, tui,
+    single::{self, Turn},
+    tui,
 };
 use crate::{
     cli::args::Format,
@@ -82,8 +83,8 @@ async fn all(
             break;
         }
         // Between profiles the stack stays; only the last one takes it down.
-        let keep = keep || i + 1 < loaded.len();
-        match single::shown(context, profile, keep, signals, show).await {
+        let turn = Turn { keep: keep || i + 1 < loaded.len(), swap: i > 0 };
+        match single::shown(context, profile, turn, signals, show).await {
             Ok(summary) => summaries.push(summary),
             Err(error) if signals.exit().is_some() => {
                 note(&format!("{}: {}", profile.name, cause::chain(error.as_ref())))

@@ -1,6 +1,9 @@
 //! `runs`, `report`, `stop`: runs that are over, and the one that is under way.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail};
 use nix::{
@@ -17,7 +20,11 @@ use super::{
 use crate::{
     exit::Exit,
     figure,
-    infra::process,
+    infra::{
+        StateDir,
+        owned::{Removal, remove_tree},
+        process,
+    },
     report,
     run::folder::{RunFile, RunFolder},
     summary::{self, Summary},
@@ -38,7 +45,7 @@ pub fn run(context: &Context, args: &RunsArgs) -> anyhow::Result<Exit> {
 fn list(context: &Context) -> anyhow::Result<Exit> {
     let mut rows = Vec::new();
     let mut table = table::new(&["run", "profile", "state", "verdict", "exit"], &[4]);
-    for run in RunFolder::list(&context.runs())? {
+    for run in RunFolder::list(&context.runs()?)? {
         let file = run.read()?;
         let summary = read_summary(&run).ok();
         let state = match (&summary, under_way(&file)) {
@@ -62,7 +69,10 @@ fn list(context: &Context) -> anyhow::Result<Exit> {
 }
 
 fn remove(context: &Context, names: &[String]) -> anyhow::Result<Exit> {
-    let runs = names.iter().map(|name| find(context, Some(name))).collect::<anyhow::Result<Vec<_>>>()?;
+    let state = context.require_state()?;
+    let mut runs = names.iter().map(|name| to_delete(&state, name)).collect::<anyhow::Result<Vec<_>>>()?;
+    runs.sort_by_key(RunFolder::name);
+    runs.dedup();
     for run in &runs {
         if under_way(&run.read()?) {
             bail!("{} is under way: `ecomctl stop {}` first", run.name(), run.name());
@@ -73,10 +83,38 @@ fn remove(context: &Context, names: &[String]) -> anyhow::Result<Exit> {
         return Err(UsageError(format!("this deletes {}: say --yes", list.join(", "))).into());
     }
     for run in runs {
-        std::fs::remove_dir_all(run.path()).with_context(|| format!("cannot delete {}", run.path().display()))?;
-        note(&format!("deleted {}", run.name()));
+        let name = run.name();
+        match remove_tree(state.root(), &Path::new("runs").join(&name))? {
+            Removal::Link { link, target } => bail!(
+                "{name} was not deleted: {} is a link to {}; delete what is behind it and the link yourself",
+                link.display(),
+                target.display()
+            ),
+            Removal::Gone => note(&format!("deleted {name}")),
+            Removal::Absent => note(&format!("{name} was gone already")),
+        }
     }
     Ok(Exit::Done)
+}
+
+/// The run of this state folder that is called `name`, or the only one that begins so. A path is no name: what is
+/// deleted lies in the folder of the runs.
+fn to_delete(state: &StateDir, name: &str) -> anyhow::Result<RunFolder> {
+    let mut all = RunFolder::list(&state.path("runs"))?;
+    all.retain(|run| run.name() == name || (!name.is_empty() && run.name().starts_with(name)));
+    if let Some(exact) = all.iter().position(|run| run.name() == name) {
+        all.swap(0, exact);
+        all.truncate(1);
+    }
+    match (all.pop(), all.is_empty()) {
+        (Some(run), true) => Ok(run),
+        _ => {
+            let runs = state.path("runs");
+            let why =
+                format!("no run in {}, or more than one, is called `{name}`: see `ecomctl runs list`", runs.display());
+            Err(UsageError(why).into())
+        }
+    }
 }
 
 /// `report [RUN]`
@@ -119,13 +157,13 @@ fn under_way(file: &RunFile) -> bool {
 
 /// The run that is under way.
 pub fn active(context: &Context) -> anyhow::Result<Option<RunFolder>> {
-    let all = RunFolder::list(&context.runs())?;
+    let all = RunFolder::list(&context.runs()?)?;
     Ok(all.into_iter().rev().find(|run| run.read().is_ok_and(|file| under_way(&file))))
 }
 
 /// The run called `name`, or the last one.
 pub fn find(context: &Context, name: Option<&str>) -> anyhow::Result<RunFolder> {
-    let runs = context.runs();
+    let runs = context.runs()?;
     match name {
         Some(name) => RunFolder::find(&runs, name)?.ok_or_else(|| {
             UsageError(format!("no run, or more than one, is called {name}: see `ecomctl runs list`")).into()

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     exit::Exit,
     figure::count,
+    infra::state::RUN,
     run::{kept, seeding},
     seed::{self, SeedPlan, SeedProgress, SeedReport},
     table,
@@ -23,6 +24,8 @@ pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let loaded = context.profile(&args.profile)?;
     let state = context.require_state()?;
     let stack = state.require_stack()?;
+    // New epochs under a run would take its evidence away.
+    let _run = state.lock(RUN, "seed")?;
     let mut plan = seeding::plan(SeedPlan::new(&loaded.profile.seed)?, &stack, context.global.yes);
     if args.via == Via::Api {
         let api = kept::api_url(&state, &stack).await;

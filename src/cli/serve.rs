@@ -7,6 +7,7 @@ use backend::{
     process::{ProcessConfig, Role},
     settings::Size,
 };
+use tokio::signal::unix::SignalKind;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -14,16 +15,17 @@ use super::{
     common::{Context, note},
     exit::UsageError,
     out,
-    signals::Signals,
+    signals::{Listener, Signals},
 };
 use crate::{
     exit::Exit,
-    infra::stack::is_backend,
+    infra::{stack::is_backend, state::SERVE},
     profile::Loaded,
     run::{
         backend::{Backend, Containers, LaunchPlan},
         kept,
         recorder::Recorder,
+        seeding,
     },
 };
 
@@ -76,14 +78,14 @@ fn start(file: &Path) -> anyhow::Result<()> {
 
 /// Asks for a drain on SIGTERM or SIGINT.
 async fn on_signal(stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (Listener::on(SignalKind::terminate()), Listener::on(SignalKind::interrupt()))
     else {
         return;
     };
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = terminate.heard() => {}
+        () = interrupt.heard() => {}
     }
     stop.cancel();
 }
@@ -104,7 +106,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
     let mut loaded = context.profile(&args.profile)?;
     let state = context.state()?;
     let mut stack = state.require_stack()?;
-    let _lock = state.lock(kept::SERVE, "serve")?;
+    let _lock = state.lock(SERVE, "serve")?;
     let sizes = sizes(&mut loaded, args)?;
     if sizes.is_some() {
         kept::forget_dead(&state, &mut stack).await?;
@@ -112,6 +114,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
     if stack.components.keys().any(|name| is_backend(name)) {
         return Err(UsageError("a backend is up already: see `ecomctl status`, or `ecomctl down`".into()).into());
     }
+    seeding::before_serving(&stack, context.global.yes).await?;
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let logs = state.folder("logs")?;
     let events = logs.join("serve-events.jsonl");

@@ -12,14 +12,24 @@ use crate::{
 
 /// One profile, with a line of progress.
 pub async fn run(context: &Context, loaded: &Loaded, keep: bool, signals: &Signals) -> anyhow::Result<Summary> {
-    shown(context, loaded, keep, signals, &Progress::new(context.draw)).await
+    let turn = Turn { keep, swap: false };
+    shown(context, loaded, turn, signals, &Progress::new(context.draw)).await
+}
+
+/// The place of a run among others of the same command.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// The stack stays up after it.
+    pub keep: bool,
+    /// The stack that is up was used by the run before: that of another system may go for it.
+    pub swap: bool,
 }
 
 /// One profile, shown by `show`.
 pub async fn shown(
     context: &Context,
     loaded: &Loaded,
-    keep: bool,
+    turn: Turn,
     signals: &Signals,
     show: &dyn Show,
 ) -> anyhow::Result<Summary> {
@@ -27,7 +37,8 @@ pub async fn shown(
     let request = walk::Request {
         loaded,
         state: &state,
-        keep,
+        keep: turn.keep,
+        swap: turn.swap,
         pull: context.global.pull,
         yes: context.global.yes,
         interrupted: &|| signals.exit(),

@@ -1,6 +1,10 @@
 //! `up`, `down`, `restart`, `doctor`: the servers.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal as _, Write as _},
+    path::Path,
+};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -13,7 +17,7 @@ use super::{
 };
 use crate::{
     exit::Exit,
-    infra::{self, UpEvent, UpReport, UpRequest, env::Env, preflight},
+    infra::{self, Down, DownReport, UpEvent, UpReport, UpRequest, env::Env, preflight},
     profile::model::{ProviderChoice, StackSpec},
     table,
 };
@@ -78,16 +82,45 @@ fn up_table(report: &UpReport) -> String {
     format!("{table}\nup in {:.1} s", report.took_ms as f64 / 1_000.0)
 }
 
-/// `down [-v]`
+/// `down [-v] [--system SYSTEM]`
 pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
-    let volumes = args.volumes > 0;
-    let report = if let Some(state) = context.existing_state()? {
-        infra::down(&state, volumes).await?
+    let what = Down { volumes: args.volumes, system: args.system.clone(), in_run: false };
+    let state = context.existing_state()?;
+    let system = state.as_ref().map(|state| infra::down::system(state, &what)).transpose()?.flatten();
+    let asked = args.volumes && may_ask(context);
+    if asked && !agreed(&context.global.state_dir, system.as_deref())? {
+        note("nothing was done");
+        return Ok(Exit::Failed);
+    }
+    let report = if let Some(state) = state {
+        infra::down_as(&state, &what).await?
     } else {
         let gone = context.global.state_dir.display();
-        note(&format!("{gone} does not exist: only containers with its label can be there"));
-        infra::down_by_label(&state_path(&context.global.state_dir)?, volumes).await?
+        note(&format!("{gone} is not there, or empty: only containers with its label can be there"));
+        let path = state_path(&context.global.state_dir)?;
+        infra::down_by_label(&path, args.volumes, asked || context.global.yes).await?
     };
+    print_down(context, &report)
+}
+
+/// Somebody sits there who can answer.
+fn may_ask(context: &Context) -> bool {
+    let flags = &context.global;
+    !flags.yes && !flags.ci && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether the person agrees that the data go.
+fn agreed(folder: &Path, system: Option<&str>) -> anyhow::Result<bool> {
+    let whose = system.map_or_else(String::new, |system| format!(" of {system}"));
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "delete the data{whose} in {}: tables, keys, topics? [y/N] ", folder.display())?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+}
+
+fn print_down(context: &Context, report: &DownReport) -> anyhow::Result<Exit> {
     let mut text = String::new();
     for name in &report.containers {
         let _ = writeln!(text, "{name}: container removed");
@@ -132,7 +165,7 @@ pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
 }
 
 /// The path that a state folder has, or had: absolute, its parents resolved.
-fn state_path(given: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {
+fn state_path(given: &Path) -> anyhow::Result<std::path::PathBuf> {
     let absolute = std::path::absolute(given).with_context(|| format!("cannot resolve {}", given.display()))?;
     let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else { return Ok(absolute) };
     Ok(parent.canonicalize().map_or_else(|_| absolute.clone(), |parent| parent.join(name)))

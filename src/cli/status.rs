@@ -1,6 +1,6 @@
 //! `status`: how the components are, and what the servers say.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::common::Context;
 use crate::{
@@ -125,17 +125,24 @@ fn topics(all: &[TopicState]) -> String {
     format!("topics (partitions x copies): {}", all.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
-/// One line where all is consumed, else a line for each partition.
+/// One line where all is consumed, else one for each partition that is behind, and one for each reason not to know.
 fn lag(rows: &[LagRow]) -> Vec<String> {
     let total = rows.iter().map(|row| row.lag).try_fold(0_u64, |sum, lag| Some(sum.saturating_add(lag?)));
     let total = total.map_or_else(|| "not known".into(), count);
     let head = format!("lag: {total} over {} partition{}", rows.len(), if rows.len() == 1 { "" } else { "s" });
-    let open = rows.iter().filter(|row| row.lag != Some(0)).map(|row| {
-        let lag = row.lag.map_or_else(|| format!("not known: {}", row.unknown.as_deref().unwrap_or("")), count);
+    let behind = rows.iter().filter_map(|row| {
+        let lag = row.lag.filter(|lag| *lag > 0)?;
         let (committed, end) = (or_dash(row.committed), or_dash(row.end));
-        format!("{} {}: lag {lag} (committed {committed}, end {end})", row.topic, row.partition)
+        Some(format!("{} {}: lag {} (committed {committed}, end {end})", row.topic, row.partition, count(lag)))
     });
-    std::iter::once(head).chain(open).collect()
+    let mut unknown: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for row in rows {
+        if let Some(why) = &row.unknown {
+            unknown.entry((&row.topic, why)).or_default().push(row.partition.to_string());
+        }
+    }
+    let unknown = unknown.iter().map(|((topic, why), all)| format!("{topic} {}: lag not known: {why}", all.join(", ")));
+    std::iter::once(head).chain(behind).chain(unknown).collect()
 }
 
 fn redis(redis: &RedisStatus) -> String {
@@ -160,8 +167,6 @@ fn mysql(mysql: &MysqlStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{
         event::{names::Provider, watch::ComponentSample},

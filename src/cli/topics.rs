@@ -17,7 +17,8 @@ use crate::{
 
 /// `topics list|plan|create|recreate|describe`
 pub async fn run(context: &Context, args: &TopicsArgs) -> anyhow::Result<Exit> {
-    let stack = context.require_state()?.require_stack()?;
+    let state = context.require_state()?;
+    let stack = state.require_stack()?;
     match &args.action {
         TopicsAction::List => list(context, &stack, &topics::plan_of(&stack)).await,
         TopicsAction::Plan { profile } => list(context, &stack, &plan(context, profile)?).await,
@@ -31,6 +32,7 @@ pub async fn run(context: &Context, args: &TopicsArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         TopicsAction::Recreate { profile } => {
+            let _alone = state.alone("topics recreate", false)?;
             for topic in plan(context, profile)? {
                 let replication = i32::from(stack.brokers);
                 topics::recreate(&stack.endpoints.kafka, &topic, replication, context.global.yes).await?;

@@ -202,6 +202,6 @@ async fn up(context: &Context, order: &Order) -> anyhow::Result<Exit> {
 async fn start(context: &Context, profile: &str, signals: &Signals, show: &RunShow) -> anyhow::Result<Exit> {
     let loaded = context.profile(profile)?;
     // Whoever looks at the dashboard wants to see the stack after the run too.
-    let summary = single::shown(context, &loaded, true, signals, show).await?;
+    let summary = single::shown(context, &loaded, single::Turn { keep: true, swap: false }, signals, show).await?;
     Ok(summary.exit(signals.exit()))
 }

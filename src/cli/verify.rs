@@ -46,7 +46,7 @@ async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyRe
         before: LogBefore::default(),
         running: None,
     };
-    let runs = RunFolder::list(&context.runs())?;
+    let runs = RunFolder::list(&context.runs()?)?;
     match (&args.profile, &args.run, runs.last()) {
         (Some(profile), None, _) => of_profile(context, profile, &mut plan)?,
         (_, Some(name), _) => of_run(&runs::find(context, Some(name))?, &runs, &mut plan)?,

@@ -35,5 +35,5 @@ pub use failure::ContainerFailure;
 pub use images::missing as images_missing;
 pub use list::{Container, ContainerState, PublishedPort, list};
 pub use make::{delete, restart, stop};
-pub use remove::{Remove, Removed, remove};
+pub use remove::{Ours, Remove, Removed, projects_with, remove, remove_ours, volumes_of};
 pub use request::{ApplyRequest, ExtraFile, Order};

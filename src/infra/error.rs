@@ -15,6 +15,17 @@ pub enum InfraError {
         /// Why not.
         source: io::Error,
     },
+    /// A folder that ecomctl did not make.
+    #[error(
+        "{} is no state folder of ecomctl: {why}; nothing in it was touched. Name another folder with --state-dir, or \
+         one that is empty or not there", path.display()
+    )]
+    NotState {
+        /// Folder.
+        path: PathBuf,
+        /// Why it is none.
+        why: String,
+    },
     /// A folder that cannot hold a state.
     #[error("{path:?} cannot be the state folder: {why}; choose another --state-dir")]
     StateFolder {
@@ -37,7 +48,10 @@ pub enum InfraError {
         need: u64,
     },
     /// Another ecomctl is changing the same state.
-    #[error("{} is in use by `ecomctl {command}` (pid {pid}); wait for it, or end it", state.display())]
+    #[error(
+        "{} is in use by `ecomctl {command}` (pid {pid}); wait for it, or end it{}",
+        state.display(), if command == "run" { " with `ecomctl stop`" } else { "" }
+    )]
     Locked {
         /// State folder.
         state: PathBuf,
@@ -247,6 +261,24 @@ pub enum InfraError {
         /// Why, and what to do.
         why: String,
     },
+    /// The stack of another system is up.
+    #[error("the stack of {up} is up in {}: `ecomctl down` takes it down and keeps its data; then {asked} can come up", state.display())]
+    OtherSystem {
+        /// State folder.
+        state: PathBuf,
+        /// System that is up.
+        up: String,
+        /// System that was asked for.
+        asked: String,
+    },
+    /// Data of several systems are there, or none of the one that was named.
+    #[error("{why}: {known}; name one of them with --system")]
+    WhichSystem {
+        /// What is wrong.
+        why: String,
+        /// Systems with data.
+        known: String,
+    },
     /// There is no stack.
     #[error("no stack is up in {}; start one with `ecomctl up`", state.display())]
     NotUp {
@@ -327,7 +359,12 @@ impl InfraError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::External { .. } | Self::NoAddress { .. } | Self::StateFolder { .. } | Self::UnknownService { .. }
+            Self::NotState { .. }
+                | Self::WhichSystem { .. }
+                | Self::External { .. }
+                | Self::NoAddress { .. }
+                | Self::StateFolder { .. }
+                | Self::UnknownService { .. }
         )
     }
 

@@ -177,7 +177,8 @@ impl Native {
     }
 
     fn spawn(&self, program: PathBuf, name: &str, cwd: &Path) -> Spawn {
-        Spawn::new(program, self.state.root(), name, cwd, &self.state.log(name))
+        let spawn = Spawn::new(program, self.state.root(), name, cwd, &self.state.log(name));
+        spawn.env(super::process::FOLDER_ID, self.state.owner().id())
     }
 }
 

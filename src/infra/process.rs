@@ -6,6 +6,7 @@ use std::{
     fs::{self, OpenOptions},
     io,
     os::unix::{
+        ffi::OsStrExt as _,
         fs::OpenOptionsExt as _,
         process::{CommandExt as _, ExitStatusExt as _},
     },
@@ -25,6 +26,8 @@ pub use super::stack::ProcessRef;
 /// Variable that marks each process that ecomctl starts: `<state folder>/<component>`. By it a process is found again
 /// whose command was killed before it could write anything down.
 pub const MARK: &str = "ECOMCTL_COMPONENT";
+/// Variable with the id of that state folder, which stays when the folder is moved.
+pub const FOLDER_ID: &str = "ECOMCTL_FOLDER_ID";
 
 /// How long a process may take to end before it is killed.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -254,18 +257,45 @@ async fn gone_within(process: ProcessRef, limit: Duration) -> bool {
     true
 }
 
-/// Processes that carry [`MARK`] with a component of the state folder `state`: component → process.
-pub fn marked(state: &Path) -> Vec<(String, ProcessRef)> {
-    let prefix = [MARK.as_bytes(), b"=", state.as_os_str().as_encoded_bytes(), b"/"].concat();
+/// What a process that ecomctl started says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// State folder, where it was when the process was started.
+    pub folder: PathBuf,
+    /// Its id; none for what ecomctl 0.1.0 started.
+    pub folder_id: Option<String>,
+    /// Component.
+    pub component: String,
+}
+
+/// The mark of a process; none where it has none.
+///
+/// # Errors
+/// When it is gone, or belongs to a user whose processes we may not look at.
+pub fn mark(pid: i32) -> io::Result<Option<Mark>> {
+    Ok(mark_in(&fs::read(format!("/proc/{pid}/environ"))?))
+}
+
+fn mark_in(environment: &[u8]) -> Option<Mark> {
+    let value = |name: &str| {
+        let mut variables = environment.split(|byte| *byte == 0);
+        variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+    };
+    let path = Path::new(OsStr::from_bytes(value(MARK)?));
+    let component = path.file_name()?.to_str()?.to_owned();
+    let folder_id = value(FOLDER_ID).map(|id| String::from_utf8_lossy(id).into_owned());
+    Some(Mark { folder: path.parent()?.to_owned(), folder_id, component })
+}
+
+/// The processes, this one left out, whose mark is one that is `wanted`.
+pub fn marked(wanted: impl Fn(&Mark) -> bool) -> Vec<(Mark, ProcessRef)> {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     pids.filter_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let environment = fs::read(entry.path().join("environ")).ok()?;
-        let value = environment.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(&prefix[..]))?;
+        let mark = mark(pid).ok()?.filter(&wanted)?;
         let process = ProcessRef { pid, start_time: start_time(pid)? };
-        is_alive(process).then(|| (String::from_utf8_lossy(value).into_owned(), process))
+        (pid != std::process::id() as i32 && is_alive(process)).then_some((mark, process))
     })
-    .filter(|(name, process)| !name.contains('/') && process.pid != std::process::id() as i32)
     .collect()
 }
 
@@ -306,11 +336,12 @@ mod tests {
         let mut child = spawn_detached(&sleeper(dir.path(), "sleep 60 & wait")).unwrap();
         assert!(is_alive(child.process));
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(marked(dir.path()).iter().any(|(name, process)| name == "sleeper" && *process == child.process));
+        let own = |mark: &Mark| mark.folder == dir.path();
+        assert!(marked(own).iter().any(|(mark, process)| mark.component == "sleeper" && *process == child.process));
         assert_eq!(terminate(child.process, GRACE).await, Ended::Asked);
         assert_eq!(describe(child.wait().await.unwrap()), "killed by signal 15 (SIGTERM)");
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(marked(dir.path()).is_empty(), "the group was left behind");
+        assert!(marked(own).is_empty(), "the group was left behind");
         assert_eq!(terminate(child.process, GRACE).await, Ended::WasGone);
     }
 
@@ -340,6 +371,6 @@ mod tests {
         let run = run_to_end(&spawn);
         assert!(tokio::time::timeout(Duration::from_millis(200), run).await.is_err());
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(marked(dir.path()).is_empty());
+        assert!(marked(|mark| mark.folder == dir.path()).is_empty());
     }
 }

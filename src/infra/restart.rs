@@ -242,6 +242,7 @@ fn again(state: &StateDir, stack: &Stack, env: Env) -> UpRequest {
         variables: up::variables(),
         pull: false,
         in_run: false,
+        swap: false,
         yes: false,
         keep_failed: false,
         ready_within: Duration::from_secs(60),

@@ -9,13 +9,16 @@ use super::topics::TopicPlan;
 use crate::event::names::Provider;
 
 /// Version of `stack.json`. A newer file is refused with a clear message.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A stack that is up (or was, until somebody killed it).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stack {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
+    /// Id of the state folder that it was brought up for; none in a file of ecomctl 0.1.0.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// The system it serves, as in the profile.
     pub system: String,
     /// Brokers it was brought up with.

@@ -1,68 +1,66 @@
 //! The state folder (`.ecomctl`): private, versioned, locked while it is changed, and written atomically.
 
+mod lock;
+
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    fs, io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::lock::{RUN, SERVE, StateLock};
 use super::{
     error::InfraError,
-    room,
+    owned::{self, Owner},
+    process, room,
     stack::{SCHEMA_VERSION, Stack},
 };
 use crate::files;
 
-/// The state folder.
+/// The state folder: one that carries our mark.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     root: PathBuf,
-}
-
-/// Says who changes the state; the lock goes with this value, and with the process that holds it.
-#[derive(Debug)]
-pub struct StateLock {
-    file: File,
-}
-
-impl Drop for StateLock {
-    fn drop(&mut self) {
-        // Closing is not enough: a child that another thread is just starting has a copy of the file until its program
-        // runs, and keeps the lock with it.
-        let _ = self.file.unlock();
-    }
+    owner: Owner,
 }
 
 impl StateDir {
-    /// Opens the folder; makes it (0700, ignored by git) where it is missing.
+    /// Opens the folder; makes it (0700, ignored by git, with our mark) where it is missing or empty.
+    ///
+    /// # Errors
+    /// [`InfraError::NotState`] for a folder that is none of ecomctl's.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, InfraError> {
         let given = path.as_ref();
         create_private(given)?;
         let root = given.canonicalize().map_err(InfraError::io("open", given))?;
-        let dir = Self { root };
+        let not_made = || InfraError::NotState { path: given.to_owned(), why: "it cannot be made one".into() };
+        let owner = Owner::claim(&root, true)?.ok_or_else(not_made)?;
+        let dir = Self { root, owner };
         let ignore = dir.path(".gitignore");
         if !ignore.exists() {
-            // Somebody's project must not be ignored by git because it was named by mistake.
-            if !is_empty(&dir.root)? {
-                let source = io::Error::other("it is not empty, and no state folder of ecomctl");
-                return Err(InfraError::Io { action: "use", path: dir.root, source });
-            }
             dir.write(&ignore, b"*\n")?;
         }
         Ok(dir)
     }
 
-    /// Opens the folder if it is there.
+    /// Opens the folder if it is there; an empty one counts as none.
+    ///
+    /// # Errors
+    /// [`InfraError::NotState`] for a folder that is none of ecomctl's.
     pub fn open(path: impl AsRef<Path>) -> Result<Option<Self>, InfraError> {
         match path.as_ref().canonicalize() {
-            Ok(root) if root.is_dir() => Ok(Some(Self { root })),
+            Ok(root) if root.is_dir() => Ok(Owner::claim(&root, false)?.map(|owner| Self { root, owner })),
             Ok(root) => Err(InfraError::Io { action: "open", path: root, source: io::ErrorKind::NotADirectory.into() }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(InfraError::io("open", path.as_ref())(e)),
         }
+    }
+
+    /// Who it is.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// The folder, absolute.
@@ -92,42 +90,33 @@ impl StateDir {
         self.path("logs").join(format!("{name}.log"))
     }
 
-    /// Takes the lock `name` for `command`, without waiting. Locks of different names are independent.
-    ///
-    /// # Errors
-    /// [`InfraError::Locked`] with the holder's pid.
-    pub fn lock(&self, name: &str, command: &str) -> Result<StateLock, InfraError> {
-        let path = self.path(format!("{name}.lock"));
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let mut file = open.map_err(InfraError::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                let _ = file.read_to_string(&mut text);
-                let (pid, holder) = text.trim().split_once(' ').unwrap_or(("0", "?"));
-                return Err(InfraError::Locked {
-                    state: self.root.clone(),
-                    pid: pid.parse().unwrap_or(0),
-                    command: holder.to_owned(),
-                });
-            }
-            Err(TryLockError::Error(error)) => return Err(InfraError::io("lock", &path)(error)),
-        }
-        let mut lock = StateLock { file };
-        let file = &mut lock.file;
-        let written = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{} {command}", std::process::id()))
-            .and_then(|()| file.flush());
-        written.map_err(InfraError::io("write", &path))?;
-        Ok(lock)
+    /// Systems of which there are data, in the order of their names.
+    pub fn systems(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("data")).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.retain(|name| owned::is_plain(name) && self.data(name).is_dir());
+        names.sort();
+        names
     }
 
-    /// The stack that was brought up last; none where there never was one, or `down -v` removed it.
+    /// The stack that was brought up last; none where there never was one, or `down -v` removed it. What in it was started
+    /// for another folder, of which this one is a copy, is left out, and so is a pid that another program has by now.
     pub fn load_stack(&self) -> Result<Option<Stack>, InfraError> {
-        self.load_json(&self.path("stack.json"), SCHEMA_VERSION)
+        let path = self.path("stack.json");
+        let Some(mut stack) = self.load_json::<Stack>(&path, SCHEMA_VERSION)? else { return Ok(None) };
+        if !owned::is_plain(&stack.system) {
+            return Err(InfraError::BadState { path, why: owned::not_plain(&stack.system) });
+        }
+        if stack.owner.as_deref().is_some_and(|id| id != self.owner.id()) {
+            stack.components.clear();
+            stack.docker = None;
+        }
+        let ours = |mark: process::Mark| self.owner.owns_process(&mark, true);
+        // Where we may not look, pid and start time have to do.
+        let is_other = |pid| process::mark(pid).is_ok_and(|mark| !mark.is_some_and(ours));
+        let is_other = |process: process::ProcessRef| process::is_alive(process) && is_other(process.pid);
+        stack.components.retain(|_, component| !component.process.is_some_and(is_other));
+        Ok(Some(stack))
     }
 
     /// The stack that is up.
@@ -141,7 +130,9 @@ impl StateDir {
 
     /// Writes `stack.json`.
     pub fn save_stack(&self, stack: &Stack) -> Result<(), InfraError> {
-        self.save_json(&self.path("stack.json"), stack)
+        let owner = Some(self.owner.id().to_owned());
+        let stack = Stack { schema_version: SCHEMA_VERSION, owner, ..stack.clone() };
+        self.save_json(&self.path("stack.json"), &stack)
     }
 
     /// Forgets the stack.
@@ -203,7 +194,8 @@ impl StateDir {
         let base =
             std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|p| p.is_dir() && p.as_os_str().len() < 60);
         let base = base.map_or_else(|| PathBuf::from(format!("/tmp/ecomctl-{uid}")), |p| p.join("ecomctl"));
-        let path = base.join(format!("{:08x}", fnv(self.root.as_os_str().as_encoded_bytes())));
+        // The id, which stays when the folder is moved.
+        let path = base.join(self.owner.id().get(..8).unwrap_or("0"));
         create_private(&path)?;
         // In /tmp anybody could have made it first, and would own the sockets.
         let owner = fs::symlink_metadata(&base).map_err(InfraError::io("look at", &base))?;
@@ -219,24 +211,15 @@ fn create_private(path: &Path) -> Result<(), InfraError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(InfraError::io("create", path))
 }
 
-fn is_empty(path: &Path) -> Result<bool, InfraError> {
-    let mut entries = fs::read_dir(path).map_err(InfraError::io("read", path))?.flatten();
-    Ok(entries.all(|entry| entry.file_name() == "lost+found"))
-}
-
 /// Makes a folder of mode 0700 with its parents; one that is there is closed to others.
 fn make_private(path: &Path) -> Result<(), InfraError> {
     create_private(path)?;
-    let metadata = fs::metadata(path).map_err(InfraError::io("look at", path))?;
-    if metadata.mode() & 0o077 != 0 {
+    let metadata = fs::symlink_metadata(path).map_err(InfraError::io("look at", path))?;
+    // What a link points at is the user's own to open and close.
+    if !metadata.is_symlink() && metadata.mode() & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(InfraError::io("protect", path))?;
     }
     Ok(())
-}
-
-/// FNV-1a: short, stable names for long paths.
-fn fnv(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
@@ -264,7 +247,7 @@ mod tests {
         let path = state.path("stack.json");
         fs::write(&path, r#"{"schema_version": 99, "what": "ever"}"#).unwrap();
         let message = state.load_stack().unwrap_err().to_string();
-        assert!(message.contains("newer ecomctl (schema_version 99; this one knows up to 1)"), "{message}");
+        assert!(message.contains("newer ecomctl (schema_version 99; this one knows up to 2)"), "{message}");
         for text in ["{", "[]", r#"{"schema_version": 1}"#] {
             fs::write(&path, text).unwrap();
             let message = state.load_stack().unwrap_err().to_string();
@@ -273,30 +256,6 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert!(state.load_stack().unwrap().is_none());
         assert!(matches!(state.require_stack(), Err(InfraError::NotUp { .. })));
-    }
-
-    #[test]
-    fn the_second_one_hears_who_holds_the_lock() {
-        let (_dir, state) = state();
-        let held = state.lock("stack", "up").unwrap();
-        let message = state.lock("stack", "down").unwrap_err().to_string();
-        assert!(message.contains(&format!("`ecomctl up` (pid {})", std::process::id())), "{message}");
-        drop(state.lock("run", "run").unwrap());
-        drop(held);
-        state.lock("stack", "down").unwrap();
-    }
-
-    /// A child shares the file from its fork until its program runs: what looked like another `ecomctl` was a server
-    /// that was being started.
-    #[test]
-    fn a_lock_ends_with_its_holder_also_while_a_child_has_a_copy() {
-        let (_dir, state) = state();
-        let held = state.lock("stack", "up").unwrap();
-        let copy = held.file.try_clone().unwrap();
-        assert!(state.lock("stack", "down").is_err());
-        drop(held);
-        state.lock("stack", "down").unwrap();
-        drop(copy);
     }
 
     #[test]

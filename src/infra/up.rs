@@ -18,8 +18,9 @@ use std::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use self::runners::Runners;
+use self::runners::{Runners, There};
 use super::{
+    down::{self, Down},
     env::Env,
     error::InfraError,
     launched::Launched,
@@ -53,6 +54,8 @@ pub struct UpRequest {
     pub pull: bool,
     /// It is a part of a run, which holds the lock of runs itself.
     pub in_run: bool,
+    /// The stack of another system may be taken down for it, its data kept: the run before in the same command used that.
+    pub swap: bool,
     /// The user allows changes on external servers (missing topics are made).
     pub yes: bool,
     /// Leave what was started running when something fails, for people to look at.
@@ -73,10 +76,21 @@ impl UpRequest {
             variables: variables(),
             pull: false,
             in_run: false,
+            swap: false,
             yes: false,
             keep_failed: false,
             ready_within: Duration::from_secs(60),
         }
+    }
+}
+
+impl UpRequest {
+    /// Whether something that runs may be ended or replaced: not under a run or a served backend.
+    ///
+    /// # Errors
+    /// [`InfraError::Locked`] with the one that uses the stack.
+    pub(in crate::infra) fn may_replace(&self) -> Result<(), InfraError> {
+        self.state.user(self.in_run).map_or(Ok(()), Err)
     }
 }
 
@@ -215,14 +229,14 @@ pub async fn up(
     let _lock = request.state.lock("stack", "up")?;
     request.state.check_space()?;
     super::preflight::raise_open_files();
-    let before = request.state.load_stack()?;
+    let before = make_room(request, request.state.load_stack()?, progress).await?;
     let runners = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(InfraError::Cancelled { stage: "looking at the servers".into() }),
         runners = Box::pin(runners::choose(request, before.as_ref(), progress)) => runners,
     };
     let runners = leftovers::reap(request, before.as_ref(), runners?, progress).await?;
-    let there = runners.containers_there().await?;
+    let there = runners.there().await?;
     Launched::forget_orphans(&request.state)?;
     let up =
         Up { request, stack: Mutex::new(runners.new_stack(request, before)?), started: Mutex::default(), progress };
@@ -241,6 +255,30 @@ pub async fn up(
             Err(error)
         }
     }
+}
+
+/// Only one system is up at a time: another one goes where the request says so, and is told else.
+async fn make_room(
+    request: &UpRequest,
+    before: Option<Stack>,
+    progress: Progress<'_>,
+) -> Result<Option<Stack>, InfraError> {
+    let runs = |stack: &Stack| {
+        stack.components.values().any(|c| c.container.is_some() || c.process.is_some_and(process::is_alive))
+    };
+    let Some(stack) = before.as_ref().filter(|stack| stack.system != request.system && runs(stack)) else {
+        return Ok(before);
+    };
+    let (state, up, asked) = (request.state.root().to_owned(), stack.system.clone(), request.system.clone());
+    if !request.swap {
+        return Err(InfraError::OtherSystem { state, up, asked });
+    }
+    request.may_replace()?;
+    down::take_down(&request.state, &Down { in_run: request.in_run, ..Down::default() }).await?;
+    progress(UpEvent::Note {
+        message: format!("the stack of {up} was taken down for that of {asked}; its data are kept"),
+    });
+    request.state.load_stack()
 }
 
 /// Whether `name` is a server of ours, as opposed to a backend process.
@@ -302,24 +340,27 @@ impl Up<'_> {
         Ok((components, topics))
     }
 
-    /// Stops what this `up` started: `there` are the containers that ran before.
-    async fn undo(&self, runners: &Runners, there: &BTreeSet<String>) -> Result<(), InfraError> {
+    /// Stops and removes what this `up` started and made: `there` is what was there before.
+    async fn undo(&self, runners: &Runners, there: &There) -> Result<(), InfraError> {
         let mut ours: Vec<_> = self.started().iter().map(|(_, process)| *process).collect();
         // A step that was broken off (one that makes a data folder) was killed with its future, but the kernel may take
         // a moment: whoever is told that `up` failed may rely on nothing of it running.
         let recorded = runners::living(Some(&self.stack()));
-        let broken_off = leftovers::unrecorded(self.request.state.root(), &recorded);
+        let broken_off = leftovers::unrecorded(&self.request.state, &recorded);
         ours.extend(broken_off.into_iter().map(|(_, process)| process));
         let ends = ours.into_iter().map(|process| process::terminate(process, GRACE));
         futures_util::future::join_all(ends).await;
         let mut left = BTreeSet::new();
         if let Some(docker) = &runners.docker {
             for container in super::docker::list(&docker.engine, &docker.name).await? {
-                if there.contains(&container.id) {
+                if there.containers.contains(&container.id) {
                     left.insert(container.component);
-                } else {
+                } else if docker.owns(&container) {
                     super::docker::delete(&docker.engine, &container.component, &container.id).await?;
                 }
+            }
+            for message in docker.remove_new(&there.around).await?.in_the_way {
+                self.note(message);
             }
         }
         let mut stack = self.stack().clone();

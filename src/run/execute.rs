@@ -24,7 +24,10 @@ use crate::{
     epoch::Opened,
     event::{self, Event, names::Stage},
     files,
-    infra::{process, state::StateDir},
+    infra::{
+        process,
+        state::{RUN, StateDir},
+    },
     profile::model::Profile,
     report,
     seed::SeedPlan,
@@ -40,7 +43,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     let seed = SeedPlan::new(&request.loaded.profile.seed)?;
     let coupons = proven(&request.loaded.profile, &seed);
     // Two runs on one stack would each see the other's coupons.
-    let _lock = request.state.lock("run", "run")?;
+    let _lock = request.state.lock(RUN, "run")?;
     let (name, started) = (&request.loaded.name, jiff::Timestamp::now());
     let runs = request.state.root().join("runs");
     let folder = RunFolder::create(&runs, name, started)

@@ -19,12 +19,9 @@ use crate::{
         docker::{self, Engine, provider},
         process::{self, GRACE},
         stack::{Stack, is_backend},
-        state::StateDir,
+        state::{SERVE, StateDir},
     },
 };
-
-/// Lock of the backend that is served in some shell.
-pub const SERVE: &str = "serve";
 
 /// How long a kept process may take to drain when it is replaced.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -105,7 +102,7 @@ fn component(size: Size) -> String {
 pub async fn alive(state: &StateDir, stack: &Stack, names: &[String]) -> Result<BTreeSet<String>> {
     let mut alive = BTreeSet::new();
     let containers = if names.iter().any(|name| stack.components[name].container.is_some()) {
-        provider::running(&Engine::connect().await?, &provider::project_name(state.root())).await?
+        provider::running(&Engine::connect().await?, &state.owner().project(&stack.system)).await?
     } else {
         BTreeMap::new()
     };

@@ -20,9 +20,9 @@ use crate::{
     epoch::Opened,
     event::names::Provider,
     http::Http,
-    infra::stack::Stack,
+    infra::{choice::Server, stack::Stack},
     probe::Starts,
-    seed::{self, SeedPlan, SeedProgress, SeedReport},
+    seed::{self, Owned, SeedPlan, SeedProgress, SeedReport},
 };
 
 /// How long one request to the API may take.
@@ -82,10 +82,8 @@ async fn log_ends(kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochEr
 /// `plan` for the servers of `stack`.
 #[must_use]
 pub fn plan(mut plan: SeedPlan, stack: &Stack, yes: bool) -> SeedPlan {
-    // What ecomctl started is its own to overwrite; on others the user must say so.
-    plan.owned = ["mysql", "redis"]
-        .iter()
-        .all(|name| stack.components.get(*name).is_some_and(|c| c.provider != Provider::External));
+    // What ecomctl started is its own to overwrite; on others the user must say so. Each server guards its own.
+    plan.owned = Owned { mysql: is_ours(stack, Server::Mysql), redis: is_ours(stack, Server::Redis) };
     plan.yes = yes;
     plan
 }
@@ -99,6 +97,21 @@ pub struct Seeded {
     pub opened: Opened,
     /// Where the logs ended before the first of them could be asked for a coupon.
     pub starts: Starts,
+}
+
+fn is_ours(stack: &Stack, server: Server) -> bool {
+    stack.components.iter().any(|(name, c)| server.has(name) && c.provider != Provider::External)
+}
+
+/// Looks whether a backend that is started now would rebuild gates of somebody else in a Redis that is not ours.
+///
+/// # Errors
+/// With each of them, unless `yes`; and where MySQL or Redis do not answer.
+pub async fn before_serving(stack: &Stack, yes: bool) -> Result<()> {
+    if yes || is_ours(stack, Server::Redis) {
+        return Ok(());
+    }
+    Ok(seed::before_serving(&stack.endpoints).await?)
 }
 
 /// Makes exist what `plan` says: rows, and a new epoch of every coupon.

@@ -18,7 +18,7 @@ use crate::{
         Event,
         names::{Provider, Stage},
     },
-    infra::{self, UpEvent, UpRequest, stack::Stack},
+    infra::{self, Down, InfraError, UpEvent, UpRequest, stack::Stack},
     load::LoadSummary,
     probe::DrainReport,
     verify::VerifyReport,
@@ -115,6 +115,7 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
     let mut request = UpRequest::for_profile(walk.request.state.clone(), &walk.request.loaded.profile);
     request.yes = walk.request.yes;
     request.in_run = true;
+    request.swap = walk.request.swap;
     request.pull = walk.request.pull;
     let say = |event: UpEvent| walk.show.say(&event.to_string());
     let report = infra::up(&request, &say, walk.request.cancel.clone()).await.context("the stack did not come up")?;
@@ -204,7 +205,15 @@ impl Started {
             }
         }
         if self.servers && !keep {
-            infra::down(walk.request.state, false).await.context("the servers could not be stopped")?;
+            let what = Down { in_run: true, ..Down::default() };
+            match infra::down_as(walk.request.state, &what).await {
+                // Somebody has put a backend on the servers meanwhile: they are not taken from under it.
+                Err(error @ InfraError::Locked { .. }) => {
+                    let message = format!("the servers stay up: {error}");
+                    walk.emitter.emit(Event::Warning { message }).await;
+                }
+                other => drop(other.context("the servers could not be stopped")?),
+            }
         }
         Ok(())
     }

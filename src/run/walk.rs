@@ -28,6 +28,8 @@ pub struct Request<'a> {
     pub state: &'a StateDir,
     /// Leave servers and backend up.
     pub keep: bool,
+    /// The stack of another system, which the run before used, may be taken down for this one.
+    pub swap: bool,
     /// Images that are missing may be pulled.
     pub pull: bool,
     /// The user agreed to overwrite data that ecomctl did not make.

@@ -28,10 +28,33 @@ impl Changed {
         Ok(Self { wrong, all_to: if missing { table.asked } else { 0 } })
     }
 
+    /// Their numbers.
+    fn ids(&self) -> impl Iterator<Item = u64> {
+        self.wrong.iter().copied().filter(|id| *id > self.all_to).chain(1..=self.all_to)
+    }
+
+    /// How many of them Redis has.
+    pub async fn kept(&self, redis: &RedisEndpoint) -> Result<u64, SeedError> {
+        let mut ids = self.ids().peekable();
+        let mut kept = 0;
+        if ids.peek().is_none() {
+            return Ok(kept);
+        }
+        let mut conn = connect(redis).await?;
+        while ids.peek().is_some() {
+            let mut command = redis::cmd("EXISTS");
+            for id in ids.by_ref().take(BATCH) {
+                command.arg(product_key(id));
+            }
+            kept += step(redis, "looking for products in the cache", command.query_async::<u64>(&mut conn)).await?;
+        }
+        Ok(kept)
+    }
+
     /// Removes their keys, and no others, from the cache. To be done once the rows are as asked: before that an API could
     /// put an old one back. What it read just before may still come back; its time to live bounds that.
     pub async fn forget(&self, redis: &RedisEndpoint) -> Result<(), SeedError> {
-        let mut ids = self.wrong.iter().copied().filter(|id| *id > self.all_to).chain(1..=self.all_to).peekable();
+        let mut ids = self.ids().peekable();
         if ids.peek().is_none() {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use backend::endpoint::Endpoints;
 use mysql_async::prelude::Queryable;
 
-use super::{Backend, CouponReport, SeedError, SeedPlan, SeedProgress, TableReport, db::Db, error::refuse_harm, gate};
+use super::{Backend, CouponReport, SeedError, SeedPlan, SeedProgress, TableReport, db::Db, gate, guard};
 use crate::profile::model::CouponSeed;
 
 /// Discount of a coupon for which nobody gives one, in won.
@@ -131,7 +131,9 @@ pub(super) async fn reset(
         }
     }
     if !may_destroy {
-        refuse_harm(endpoints, harmed)?;
+        let ids: Vec<u64> = coupons.iter().map(|coupon| coupon.id).collect();
+        harmed.extend(guard::check_gates(db, &endpoints.redis, &ids).await?);
+        guard::refuse(harmed)?;
     }
     let mut opened = Vec::new();
     for coupon in coupons {

@@ -1,7 +1,5 @@
 //! Why a seed failed.
 
-use backend::endpoint::Endpoints;
-
 use crate::profile::fixture::FixtureError;
 
 /// Why a seed failed. What was written before stays; a repeated seed mends it.
@@ -76,17 +74,10 @@ pub enum SeedError {
     /// The coupon to reset is not there.
     #[error("coupon {0} does not exist; run `ecomctl seed` first")]
     NoCoupon(u64),
-    /// Rows of a server that is not ours would be deleted or changed.
-    #[error("{server} is not ecomctl's own, and this would destroy data there: {}; say --yes if that is meant", harm.join("; "))]
+    /// Data of servers that are not ours would be deleted or changed.
+    #[error("this would destroy data on servers that ecomctl did not start: {}; say --yes if that is meant", harm.join("; "))]
     NeedsYes {
-        /// `host:port/database`.
-        server: String,
-        /// What would be deleted or changed.
+        /// What would be deleted or changed, each with its server.
         harm: Vec<String>,
     },
-}
-
-/// An error where there is anything in `harm`.
-pub(super) fn refuse_harm(endpoints: &Endpoints, harm: Vec<String>) -> Result<(), SeedError> {
-    if harm.is_empty() { Ok(()) } else { Err(SeedError::NeedsYes { server: endpoints.mysql.to_string(), harm }) }
 }

@@ -41,6 +41,35 @@ pub(super) async fn remove(redis: &RedisEndpoint, coupon: u64) -> Result<(), See
     step(redis, "removing a gate", command.query_async::<()>(&mut conn)).await
 }
 
+/// Which of these gates are there and have another epoch than the one that is known of them, in words.
+pub(super) async fn foreign<'e>(
+    redis: &RedisEndpoint,
+    known: impl Iterator<Item = (u64, Option<&'e str>)>,
+) -> Result<Vec<String>, SeedError> {
+    let mut conn = connect(redis).await?;
+    let mut found = Vec::new();
+    for (coupon, epoch) in known {
+        let GateKeys { stock, users, pending, epoch: epoch_key } = gate_keys(coupon);
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(&stock).arg(&users).arg(&pending).arg(&epoch_key);
+        let keys: u64 = step(redis, "looking for a gate", exists.query_async(&mut conn)).await?;
+        if keys == 0 {
+            continue;
+        }
+        // Somebody else's key of that name may hold anything: what cannot be read is not ours.
+        let theirs = redis::cmd("HGET").arg(&epoch_key).arg(EPOCH_ID).query_async::<Option<String>>(&mut conn).await;
+        if epoch.is_some() && theirs.ok().flatten().as_deref() == epoch {
+            continue;
+        }
+        let left = redis::cmd("GET").arg(&stock).query_async::<Option<String>>(&mut conn).await.ok().flatten();
+        let left = left.map_or_else(|| format!("{keys} keys"), |left| format!("stock {left:.20}"));
+        found.push(format!(
+            "coupon {coupon} has a gate that ecomctl did not open here ({left}), which would be overwritten"
+        ));
+    }
+    Ok(found)
+}
+
 /// Looks whether the gate is open, full and of this epoch.
 pub(super) async fn must_be_open(
     redis: &RedisEndpoint,

@@ -55,7 +55,7 @@ impl World {
     /// The same on an engine that was reached in another way.
     pub fn on(engine: Engine) -> Self {
         let state = tempfile::Builder::new().prefix("ecomctl-it-").tempdir().unwrap();
-        let name = docker::labels::project(state.path());
+        let name = ecomctl::infra::owned::Owner::of(state.path()).project("test");
         let network = Network {
             name: format!("{name}_default"),
             external: false,
@@ -107,6 +107,7 @@ impl World {
             pull: false,
             recreate: false,
             orphans: false,
+            may_replace: &|| Ok(()),
             keep_failed: false,
             ready_within: Duration::from_secs(15),
             wait: true,

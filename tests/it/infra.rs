@@ -48,6 +48,7 @@ impl Place {
             variables: BTreeMap::new(),
             pull: false,
             in_run: false,
+            swap: false,
             yes: false,
             keep_failed: false,
             ready_within: Duration::from_secs(60),
@@ -63,7 +64,7 @@ impl Place {
     }
 
     fn processes(&self) -> BTreeSet<String> {
-        process::marked(self.state.root()).into_iter().map(|(name, _)| name).collect()
+        self.state.owner().processes().into_iter().map(|(name, _)| name).collect()
     }
 
     fn process(&self, name: &str) -> ProcessRef {
@@ -73,7 +74,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        for (_, process) in process::marked(self.state.root()) {
+        for (_, process) in self.state.owner().processes() {
             process::signal_group(process, Signal::SIGKILL);
         }
         let _ = self.state.run_folder().map(std::fs::remove_dir_all);

@@ -12,7 +12,7 @@ use backend::{
 };
 use ecomctl::{
     profile::model::{CouponSeed, SeedSpec},
-    seed::{self, Backend, SeedError, SeedPlan, SeedProgress, SeedReport, Via},
+    seed::{self, Backend, Owned, SeedError, SeedPlan, SeedProgress, SeedReport, Via},
 };
 use mysql_async::{Pool, prelude::Queryable};
 
@@ -138,6 +138,15 @@ impl Own {
         self.pool.get_conn().await.unwrap().query_drop(sql).await.unwrap();
     }
 
+    async fn remove_gates(&self) {
+        for coupon in [1, 2] {
+            let keys = gate_keys(coupon);
+            let mut command = redis::cmd("DEL");
+            command.arg(keys.stock).arg(keys.users).arg(keys.pending).arg(keys.epoch);
+            command.query_async::<()>(&mut redis(&self.endpoints).await).await.unwrap();
+        }
+    }
+
     async fn seed(&self, backend: &TestBackend, plan: &SeedPlan) -> Result<SeedReport, SeedError> {
         seed::run(plan, &self.endpoints, backend, &|_| {}).await
     }
@@ -212,9 +221,10 @@ async fn whatever_was_there_the_state_is_the_one_asked_for() {
 async fn servers_of_others_are_only_added_to_without_yes() {
     let (own, backend) = (Own::new().await, TestBackend::default());
     let mut careful = plan(20, 20);
-    careful.owned = false;
+    careful.owned = Owned { mysql: false, redis: false };
     own.seed(&backend, &plan(10, 10)).await.unwrap();
     own.run("UPDATE coupons SET epoch = NULL").await;
+    own.remove_gates().await;
     own.run("INSERT INTO users (id, name, email) VALUES (777, 'Kim', 'kim@shop.example')").await;
     let report = own.seed(&backend, &careful).await.unwrap();
     assert_eq!(counts(&report), [("users", 10, 0), ("points", 10, 0), ("products", 10, 0), ("coupons", 0, 0)]);
@@ -223,13 +233,17 @@ async fn servers_of_others_are_only_added_to_without_yes() {
     own.run("UPDATE users SET name = 'Lee' WHERE id = 3").await;
     own.run("INSERT INTO coupon_users (coupon_id, user_id, event_id, grant_seq) VALUES (1, 3, 'a', 1)").await;
     let error = own.seed(&backend, &careful).await.unwrap_err();
-    let SeedError::NeedsYes { harm, .. } = &error else { panic!("{error}") };
+    let SeedError::NeedsYes { harm } = &error else { panic!("{error}") };
+    let (mysql, redis) = (own.endpoints.mysql.to_string(), own.endpoints.redis.to_string());
+    let gate = "has a gate that ecomctl did not open here";
     assert_eq!(
         harm.as_slice(),
         [
-            "1 rows of users with numbers from 1 to 20 would be replaced",
-            "coupon 1 and its 1 holders would be reset",
-            "coupon 2 and its 0 holders would be reset",
+            format!("MySQL at {mysql}: 1 rows of users with numbers from 1 to 20 would be replaced"),
+            format!("MySQL at {mysql}: coupon 1 and its 1 holders would be reset"),
+            format!("MySQL at {mysql}: coupon 2 and its 0 holders would be reset"),
+            format!("Redis at {redis}: coupon 1 {gate} (stock 1000), which would be overwritten"),
+            format!("Redis at {redis}: coupon 2 {gate} (stock 500), which would be overwritten"),
         ]
     );
     assert_eq!(own.one::<String>("SELECT name FROM users WHERE id = 3").await, "Lee");
@@ -238,6 +252,45 @@ async fn servers_of_others_are_only_added_to_without_yes() {
     careful.yes = true;
     own.seed(&backend, &careful).await.unwrap();
     assert_eq!(own.one::<u64>("SELECT COUNT(*) FROM users WHERE id = 777").await, 0);
+    own.end().await;
+}
+
+/// Only MySQL was looked at: a Redis of somebody else lost its gates and products to a seed of an empty database.
+#[tokio::test]
+async fn a_redis_of_others_keeps_its_gates_and_products_whatever_mysql_says() {
+    let (own, backend) = (Own::new().await, TestBackend::default());
+    let mut careful = plan(5, 5);
+    careful.owned = Owned { mysql: true, redis: false };
+    let mut redis = redis(&own.endpoints).await;
+    let theirs = gate_keys(1);
+    let mut pipe = redis::pipe();
+    pipe.set(&theirs.stock, 777)
+        .hset(&theirs.users, "42", 1)
+        .set("product:3", "theirs")
+        .set(gate_keys(2).users, "no hash");
+    pipe.query_async::<()>(&mut redis).await.unwrap();
+
+    let error = own.seed(&backend, &careful).await.unwrap_err();
+    let SeedError::NeedsYes { harm } = &error else { panic!("{error}") };
+    let told = ["coupon 1 has a gate", "(stock 777)", "coupon 2 has a gate", "(1 keys)", "1 keys of products"];
+    assert!(told.iter().all(|word| harm.join("\n").contains(word)) && harm.len() == 3, "{harm:#?}");
+    let stock: u64 = redis::cmd("GET").arg(&theirs.stock).query_async(&mut redis).await.unwrap();
+    assert_eq!((stock, own.one::<u64>("SELECT COUNT(*) FROM coupons").await), (777, 0), "nothing was touched");
+    let refused = seed::before_serving(&own.endpoints).await;
+    assert!(refused.is_ok(), "MySQL has no coupon that a backend could rebuild: {refused:?}");
+
+    careful.yes = true;
+    own.seed(&backend, &careful).await.unwrap();
+    // What was opened with that word is provably ours from then on, and no word is needed again.
+    careful.yes = false;
+    own.seed(&backend, &careful).await.unwrap();
+    seed::before_serving(&own.endpoints).await.unwrap();
+    // Until somebody else opens one of them.
+    redis::cmd("HSET").arg(&theirs.epoch).arg(EPOCH_ID).arg("x:1").query_async::<()>(&mut redis).await.unwrap();
+    for refused in [own.seed(&backend, &careful).await.map(drop), seed::before_serving(&own.endpoints).await] {
+        let Err(SeedError::NeedsYes { harm }) = refused else { panic!("{refused:?}") };
+        assert!(harm.len() == 1 && harm[0].contains("coupon 1 has a gate"), "{harm:?}");
+    }
     own.end().await;
 }
 

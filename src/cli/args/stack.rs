@@ -22,10 +22,17 @@ pub struct UpArgs {
 /// `down`
 #[derive(Debug, Args)]
 pub struct DownArgs {
-    /// Delete the data too
-    // The id is the global flag's, which so gives up its `-v` here: `down -v` deletes volumes everywhere else too.
-    #[arg(id = "verbose", short = 'v', long = "volumes", action = clap::ArgAction::Count)]
-    pub volumes: u8,
+    /// Delete the data too; asks first on a terminal, unless --yes
+    #[arg(short = 'v', long)]
+    pub volumes: bool,
+    /// System whose data are meant [default: the one that is up, or the only one]
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<String>,
+    /// Log more to standard error
+    // The global flag without its short form: `-v` after `down` deletes volumes, as it does everywhere else. clap fills
+    // an argument with the id of a global flag with the value of that flag, so no other argument may have this id.
+    #[arg(long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// `logs`

@@ -28,6 +28,7 @@ use crate::{
     compose::model::{Condition, Service},
     infra::{
         error::InfraError,
+        owned,
         up::{Progress, UpEvent},
     },
 };
@@ -44,9 +45,12 @@ pub async fn apply(
     cancel: &CancellationToken,
 ) -> Result<Vec<Container>, InfraError> {
     let apply = uuid::Uuid::new_v4().simple().to_string();
+    let folder = owned::Owner::of(request.state);
     let doing = Doing {
         engine,
         project: &request.project.name,
+        system: folder.system_of(&request.project.name).unwrap_or_default(),
+        folder,
         apply: &apply,
         started: Mutex::default(),
         calls: TaskTracker::default(),
@@ -96,14 +100,17 @@ impl Run<'_> {
             images::ensure(self.engine, project, &names, self.request.pull, self.progress),
             list::list(self.engine, &project.name),
         )?;
-        self.ours(&there)?;
         there.retain(|container| !container.one_off);
+        self.ours(&there)?;
         let networks = around::network_ids(self.engine).await?;
         let (tasks, mut going) = self.plan(&names, &images, &there, &networks);
         going.extend(tasks.iter().flat_map(|task| task.action.replaced()).cloned());
         let going: Vec<Container> = there.into_iter().filter(|container| going.contains(&container.id)).collect();
         for task in tasks.iter().filter(|task| task.action.starts()) {
             ports::check(self.engine, &task.component(), task.service, &going).await?;
+        }
+        if !going.is_empty() {
+            (self.request.may_replace)()?;
         }
         around::ensure(self.doing, project, self.request.state, &names).await?;
         // All of them before anything is made: a port may go from one service to another. Those first that need others.
@@ -137,11 +144,15 @@ impl Run<'_> {
         Ok(names.into_iter().collect())
     }
 
-    /// A project of this name that belongs to another folder is not touched.
+    /// A project of this name that belongs to another folder, or to nobody that we know, is not touched.
     fn ours(&self, there: &[Container]) -> Result<(), InfraError> {
-        let state = self.request.state.display().to_string();
-        match there.iter().find(|container| !container.state_folder.is_empty() && container.state_folder != state) {
+        match there.iter().find(|container| !self.doing.folder.owns(container.labels())) {
             None => Ok(()),
+            Some(container) if container.state_folder.is_empty() => Err(InfraError::Docker {
+                action: format!("use the project {}", self.request.project.name),
+                why: format!("its container {} was not made by ecomctl", container.name),
+                remedy: format!("remove that with `docker rm -f {}` if it is yours", container.name),
+            }),
             Some(container) => Err(InfraError::Docker {
                 action: format!("use the project {}", self.request.project.name),
                 why: format!("its container {} belongs to the state folder {}", container.name, container.state_folder),
@@ -259,8 +270,9 @@ impl Run<'_> {
         let (files, state) = (task.files.to_vec(), self.request.state.to_owned());
         let image = images.get(&task.service.image).cloned().unwrap_or_default();
         let apply = self.doing.apply.to_owned();
+        let (id, system) = (self.doing.folder.id().to_owned(), self.doing.system.clone());
         let making = async move {
-            let owner = Owner { project: &project.name, state: &state, apply: &apply };
+            let owner = Owner { project: &project.name, state: &state, id: &id, system: &system, apply: &apply };
             let recipe = Recipe {
                 project: &project,
                 name: &name,

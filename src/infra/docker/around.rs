@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     compose::model::{MountSource, Network, Project, Service, Volume},
-    infra::error::InfraError,
+    infra::{error::InfraError, owned::Labels},
 };
 
 /// Makes the networks and volumes of `services` that are not there yet.
@@ -30,7 +30,8 @@ pub(super) async fn ensure(
     state: &Path,
     services: &[String],
 ) -> Result<(), InfraError> {
-    let owner = Owner { project: &project.name, state, apply: doing.apply };
+    let owner =
+        Owner { project: &project.name, state, id: doing.folder.id(), system: &doing.system, apply: doing.apply };
     let services: Vec<&Service> = services.iter().filter_map(|name| project.services.get(name)).collect();
     let networks: BTreeSet<&String> = services.iter().flat_map(|service| service.networks.keys()).collect();
     let mounts = services.iter().flat_map(|service| &service.volumes);
@@ -50,7 +51,7 @@ pub(super) async fn ensure(
 }
 
 async fn network(doing: &Doing<'_>, owner: Owner<'_>, key: &str, network: &Network) -> Result<(), InfraError> {
-    if one_of(doing.engine, network).await? {
+    if one_of(doing, network).await? {
         return Ok(());
     }
     if network.external {
@@ -66,32 +67,36 @@ async fn network(doing: &Doing<'_>, owner: Owner<'_>, key: &str, network: &Netwo
     let (docker, action) = (doing.engine.docker.clone(), format!("make the network {}", network.name));
     doing.to_its_end(async move { within(&action, SLOW, docker.create_network(body)).await.map(|_| ()) }).await?;
     // The one that a killed command had asked for may have come meanwhile.
-    one_of(doing.engine, network).await.map(|_| ())
+    one_of(doing, network).await.map(|_| ())
 }
 
 /// Whether the network is there. A command that was killed may have had it made twice, which Engines before API 1.44 allow;
 /// no container starts then, so those that nobody uses go until one is left.
-async fn one_of(engine: &Engine, network: &Network) -> Result<bool, InfraError> {
+async fn one_of(doing: &Doing<'_>, network: &Network) -> Result<bool, InfraError> {
+    let engine = doing.engine;
     let filters = HashMap::from([("name".to_owned(), vec![network.name.clone()])]);
     let options = ListNetworksOptions { filters: Some(filters) };
     let action = format!("look for the network {}", network.name);
     let found = within(&action, QUICK, engine.docker.list_networks(Some(options))).await?;
     // The filter takes parts of names too.
     let found = found.into_iter().filter(|found| found.name.as_deref() == Some(&network.name));
-    let mut left: Vec<String> = found.filter_map(|found| found.id).collect();
+    let found: Vec<_> = found.collect();
     if network.external {
-        return Ok(!left.is_empty());
+        return Ok(!found.is_empty());
     }
-    for id in left.clone() {
-        if left.len() < 2 {
+    let mut left = found.len();
+    let ours =
+        found.into_iter().filter(|found| doing.folder.owns(Labels::of(&found.labels.clone().unwrap_or_default())));
+    for id in ours.filter_map(|found| found.id) {
+        if left < 2 {
             break;
         }
         // The Engine refuses where containers are in it.
         if let Ok(Ok(())) = tokio::time::timeout(QUICK, engine.docker.remove_network(&id)).await {
-            left.retain(|other| *other != id);
+            left -= 1;
         }
     }
-    Ok(!left.is_empty())
+    Ok(left > 0)
 }
 
 /// Ids of all networks of the Engine.
@@ -102,11 +107,12 @@ pub(super) async fn network_ids(engine: &Engine) -> Result<BTreeSet<String>, Inf
 
 async fn volume(doing: &Doing<'_>, owner: Owner<'_>, key: &str, volume: &Volume) -> Result<(), InfraError> {
     let look = doing.engine.docker.inspect_volume(&volume.name);
-    if is_there(&format!("look at the volume {}", volume.name), look).await? {
-        return Ok(());
-    }
-    if volume.external {
-        return Err(absent("volume", &volume.name));
+    match found(&format!("look at the volume {}", volume.name), look).await? {
+        Some(_) if volume.external => return Ok(()),
+        Some(there) if doing.folder.owns(Labels::of(&there.labels)) => return Ok(()),
+        Some(there) => return Err(of_another(&volume.name, &there.labels)),
+        None if volume.external => return Err(absent("volume", &volume.name)),
+        None => {}
     }
     let body = VolumeCreateRequest {
         name: Some(volume.name.clone()),
@@ -118,12 +124,22 @@ async fn volume(doing: &Doing<'_>, owner: Owner<'_>, key: &str, volume: &Volume)
     doing.to_its_end(async move { within(&action, SLOW, docker.create_volume(body)).await.map(|_| ()) }).await
 }
 
-async fn is_there<T>(action: &str, look: impl Future<Output = Result<T, Error>>) -> Result<bool, InfraError> {
+async fn found<T>(action: &str, look: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, InfraError> {
     match tokio::time::timeout(QUICK, look).await {
-        Ok(Ok(_)) => Ok(true),
-        Ok(Err(error)) if is_gone(&error) => Ok(false),
+        Ok(Ok(found)) => Ok(Some(found)),
+        Ok(Err(error)) if is_gone(&error) => Ok(None),
         Ok(Err(error)) => Err(failed(action, &error)),
         Err(_) => Err(silent(action, QUICK)),
+    }
+}
+
+/// Our servers would write into somebody else's data.
+fn of_another(name: &str, labels: &HashMap<String, String>) -> InfraError {
+    let whose = labels.get(labels::PROJECT).map_or_else(String::new, |project| format!(" for the project {project}"));
+    InfraError::Docker {
+        action: format!("use the volume {name}"),
+        why: format!("it was not made for this state folder, but elsewhere{whose}"),
+        remedy: "say `external: true` of it in the compose file if it is meant, or give the volume another name".into(),
     }
 }
 

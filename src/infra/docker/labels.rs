@@ -1,13 +1,10 @@
 //! Labels: compose's own, by which it and we find what belongs to a project, and a few of ours.
 
-use std::{collections::HashMap, fmt::Write as _, path::Path};
-
-use sha2::{Digest as _, Sha256};
+use std::{collections::HashMap, path::Path};
 
 use crate::compose::model::{Condition, Service};
+pub use crate::infra::owned::{ID, PROJECT, STATE, SYSTEM};
 
-/// Project.
-pub const PROJECT: &str = "com.docker.compose.project";
 /// Service of a container.
 pub const SERVICE: &str = "com.docker.compose.service";
 /// Number of a container among those of its service, from 1.
@@ -25,21 +22,10 @@ pub const ONE_OFF: &str = "com.docker.compose.oneoff";
 const IMAGE: &str = "com.docker.compose.image";
 const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
 const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
-/// State folder whose stack this is.
-pub const STATE: &str = "dev.ecomctl.state";
 /// Component as ecomctl names it.
 pub const COMPONENT: &str = "dev.ecomctl.component";
 /// The `up` that made it: what a failed one made is found by this.
 pub const APPLY: &str = "dev.ecomctl.apply";
-
-/// Name of the project of a state folder: two folders never share one.
-pub fn project(state: &Path) -> String {
-    let digest = Sha256::digest(state.as_os_str().as_encoded_bytes());
-    digest.iter().take(3).fold("ecomctl-".to_owned(), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
-}
 
 /// Name of the component that container `number` of `service` is.
 pub fn component(service: &str, number: u16) -> String {
@@ -55,6 +41,10 @@ pub fn component(service: &str, number: u16) -> String {
 pub(super) struct Owner<'a> {
     pub project: &'a str,
     pub state: &'a Path,
+    /// Id of the state folder; empty for a folder without a mark.
+    pub id: &'a str,
+    /// System; empty where the project is no system's.
+    pub system: &'a str,
     /// Number of this `up`.
     pub apply: &'a str,
 }
@@ -99,12 +89,11 @@ impl Owner<'_> {
         labels
     }
 
-    fn common(&self) -> [(String, String); 3] {
-        [
-            (PROJECT.to_owned(), self.project.to_owned()),
-            (STATE.to_owned(), self.state.display().to_string()),
-            (APPLY.to_owned(), self.apply.to_owned()),
-        ]
+    fn common(&self) -> impl Iterator<Item = (String, String)> {
+        let state = self.state.display().to_string();
+        let all = [(PROJECT, self.project), (STATE, &state), (APPLY, self.apply), (ID, self.id), (SYSTEM, self.system)];
+        let all = all.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        all.into_iter().filter(|(_, value)| !value.is_empty())
     }
 }
 
@@ -122,7 +111,12 @@ fn depends_on(service: &Service) -> String {
 
 /// Filter of the Engine for everything of a project.
 pub(super) fn of_project(project: &str) -> HashMap<String, Vec<String>> {
-    HashMap::from([("label".to_owned(), vec![format!("{PROJECT}={project}")])])
+    with(PROJECT, project)
+}
+
+/// Filter of the Engine for whatever has the label `key` with this value.
+pub fn with(key: &str, value: &str) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![format!("{key}={value}")])])
 }
 
 /// Filter of the Engine for what one `up` made.
@@ -135,10 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_have_projects_of_their_own_and_components_their_names() {
-        let (a, b) = (project(Path::new("/a/.ecomctl")), project(Path::new("/b/.ecomctl")));
-        assert_ne!(a, b);
-        assert!(a.starts_with("ecomctl-") && a.len() == 14, "{a}");
+    fn components_have_their_names() {
         assert_eq!(component("mysql", 1), "mysql");
         assert_eq!(component("kafka-2", 1), "kafka-2");
         assert_eq!(component("consumer", 3), "consumer-3");

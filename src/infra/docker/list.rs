@@ -13,7 +13,7 @@ use super::{
     call::{QUICK, failed, is_gone},
     labels,
 };
-use crate::infra::error::InfraError;
+use crate::infra::{error::InfraError, owned::Labels};
 
 /// Looking for who is in the way must not take long.
 const LOOK: Duration = Duration::from_secs(5);
@@ -51,8 +51,12 @@ pub struct Container {
     pub started_at: Option<String>,
     /// Digest of what it was made from.
     pub hash: String,
-    /// State folder it belongs to.
+    /// Project.
+    pub project: String,
+    /// State folder it was made for, where that was then; empty for one that ecomctl did not make.
     pub state_folder: String,
+    /// Id of that folder.
+    pub folder_id: String,
     /// Made by `docker compose run`: none of the service's own.
     pub one_off: bool,
     /// Ids of the networks it is in.
@@ -63,6 +67,13 @@ pub struct Container {
     pub depends_on: Vec<String>,
     /// It ran already, and was left alone.
     pub reused: bool,
+}
+
+impl Container {
+    /// What it says about its owner.
+    pub fn labels(&self) -> Labels<'_> {
+        Labels { id: &self.folder_id, state: &self.state_folder, project: &self.project }
+    }
 }
 
 /// A published port.
@@ -207,7 +218,9 @@ fn facts(found: ContainerInspectResponse) -> Container {
         pid: state.pid.filter(|pid| *pid > 0),
         started_at: state.started_at.filter(|at| !at.starts_with("0001-")),
         hash: label(labels::CONFIG_HASH),
+        project: label(labels::PROJECT),
         state_folder: label(labels::STATE),
+        folder_id: label(labels::ID),
         one_off: label(labels::ONE_OFF).eq_ignore_ascii_case("true"),
         grace: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
         depends_on: names.map(str::to_owned).collect(),

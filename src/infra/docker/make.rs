@@ -44,10 +44,13 @@ pub(super) struct Recipe<'a> {
 }
 
 impl Recipe<'_> {
-    /// Whether a container with these labels has the place of this one.
+    /// Whether a container with these labels has the place of this one, and was made for the same state folder.
     fn is_in_place(&self, labels: &HashMap<String, String>) -> bool {
         let is = |key: &str, value: &str| labels.get(key).is_some_and(|found| found == value);
-        is(labels::PROJECT, &self.project.name)
+        let state = self.owner.state.display().to_string();
+        let ours =
+            if labels.contains_key(labels::ID) { is(labels::ID, self.owner.id) } else { is(labels::STATE, &state) };
+        ours && is(labels::PROJECT, &self.project.name)
             && is(labels::SERVICE, self.name)
             && is(labels::NUMBER, &self.number.to_string())
     }

@@ -11,13 +11,13 @@ use backend::{
 };
 
 use super::{
-    Container, ContainerState, Engine, Order, Remove, delete,
+    Container, ContainerState, Engine, Order, Remove, Removed, delete,
     failure::{Wrong, collect},
     list,
     places::Kept,
+    remove,
 };
 
-pub use super::labels::project as project_name;
 use crate::{
     compose::{
         self, Options, Profiles, files,
@@ -52,7 +52,7 @@ pub fn api_service(size: Size) -> String {
     }
 }
 
-/// Containers of a state folder, as they are to be.
+/// Containers of a system of a state folder, as they are to be.
 #[derive(Debug, Clone)]
 pub struct Provider {
     /// The Engine.
@@ -83,7 +83,7 @@ impl Provider {
         Ok(Self {
             engine,
             kept: Kept::open(state, system, spec)?,
-            name: project_name(state.root()),
+            name: state.owner().project(system),
             state: state.clone(),
             monitoring: spec.monitoring,
             original: spec.original,
@@ -182,6 +182,27 @@ impl Provider {
         &self.state
     }
 
+    /// Whether a container was made for this state folder.
+    pub fn owns(&self, container: &Container) -> bool {
+        self.state.owner().owns(container.labels())
+    }
+
+    /// Networks and volumes of ours, as they are before something is begun.
+    ///
+    /// # Errors
+    /// Where the Engine does not answer.
+    pub async fn around(&self) -> Result<BTreeSet<String>, InfraError> {
+        remove::around(&self.engine, &self.name, &|labels| self.state.owner().owns(labels)).await
+    }
+
+    /// Removes networks and volumes of ours that were not there `before`.
+    ///
+    /// # Errors
+    /// Where the Engine does not answer.
+    pub async fn remove_new(&self, before: &BTreeSet<String>) -> Result<Removed, InfraError> {
+        remove::remove_new(&self.engine, &self.name, before, &|labels| self.state.owner().owns(labels)).await
+    }
+
     /// Further services than the three servers are waited for with the Engine's own health checks.
     pub fn has_more(&self) -> bool {
         self.monitoring || self.original
@@ -192,7 +213,8 @@ impl Provider {
     /// # Errors
     /// Where the Engine does not answer or refuses.
     pub async fn reap_backend(&self, stack: Option<&Stack>) -> Result<Vec<String>, InfraError> {
-        let all = list(&self.engine, &self.name).await?;
+        let mut all = list(&self.engine, &self.name).await?;
+        all.retain(|container| self.owns(container));
         let known = |container: &Container| {
             let component = stack.and_then(|stack| stack.components.get(&container.component));
             component.and_then(|c| c.container.as_ref()).is_some_and(|known| known.id == container.id)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use bollard::query_parameters::{ListNetworksOptions, ListVolumesOptions, RemoveVolumeOptions};
+use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions, RemoveVolumeOptions};
 use futures_util::future::join_all;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     list::{Container, found_by, list},
     make,
 };
-use crate::infra::error::InfraError;
+use crate::infra::{error::InfraError, owned::Labels};
 
 /// What goes.
 #[derive(Debug, Clone)]
@@ -41,6 +41,15 @@ pub struct Removed {
 }
 
 impl Removed {
+    /// Adds what went, and what was left, elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.containers.extend(other.containers);
+        self.networks.extend(other.networks);
+        self.volumes.extend(other.volumes);
+        self.kept.extend(other.kept);
+        self.in_the_way.extend(other.in_the_way);
+    }
+
     /// Sorts out what went, and what is in the way of the rest.
     fn split(&mut self, results: Vec<Result<String, InfraError>>) -> Vec<String> {
         let (went, stayed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
@@ -49,13 +58,25 @@ impl Removed {
     }
 }
 
-/// Removes the containers of `project`, those first on which nobody depends, then its networks, and its volumes where
-/// that is asked for. What is gone already is no error, and what cannot go does not keep the rest.
+/// Whether something with these labels may go.
+pub type Ours<'a> = &'a (dyn Fn(Labels<'_>) -> bool + Sync);
+
+/// Removes whatever ecomctl made in `project`, for whichever state folder. See [`remove_ours`].
 ///
 /// # Errors
 /// Where the Engine does not list what there is.
 pub async fn remove(engine: &Engine, project: &str, what: Remove) -> Result<Removed, InfraError> {
+    remove_ours(engine, project, what, &|labels| !labels.state.is_empty()).await
+}
+
+/// Removes the containers of `project` that are `ours`, those first on which nobody depends, then its networks, and its
+/// volumes where that is asked for. What is gone already is no error, and what cannot go does not keep the rest.
+///
+/// # Errors
+/// Where the Engine does not list what there is.
+pub async fn remove_ours(engine: &Engine, project: &str, what: Remove, ours: Ours<'_>) -> Result<Removed, InfraError> {
     let mut there = list(engine, project).await?;
+    there.retain(|container| ours(container.labels()));
     if let Some(services) = &what.services {
         there.retain(|container| services.contains(&container.service));
     }
@@ -71,9 +92,12 @@ pub async fn remove(engine: &Engine, project: &str, what: Remove) -> Result<Remo
         removed.containers.extend(went);
     }
     if what.services.is_none() {
-        let networks = networks(engine, project).await?;
+        let networks = networks(engine, project, ours, &BTreeSet::new()).await?;
         removed.networks = removed.split(networks);
-        volumes(engine, project, what.volumes, &mut removed).await?;
+        removed.kept = volumes_of(engine, project, ours).await?;
+        if what.volumes {
+            volumes(engine, &mut removed).await;
+        }
     }
     Ok(removed)
 }
@@ -93,11 +117,13 @@ pub(super) fn waves(mut left: Vec<Container>) -> Vec<Vec<Container>> {
     waves
 }
 
-async fn networks(engine: &Engine, project: &str) -> Result<Vec<Result<String, InfraError>>, InfraError> {
-    let options = ListNetworksOptions { filters: Some(labels::of_project(project)) };
-    let found = engine.call("list networks", QUICK, engine.docker.list_networks(Some(options))).await?;
-    // By id: two may have the same name.
-    let found = found.into_iter().filter_map(|network| Some((network.id?, network.name?)));
+async fn networks(
+    engine: &Engine,
+    project: &str,
+    ours: Ours<'_>,
+    keep: &BTreeSet<String>,
+) -> Result<Vec<Result<String, InfraError>>, InfraError> {
+    let found = networks_of(engine, project, ours).await?.into_iter().filter(|(id, _)| !keep.contains(id));
     let removals = found.map(|(id, name)| async move {
         let action = format!("remove the network {name}");
         match tokio::time::timeout(SLOW, engine.docker.remove_network(&id)).await {
@@ -113,14 +139,8 @@ async fn networks(engine: &Engine, project: &str) -> Result<Vec<Result<String, I
     Ok(join_all(removals).await)
 }
 
-/// Removes the volumes where that is asked for, and writes down those that were left.
-async fn volumes(engine: &Engine, project: &str, delete: bool, removed: &mut Removed) -> Result<(), InfraError> {
-    let options = ListVolumesOptions { filters: Some(labels::of_project(project)) };
-    let found = engine.call("list volumes", QUICK, engine.docker.list_volumes(Some(options))).await?;
-    removed.kept = found.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect();
-    if !delete {
-        return Ok(());
-    }
+/// Removes the volumes that are `kept` so far; those that cannot go stay so.
+async fn volumes(engine: &Engine, removed: &mut Removed) {
     let removals = removed.kept.clone().into_iter().map(|name| async move {
         let action = format!("remove the volume {name}");
         match tokio::time::timeout(SLOW, engine.docker.remove_volume(&name, None::<RemoveVolumeOptions>)).await {
@@ -136,7 +156,72 @@ async fn volumes(engine: &Engine, project: &str, delete: bool, removed: &mut Rem
     let results = join_all(removals).await;
     removed.volumes = removed.split(results);
     removed.kept.retain(|name| !removed.volumes.contains(name));
-    Ok(())
+}
+
+/// Ids of the networks and names of the volumes of a project that are `ours`: what [`remove_new`] leaves.
+///
+/// # Errors
+/// Where the Engine does not list them.
+pub async fn around(engine: &Engine, project: &str, ours: Ours<'_>) -> Result<BTreeSet<String>, InfraError> {
+    let networks = networks_of(engine, project, ours).await?.into_iter().map(|(id, _)| id);
+    Ok(networks.chain(volumes_of(engine, project, ours).await?).collect())
+}
+
+/// Removes networks and volumes of a project that are `ours` and were not there `before`.
+///
+/// # Errors
+/// Where the Engine does not list what there is.
+pub async fn remove_new(
+    engine: &Engine,
+    project: &str,
+    before: &BTreeSet<String>,
+    ours: Ours<'_>,
+) -> Result<Removed, InfraError> {
+    let mut removed = Removed::default();
+    let networks = networks(engine, project, ours, before).await?;
+    removed.networks = removed.split(networks);
+    removed.kept = volumes_of(engine, project, ours).await?;
+    removed.kept.retain(|name| !before.contains(name));
+    volumes(engine, &mut removed).await;
+    Ok(removed)
+}
+
+/// Ids and names of the networks of a project that are `ours`; two may have the same name.
+async fn networks_of(engine: &Engine, project: &str, ours: Ours<'_>) -> Result<Vec<(String, String)>, InfraError> {
+    let options = ListNetworksOptions { filters: Some(labels::of_project(project)) };
+    let found = engine.call("list networks", QUICK, engine.docker.list_networks(Some(options))).await?;
+    let found = found.into_iter().filter(|found| ours(Labels::of(&found.labels.clone().unwrap_or_default())));
+    Ok(found.filter_map(|network| Some((network.id?, network.name?))).collect())
+}
+
+/// Names of the volumes of a project that are `ours`.
+///
+/// # Errors
+/// Where the Engine does not list them.
+pub async fn volumes_of(engine: &Engine, project: &str, ours: Ours<'_>) -> Result<Vec<String>, InfraError> {
+    let options = ListVolumesOptions { filters: Some(labels::of_project(project)) };
+    let found = engine.call("list volumes", QUICK, engine.docker.list_volumes(Some(options))).await?;
+    let found = found.volumes.unwrap_or_default().into_iter().filter(|volume| ours(Labels::of(&volume.labels)));
+    Ok(found.map(|volume| volume.name).collect())
+}
+
+/// Projects in which anything has the label `key` with this value.
+///
+/// # Errors
+/// Where the Engine does not list what there is.
+pub async fn projects_with(engine: &Engine, key: &str, value: &str) -> Result<BTreeSet<String>, InfraError> {
+    let filters = || Some(labels::with(key, value));
+    let options = ListContainersOptions { all: true, filters: filters(), ..Default::default() };
+    let containers = engine.call("list containers", QUICK, engine.docker.list_containers(Some(options))).await?;
+    let options = ListNetworksOptions { filters: filters() };
+    let networks = engine.call("list networks", QUICK, engine.docker.list_networks(Some(options))).await?;
+    let options = ListVolumesOptions { filters: filters() };
+    let volumes = engine.call("list volumes", QUICK, engine.docker.list_volumes(Some(options))).await?;
+    let containers = containers.into_iter().filter_map(|found| found.labels);
+    let networks = networks.into_iter().filter_map(|found| found.labels);
+    let volumes = volumes.volumes.unwrap_or_default().into_iter().map(|found| found.labels);
+    let all = containers.chain(networks).chain(volumes);
+    Ok(all.filter_map(|mut labels| labels.remove(labels::PROJECT)).collect())
 }
 
 /// The Engine's refusal, with who uses the thing where that can be found.

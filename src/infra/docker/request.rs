@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use crate::compose::model::Project;
+use crate::{compose::model::Project, infra::error::InfraError};
 
 /// A file that is put into a container besides the configs and secrets of its service.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct ApplyRequest<'a> {
     pub recreate: bool,
     /// Remove containers of services that the project does not have any more.
     pub orphans: bool,
+    /// Asked before anything that is there is ended or replaced.
+    pub may_replace: &'a (dyn Fn() -> Result<(), InfraError> + Sync),
     /// On failure leave what was made.
     pub keep_failed: bool,
     /// How long one container may take until it is what others wait for.

@@ -11,12 +11,16 @@ use super::{
     labels,
     make::{self, GRACE},
 };
-use crate::infra::error::InfraError;
+use crate::infra::{error::InfraError, owned::Owner};
 
 /// What one `up` does.
 pub(super) struct Doing<'a> {
     pub engine: &'a Engine,
     pub project: &'a str,
+    /// The state folder that the project belongs to.
+    pub folder: Owner,
+    /// System that the project serves; empty where it serves none.
+    pub system: String,
     /// Number of this `up`, on the labels of everything that it makes.
     pub apply: &'a str,
     /// Containers that were there and were started.

@@ -14,12 +14,7 @@ use bollard::Docker;
 use jiff::Timestamp;
 
 use crate::infra::{
-    docker::{labels, stats::look},
-    error::InfraError,
-    launched::Launched,
-    stack::Component,
-    state::StateDir,
-    stats,
+    docker::stats::look, error::InfraError, launched::Launched, stack::Component, state::StateDir, stats,
 };
 
 /// The log of one component.
@@ -83,7 +78,7 @@ impl Sources {
             let only_files = !names.is_empty() && names.iter().all(|name| all.contains_key(name));
             if !only_files {
                 let connected = stats::connect().await?;
-                let containers = look(&connected, labels::STATE, &state.root().to_string_lossy()).await;
+                let containers = look(&connected, state.root()).await;
                 for container in containers.map_err(|e| engine(e.to_string()))? {
                     all.insert(container.component.unwrap_or(container.name), Place::Container(container.id));
                 }

@@ -10,7 +10,7 @@ use bollard::Docker;
 
 use crate::infra::{
     docker::{
-        Engine, labels,
+        Engine,
         stats::{self, Figures, Oom, Sampler, Seen},
     },
     error::InfraError,
@@ -81,7 +81,7 @@ impl Watched {
 }
 
 async fn look(docker: &Docker, state: &Path) -> Result<Vec<Seen>, String> {
-    stats::look(docker, labels::STATE, &state.to_string_lossy()).await.map_err(|e| format!("the Docker Engine: {e}"))
+    stats::look(docker, state).await.map_err(|e| format!("the Docker Engine: {e}"))
 }
 
 fn running(seen: &[Seen]) -> Vec<String> {

@@ -11,7 +11,6 @@ use crate::{
         choice::Server,
         error::InfraError,
         launched::Launched,
-        process,
         stack::{Component, Stack, is_backend},
         state::StateDir,
         stats::{self, Row},
@@ -53,7 +52,7 @@ impl Known {
 
     /// Adds what carries our mark and was not written down, and the servers that are missing; says of the rest whose it is.
     pub fn complete(&self, state: &StateDir, mut rows: Vec<Row>) -> Vec<Row> {
-        for (name, process) in process::marked(state.root()) {
+        for (name, process) in state.owner().processes() {
             if !self.components.contains_key(&name) && rows.iter().all(|row| row.sample.name != name) {
                 let sample = sample(&name, Provider::Native, ComponentState::Running, UNRECORDED);
                 rows.push(Row { sample, pid: Some(process.pid), container: None });
@@ -124,7 +123,10 @@ fn place(name: &str) -> (usize, String, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::infra::stack::{ContainerRef, ProcessRef};
+    use crate::infra::{
+        process,
+        stack::{ContainerRef, ProcessRef},
+    };
 
     fn component(text: &str) -> Component {
         let text = format!(r#"{{"provider": "native", "version": "1", "address": "a:1"{text}}}"#);

@@ -39,6 +39,7 @@ impl Up<'_> {
             pull: self.request.pull || self.request.stack.provider == ProviderChoice::Docker,
             recreate: false,
             orphans: true,
+            may_replace: &|| self.request.may_replace(),
             keep_failed: self.request.keep_failed,
             ready_within: self.request.ready_within,
             // The servers are asked as a client would ask them, which is quicker and says more; of the others only the

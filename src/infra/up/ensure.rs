@@ -87,6 +87,9 @@ impl Up<'_> {
         let old = self.stack().components.get(&server.name).cloned();
         let restarts = old.as_ref().map_or(0, |component| component.restarts + 1);
         if let Some(process) = old.and_then(|component| component.process) {
+            if process::is_alive(process) {
+                self.request.may_replace()?;
+            }
             process::terminate(process, GRACE).await;
         }
         (self.progress)(UpEvent::Starting { name: server.name.clone() });

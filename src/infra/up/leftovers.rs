@@ -1,6 +1,6 @@
 //! What is there and should not be: servers that nobody wrote down, and those that the stack does not have any more.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use super::{
     Progress, UpEvent, UpRequest, is_server,
@@ -10,12 +10,13 @@ use crate::infra::{
     choice::{Runner, Server},
     docker::{
         self,
-        provider::{self, Provider, project_name},
+        provider::{self, Provider},
     },
     error::InfraError,
-    ports,
+    owned, ports,
     process::{self, Ended, GRACE, ProcessRef},
     stack::Stack,
+    state::StateDir,
 };
 
 /// Ends and removes leftovers, and moves ports that others have taken.
@@ -25,7 +26,7 @@ pub(super) async fn reap(
     mut runners: Runners,
     progress: Progress<'_>,
 ) -> Result<Runners, InfraError> {
-    processes(request, before, &runners, progress).await;
+    processes(request, before, &runners, progress).await?;
     containers(request, before, &runners, progress).await?;
     if let Some(native) = &mut runners.native {
         let own: Vec<i32> = living(before).into_values().map(|process| process.pid).collect();
@@ -40,7 +41,12 @@ pub(super) async fn reap(
     Ok(runners)
 }
 
-async fn processes(request: &UpRequest, before: Option<&Stack>, runners: &Runners, progress: Progress<'_>) {
+async fn processes(
+    request: &UpRequest,
+    before: Option<&Stack>,
+    runners: &Runners,
+    progress: Progress<'_>,
+) -> Result<(), InfraError> {
     let recorded = living(before);
     let same_system = before.is_none_or(|stack| stack.system == request.system);
     let wanted = |name: &str| {
@@ -51,18 +57,22 @@ async fn processes(request: &UpRequest, before: Option<&Stack>, runners: &Runner
     };
     let mut leftovers: Vec<_> = recorded.iter().map(|(name, process)| (name.clone(), *process)).collect();
     leftovers.retain(|(name, _)| is_server(name) && !(same_system && wanted(name)));
-    leftovers.extend(unrecorded(request.state.root(), &recorded));
+    leftovers.extend(unrecorded(&request.state, &recorded));
+    if !leftovers.is_empty() {
+        request.may_replace()?;
+    }
     let ends = leftovers.into_iter().map(|(name, process)| async move {
         if process::terminate(process, GRACE).await != Ended::WasGone {
             progress(UpEvent::Reaped { name, pid: process.pid });
         }
     });
     futures_util::future::join_all(ends).await;
+    Ok(())
 }
 
 /// Servers, and the steps that prepare them, that run for the state folder `state` and do not stand in `recorded`.
-pub(super) fn unrecorded(state: &Path, recorded: &BTreeMap<String, ProcessRef>) -> Vec<(String, ProcessRef)> {
-    let mut found = process::marked(state);
+pub(super) fn unrecorded(state: &StateDir, recorded: &BTreeMap<String, ProcessRef>) -> Vec<(String, ProcessRef)> {
+    let mut found = state.owner().processes();
     found.retain(|(name, process)| is_server(name) && recorded.get(name) != Some(process));
     found
 }
@@ -75,8 +85,11 @@ async fn containers(
     progress: Progress<'_>,
 ) -> Result<(), InfraError> {
     if let Some(engine) = &runners.left {
-        let name = project_name(request.state.root());
-        let removed = docker::remove(engine, &name, provider::everything(false)).await?;
+        request.may_replace()?;
+        let owner = request.state.owner();
+        let project = owner.project(&request.system);
+        let ours = |labels: owned::Labels<'_>| owner.owns(labels);
+        let removed = docker::remove_ours(engine, &project, provider::everything(false), &ours).await?;
         for name in removed.containers {
             progress(UpEvent::Removed { name });
         }
@@ -86,8 +99,7 @@ async fn containers(
     }
     let Some(docker) = &runners.docker else { return Ok(()) };
     // A run or `serve` in another shell has written nothing down yet: theirs is not ours to remove.
-    let run = request.in_run || request.state.lock("run", "up").is_ok();
-    if run && request.state.lock("serve", "up").is_ok() {
+    if request.may_replace().is_ok() {
         for name in docker.reap_backend(before).await? {
             progress(UpEvent::Removed { name });
         }

@@ -21,6 +21,15 @@ use crate::{
     profile::model::ProviderChoice,
 };
 
+/// What the Engine has of a project before `up` changes anything.
+#[derive(Default)]
+pub(super) struct There {
+    /// Ids of containers.
+    pub containers: BTreeSet<String>,
+    /// Networks and volumes.
+    pub around: BTreeSet<String>,
+}
+
 /// Who runs the servers, ready to be asked to.
 pub(super) struct Runners {
     /// Addresses that were given.
@@ -50,13 +59,13 @@ impl Runners {
         self.docker.as_ref().filter(|_| self.of(server) == Runner::Docker)
     }
 
-    /// Ids of the containers that are there before anything is started.
-    pub async fn containers_there(&self) -> Result<BTreeSet<String>, InfraError> {
-        let Some(docker) = &self.docker else { return Ok(BTreeSet::new()) };
+    /// What is there before anything is started.
+    pub async fn there(&self) -> Result<There, InfraError> {
+        let Some(docker) = &self.docker else { return Ok(There::default()) };
         let all = docker::list(&docker.engine, &docker.name).await?;
         // One that was made and never started is a leftover, which nobody misses.
         let kept = all.into_iter().filter(|c| c.state != docker::ContainerState::Created);
-        Ok(kept.map(|container| container.id).collect())
+        Ok(There { containers: kept.map(|container| container.id).collect(), around: docker.around().await? })
     }
 
     /// The stack as it will be, with what is known of the one before.
@@ -90,6 +99,7 @@ impl Runners {
         let was_up = before.as_ref().filter(|stack| !stack.components.is_empty());
         Ok(Stack {
             schema_version: SCHEMA_VERSION,
+            owner: Some(request.state.owner().id().to_owned()),
             system: request.system.clone(),
             brokers: request.stack.brokers,
             endpoints,

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     files,
-    infra::{process, stack::ProcessRef},
+    infra::{owned::Owner, process, stack::ProcessRef},
 };
 
 /// One process of the backend.
@@ -40,12 +40,13 @@ impl Child {
         let conf = plan.state.join(CONF).join(format!("{}.json", config.name));
         let log = plan.logs.join(format!("{}.log", config.name));
         let process = Arc::new(Mutex::new(None));
-        let mark = format!("{}/{}", plan.state.display(), config.name);
+        let (mark, folder_id) = (plan.state.join(&config.name), Owner::of(&plan.state).id().to_owned());
         let mut watch = Watch {
             config: config.clone(),
             conf,
             log: log.clone(),
             mark,
+            folder_id,
             process: process.clone(),
             child: None,
             input: None,
@@ -102,7 +103,8 @@ struct Watch {
     config: ProcessConfig,
     conf: PathBuf,
     log: PathBuf,
-    mark: String,
+    mark: PathBuf,
+    folder_id: String,
     process: Arc<Mutex<Option<ProcessRef>>>,
     /// None after a start that failed.
     child: Option<tokio::process::Child>,
@@ -119,6 +121,7 @@ impl Watch {
             .args(["serve", "--process"])
             .arg(&self.conf)
             .env(process::MARK, &self.mark)
+            .env(process::FOLDER_ID, &self.folder_id)
             .stdin(stdin)
             .stdout(log.try_clone()?)
             .stderr(log)

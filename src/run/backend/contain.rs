@@ -118,6 +118,7 @@ async fn launch(
         pull: false,
         recreate: false,
         orphans: false,
+        may_replace: &|| Ok(()),
         keep_failed: false,
         ready_within: START_WITHIN,
         // Readiness is asked over HTTP, and tells whether it is this very process.

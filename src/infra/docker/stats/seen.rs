@@ -1,6 +1,6 @@
 //! What the Engine says about a container when it is asked: state, limits, ports.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{collections::BTreeSet, path::Path};
 
 use bollard::{
     Docker,
@@ -10,7 +10,12 @@ use bollard::{
 use futures_util::future::join_all;
 
 use super::LIMIT;
-use crate::infra::{choice::Server, docker::labels, stack::is_backend};
+use crate::infra::{
+    choice::Server,
+    docker::labels,
+    owned::{Labels, Owner},
+    stack::is_backend,
+};
 
 /// A container as the Engine describes it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -57,16 +62,26 @@ impl Seen {
     }
 }
 
-/// Looks at all containers, ended ones too, whose label `name` has the value `value`.
+/// Looks at all containers, ended ones too, that were made for the state folder `folder`, wherever it was then.
 ///
 /// # Errors
 /// The Engine's, or that it did not answer in time.
-pub async fn look(docker: &Docker, name: &str, value: &str) -> Result<Vec<Seen>, bollard::errors::Error> {
-    let filters = HashMap::from([("label".to_owned(), vec![format!("{name}={value}")])]);
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    let in_time = |_| bollard::errors::Error::RequestTimeoutError;
-    let list = tokio::time::timeout(LIMIT, docker.list_containers(Some(options))).await.map_err(in_time)??;
-    let ids: Vec<String> = list.into_iter().filter_map(|container| container.id).collect();
+pub async fn look(docker: &Docker, folder: &Path) -> Result<Vec<Seen>, bollard::errors::Error> {
+    let owner = Owner::of(folder);
+    let path = folder.to_string_lossy();
+    // Whatever 0.1.0 made has the path alone.
+    let filters = [(labels::ID, owner.id()), (labels::STATE, &path)].into_iter().filter(|(_, value)| !value.is_empty());
+    let lists = filters.map(|(key, value)| {
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&labels::with(key, value)).build();
+        tokio::time::timeout(LIMIT, docker.list_containers(Some(options)))
+    });
+    let mut ids = BTreeSet::new();
+    for list in join_all(lists).await {
+        for container in list.map_err(|_| bollard::errors::Error::RequestTimeoutError)?? {
+            let ours = owner.owns(Labels::of(&container.labels.unwrap_or_default()));
+            ids.extend(container.id.filter(|_| ours));
+        }
+    }
     let inspect = async |id: &String| {
         let asked = docker.inspect_container(id, None::<InspectContainerOptions>);
         tokio::time::timeout(LIMIT, asked).await.ok()?.ok()
