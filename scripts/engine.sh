@@ -14,6 +14,10 @@ log=$folder/dockerd.log
 # Of its own, so that no container that somebody keeps elsewhere is started along.
 data=/var/lib/ecomctl-engine
 socket=/var/run/docker.sock
+# There while an Engine that was asked to end still ends its containers.
+stopping=$folder/stopping
+# Seconds that it may take: longer than any container's own time to end.
+patience=180
 
 answers() {
   if command -v docker >/dev/null; then
@@ -34,6 +38,33 @@ started() {
   [ -n "$time" ] && [ "$(start_time "$pid")" = "$time" ] && echo "$pid"
 }
 
+# Waits until the Engine with this pid is gone, and says every ten seconds what is waited for.
+wait_for_its_end() {
+  local pid=$1 second
+  for second in $(seq "$patience"); do
+    for _ in 1 2 3 4 5; do
+      if [ "$(started || true)" != "$pid" ]; then
+        rm -f "$pid_file" "$stopping"
+        return
+      fi
+      sleep 0.2
+    done
+    if [ $((second % 10)) -eq 0 ]; then
+      echo "The Engine (pid $pid) waits for its containers to end: $(cat "$stopping" 2>/dev/null || echo unknown), $second s so far"
+    fi
+  done
+  die 1 "the Docker Engine (pid $pid) does not end within $patience s; see $log"
+}
+
+# Names of the containers that run, in one line.
+containers() {
+  local names=
+  if command -v docker >/dev/null; then
+    names=$(timeout 5 docker --host "unix://$socket" ps --format '{{.Names}}' 2>/dev/null | tr '\n' ' ') || true
+  fi
+  echo "${names:-none that is known}"
+}
+
 install_engine() {
   command -v apt-get >/dev/null || die $cannot "no Docker Engine is installed, and this is no Debian: install one"
   echo "Installing docker.io and iptables with apt-get"
@@ -52,6 +83,9 @@ install_engine() {
 
 start() {
   local version pid
+  # One that was asked to end still answers for a while, and keeps the next one from its files.
+  if [ -f "$stopping" ] && pid=$(started) && [ -n "$pid" ]; then wait_for_its_end "$pid"; fi
+  rm -f "$stopping"
   if version=$(answers); then
     echo "A Docker Engine runs ($version)"
     return
@@ -91,13 +125,9 @@ stop() {
     echo "No Docker Engine runs that this script started"
     return
   fi
+  containers >"$stopping"
   kill -TERM "$pid"
-  for _ in $(seq 100); do
-    [ -n "$(started)" ] || break
-    sleep 0.2
-  done
-  if [ -n "$(started)" ]; then die 1 "the Docker Engine (pid $pid) does not end; see $log"; fi
-  rm -f "$pid_file"
+  wait_for_its_end "$pid"
   echo "Ended the Docker Engine (pid $pid); its images stay in $data"
 }
 

@@ -10,6 +10,7 @@
 mod check;
 mod config;
 mod document;
+mod env_file;
 mod error;
 pub mod files;
 mod interpolate;
@@ -19,6 +20,7 @@ pub mod model;
 mod node;
 mod order;
 mod reader;
+mod refused;
 mod resolve;
 mod service;
 #[cfg(test)]
@@ -45,6 +47,19 @@ pub struct Options<'a> {
     pub profiles: Profiles<'a>,
     /// Absolute folder from which relative paths are taken; see [`files::working_dir`].
     pub working_dir: &'a Path,
+    /// What the caller needs beyond the specification.
+    pub demands: Demands<'a>,
+}
+
+/// What a caller needs of the services.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Demands<'a> {
+    /// Services that must be there.
+    pub required: &'a [&'a str],
+    /// Why the number of a service's containers is not the file's to say, where it is not.
+    pub counted: Option<fn(&str) -> Option<&'static str>>,
+    /// Services that the caller starts itself, whatever their profiles, with a file that is put into them.
+    pub started: Option<fn(&str) -> bool>,
 }
 
 /// Profiles that are active.
@@ -71,24 +86,34 @@ pub fn load(
     }
     let mut reader = Reader::new(files.iter().map(|file| file.name.clone()).collect(), vars);
     let mut merged = FileLayer::default();
+    let mut whole = true;
     for (index, file) in files.iter().enumerate() {
         match node::read(index, &file.name, &file.text, vars) {
             Ok(root) => merge::file(&mut merged, document::read(&mut reader, &root)),
-            Err(problems) => reader.problems.extend(problems),
+            Err(problems) => {
+                whole = false;
+                reader.problems.extend(problems);
+            }
         }
     }
+    // What is missing in a section that could not be read may only be mistyped there.
+    whole &= reader.problems.iter().all(|problem| problem.key.contains('.'));
     if reader.problems.is_empty() && merged.services.is_empty() {
         let at = node::At { file: 0, line: 1, column: 1 };
         reader.problem_of(at, "services", "there is no service");
     }
-    // What is missing in a file with slips may only be mistyped there.
-    if reader.problems.is_empty() {
+    if whole && !merged.services.is_empty() {
         let project = resolve::project(&mut reader, merged, options);
         if reader.problems.is_empty() {
             return Ok(project);
         }
     }
     let mut problems = reader.problems;
+    // A file that is built in is wrong only because of another one.
+    let is_theirs = |problem: &ComposeProblem| !problem.file.starts_with(files::BUILT_IN_MARK);
+    if problems.iter().any(is_theirs) {
+        problems.retain(is_theirs);
+    }
     let place = |file: &str| files.iter().position(|f| f.name == file);
     problems.sort_by_cached_key(|p| (place(&p.file), p.line, p.column, p.key.clone(), p.message.clone()));
     problems.dedup();

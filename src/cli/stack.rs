@@ -195,7 +195,17 @@ pub async fn restart(context: &Context, args: &RestartArgs) -> anyhow::Result<Ex
 
 /// `doctor --preflight`
 pub async fn doctor(context: &Context, _: &DoctorArgs) -> anyhow::Result<Exit> {
-    let checks = preflight::preflight(&Env::from_process(), &context.global.state_dir, &[]).await;
+    let mut checks = preflight::preflight(&Env::from_process(), &context.global.state_dir, &[]).await;
+    let profile = context.profile("coupon-quick")?.profile;
+    let stack = &profile.stack;
+    if stack.provider == ProviderChoice::Docker {
+        // Native servers are not asked for: their programs may be missing.
+        checks.retain(|check| !preflight::NATIVE.contains(&check.name.as_str()));
+        let state = context.existing_state()?;
+        checks.extend(
+            preflight::docker::checks(state.as_ref(), profile.system.name(), stack, &infra::up::variables()).await,
+        );
+    }
     let mut table = table::new(&["check", "state", "found", "what to do"], &[]);
     for check in &checks {
         let level = match check.level {

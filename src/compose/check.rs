@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    Demands,
+    files::BUILT_IN_MARK,
     layer::{DEFAULT_NETWORK, ServiceLayer},
     model::MountSource,
     node::At,
@@ -22,16 +24,28 @@ pub(super) struct Known {
 }
 
 /// Checks all active services.
-pub(super) fn services(reader: &mut Reader<'_>, services: &BTreeMap<String, ServiceLayer>, known: &Known) {
+pub(super) fn services(
+    reader: &mut Reader<'_>,
+    services: &BTreeMap<String, ServiceLayer>,
+    known: &Known,
+    demands: &Demands<'_>,
+) {
+    required(reader, services, known, demands.required);
     for (name, service) in services {
+        let wrong = |key: &str| format!("services.{name}.{key}");
+        let told = reader.has_problem(&wrong("image")) || reader.has_problem(&wrong("build"));
         reader.below("services", |reader| {
             reader.below(name, |reader| {
-                if service.image.is_none() {
+                if service.image.is_none() && !told {
                     reader.problem(service.at, "`image` is missing; ecomctl builds no images from compose files");
                 }
                 references(reader, service, known);
                 dependencies(reader, service, services, known);
                 replicas(reader, service);
+                if let Some(why) = demands.counted.and_then(|counted| counted(name)) {
+                    not_counted(reader, service, why);
+                }
+                filled(reader, service, demands.started.is_some_and(|started| started(name)));
             });
         });
     }
@@ -40,9 +54,51 @@ pub(super) fn services(reader: &mut Reader<'_>, services: &BTreeMap<String, Serv
     if let Err(cycle) = order::waves(&edges.collect()) {
         let first = cycle.first().copied().unwrap_or_default();
         let at = services.get(first).map_or_else(At::default, |s| s.at);
-        let way: Vec<&str> = cycle.iter().copied().chain([first]).collect();
+        let pairs = cycle.iter().zip(cycle.iter().cycle().skip(1));
+        let edge = |(name, other): (&&str, &&str)| {
+            let at = services.get(*name).and_then(|service| Some(service.depends_on.get(*other)?.at));
+            at.map_or_else(|| (*name).to_owned(), |at| format!("{name} (line {})", at.line))
+        };
+        let way: Vec<String> = pairs.map(edge).chain([first.to_owned()]).collect();
         let message = format!("services wait for each other: {}", way.join(" → "));
         reader.problem_of(at, format!("services.{first}.depends_on"), message);
+    }
+}
+
+/// The services that the caller cannot do without: one problem for all of them, of the file that took their place.
+fn required(reader: &mut Reader<'_>, services: &BTreeMap<String, ServiceLayer>, known: &Known, required: &[&str]) {
+    let missing: Vec<&str> = required.iter().copied().filter(|name| !services.contains_key(*name)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let theirs = reader.names.iter().position(|name| !name.starts_with(BUILT_IN_MARK)).unwrap_or(0);
+    let at = At { file: theirs, line: 1, column: 1 };
+    let why = |name: &str| match known.off.get(name) {
+        Some(profiles) => format!("{name} belongs to the profile {}, which is not active", profiles.join(", ")),
+        None => format!("{name} is missing"),
+    };
+    let missing: Vec<String> = missing.into_iter().map(why).collect();
+    let message = format!("there must be the services {}; {}", required.join(", "), missing.join("; "));
+    reader.problem_of(at, "services", message);
+}
+
+/// Somebody else decides how many containers there are.
+fn not_counted(reader: &mut Reader<'_>, service: &ServiceLayer, why: &str) {
+    for (key, count) in [("deploy.replicas", &service.deploy_replicas), ("scale", &service.scale)] {
+        if let Some(count) = count {
+            let message = format!("{why}; leave it out");
+            reader.below(key, |reader| reader.problem(count.at, message));
+        }
+    }
+}
+
+/// Files are put into a container before it starts, which the Engine refuses for a read-only one.
+fn filled(reader: &mut Reader<'_>, service: &ServiceLayer, started: bool) {
+    let Some(Placed { at, value: true }) = &service.read_only else { return };
+    if started || !service.configs.is_empty() || !service.secrets.is_empty() {
+        let what = if started { "its process.json" } else { "its configs and secrets" };
+        let message = format!("{what} could not be put into it; leave `read_only` out");
+        reader.below("read_only", |reader| reader.problem(*at, message));
     }
 }
 

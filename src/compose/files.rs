@@ -72,6 +72,39 @@ pub fn built_in(path: &str) -> Option<&'static str> {
 }
 
 const FOLDER: &str = "compose";
+/// Names of files that are built in begin with this.
+pub(super) const BUILT_IN_MARK: &str = "(built in) ";
+
+/// Compose files of the folder `compose` that nobody reads, in words.
+pub fn unread() -> Vec<String> {
+    unread_in(Path::new(FOLDER))
+}
+
+fn unread_in(folder: &Path) -> Vec<String> {
+    let read: Vec<String> = names().iter().map(|name| format!("{name}.yaml")).collect();
+    let others = entries(folder).into_iter().filter(|entry| {
+        let end = Path::new(entry).extension().map(|end| end.to_string_lossy().to_ascii_lowercase());
+        end.is_some_and(|end| end == "yaml" || end == "yml") && !read.contains(entry)
+    });
+    let word = |other: String| {
+        format!("{} is not read: ecomctl reads {} there", folder.join(other).display(), read.join(", "))
+    };
+    others.map(word).collect()
+}
+
+/// Names in a folder, sorted; none where it cannot be read.
+fn entries(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+/// `base.yml`, `Base.YAML`: meant for `base.yaml`.
+fn is_spelling_of(entry: &str, name: &str) -> bool {
+    let entry = entry.to_lowercase();
+    entry == format!("{name}.yml") || entry == format!("{name}.yaml")
+}
 
 fn find_in(folder: &Path, name: &str) -> Result<SourceFile, ComposeErrors> {
     let file = format!("{name}.yaml");
@@ -82,7 +115,12 @@ fn find_in(folder: &Path, name: &str) -> Result<SourceFile, ComposeErrors> {
         return Ok(SourceFile { name: path.display().to_string(), text });
     }
     if let Some(text) = built_in(&file) {
-        return Ok(SourceFile { name: format!("(built in) {FOLDER}/{file}"), text: text.to_owned() });
+        if let Some(other) = entries(folder).iter().find(|entry| is_spelling_of(entry, name)) {
+            let other = folder.join(other);
+            let message = format!("{} is not read: call it {}", other.display(), path.display());
+            return Err(ComposeErrors::of(message));
+        }
+        return Ok(SourceFile { name: format!("{BUILT_IN_MARK}{FOLDER}/{file}"), text: text.to_owned() });
     }
     let known = names();
     let hint = did_you_mean(name, known.iter().copied());
@@ -91,7 +129,7 @@ fn find_in(folder: &Path, name: &str) -> Result<SourceFile, ComposeErrors> {
 }
 
 /// The bytes of a file; none where there is none.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let fail = |why: String| format!("cannot read {}: {why}", path.display());
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
@@ -128,5 +166,30 @@ impl<'a> Contents<'a> {
         }
         let embedded = plain.to_str().and_then(built_in);
         embedded.map(|text| text.as_bytes().to_vec()).ok_or_else(|| format!("there is no file {}", full.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody who writes `base.yml` means it: the built-in file in its place would be another stack.
+    #[test]
+    fn files_that_are_not_read_are_told_with_the_name_that_is() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["base.yml", "docker-compose.yml", "cluster.yaml", "notes.txt"] {
+            fs::write(folder.path().join(name), "services: {}").unwrap();
+        }
+        let error = find_in(folder.path(), "base").unwrap_err().to_string();
+        assert!(error.contains("base.yml is not read") && error.ends_with("base.yaml"), "{error}");
+        assert!(find_in(folder.path(), "cluster").unwrap().name.ends_with("cluster.yaml"));
+        assert!(find_in(folder.path(), "backend").unwrap().name.starts_with(BUILT_IN_MARK));
+        let told = unread_in(folder.path());
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[1].contains("docker-compose.yml is not read") && told[1].contains("base.yaml, cluster.yaml"),
+            "{told:?}"
+        );
+        assert!(unread_in(Path::new("/nowhere")).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    env_file::EnvFile,
     model::{Condition, Grant, Mount, Port, Resources, Restart},
     node::At,
     reader::Placed,
@@ -48,6 +49,7 @@ pub(super) struct ServiceLayer {
     pub image: Option<String>,
     pub command: Option<Vec<String>>,
     pub entrypoint: Option<Vec<String>>,
+    pub env_files: Vec<Placed<EnvFile>>,
     pub environment: BTreeMap<String, Option<String>>,
     pub ports: Vec<Placed<Port>>,
     pub expose: Vec<u16>,
@@ -72,7 +74,7 @@ pub(super) struct ServiceLayer {
     pub stop_grace_period: Option<Duration>,
     pub init: Option<bool>,
     pub privileged: Option<bool>,
-    pub read_only: Option<bool>,
+    pub read_only: Option<Placed<bool>>,
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
     pub security_opt: Vec<String>,

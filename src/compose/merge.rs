@@ -73,7 +73,7 @@ fn service(base: &mut ServiceLayer, top: ServiceLayer) {
     base.at = top.at;
     over!(base, top: image, command, entrypoint, deploy_replicas, scale, restart, container_name, hostname, user);
     over!(base, top: working_dir, stop_signal, stop_grace_period, init, privileged, read_only, pid, shm_size, platform);
-    behind!(base, top: expose, profiles, cap_add, cap_drop, security_opt, extra_hosts, devices);
+    behind!(base, top: env_files, expose, profiles, cap_add, cap_drop, security_opt, extra_hosts, devices);
     base.environment.extend(top.environment);
     base.labels.extend(top.labels);
     base.depends_on.extend(top.depends_on);

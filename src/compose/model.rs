@@ -1,7 +1,7 @@
 //! A compose project as it is resolved: files merged, variables filled in, defaults of the specification applied.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Write as _},
     net::IpAddr,
     time::Duration,
@@ -16,6 +16,8 @@ pub struct Project {
     pub name: String,
     /// Name → service.
     pub services: BTreeMap<String, Service>,
+    /// Services of profiles that are not active: they belong to the project and are not to be started.
+    pub off: BTreeSet<String>,
     /// Key in the file → network.
     pub networks: BTreeMap<String, Network>,
     /// Key in the file → volume.

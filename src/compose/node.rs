@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{error::ComposeProblem, interpolate};
+use super::{error::ComposeProblem, interpolate, values};
 use crate::yaml::{
     problem::Place,
     tree::{self, Kind, Value as Yaml},
@@ -57,8 +57,10 @@ pub(super) enum Form {
     Filled,
     /// `true` or `false`, unquoted.
     Bool,
-    /// A number, unquoted; whether YAML prints it as it was written.
+    /// A number, unquoted; whether YAML prints it as it was written, and every reader takes it for the same.
     Number { canonical: bool },
+    /// A text whose variables could not be filled in; what stands there is why.
+    Unfilled,
 }
 
 /// One key of a map.
@@ -75,7 +77,7 @@ impl Node {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Scalar(scalar) => match scalar.form {
-                Form::Text | Form::Filled => scalar.text.clone().into(),
+                Form::Text | Form::Filled | Form::Unfilled => scalar.text.clone().into(),
                 Form::Bool | Form::Number { .. } => {
                     serde_json::from_str(&scalar.text).unwrap_or_else(|_| scalar.text.clone().into())
                 }
@@ -111,16 +113,13 @@ pub(super) fn read(
         problems.into_iter().map(|p| problem(position(file, &p.place), &p.path, p.message)).collect::<Vec<_>>()
     })?;
     let lines: Vec<&str> = text.split('\n').collect();
-    let mut walk = Fill { file, lines, vars, problems: Vec::new(), bytes: 0 };
-    let node = walk.node(root, "");
+    let mut walk = Fill { file, lines, vars, bytes: 0 };
+    let node = walk.node(root);
     if walk.bytes > MAX_FILLED {
         let message = format!("with its variables filled in the file has more than {MAX_FILLED} bytes");
-        walk.problems.push((start, String::new(), message));
+        return Err(vec![problem(start, "", message)]);
     }
-    if walk.problems.is_empty() {
-        return Ok(node);
-    }
-    Err(walk.problems.into_iter().map(|(at, key, message)| problem(at, &key, message)).collect())
+    Ok(node)
 }
 
 fn position(file: usize, place: &Place) -> At {
@@ -134,39 +133,34 @@ struct Fill<'a> {
     file: usize,
     lines: Vec<&'a str>,
     vars: &'a BTreeMap<String, String>,
-    problems: Vec<(At, String, String)>,
     bytes: usize,
 }
 
 impl Fill<'_> {
     /// The tree is at most as deep as the parser allows, so recursion is bounded.
-    fn node(&mut self, node: tree::Node, path: &str) -> Node {
+    fn node(&mut self, node: tree::Node) -> Node {
         let at = position(self.file, &node.place);
         let value = match node.value {
             Yaml::Null => Value::Null,
             Yaml::Bool(b) => Value::Scalar(Scalar { text: b.to_string(), form: Form::Bool }),
             Yaml::Int(n) => Value::Scalar(self.number(at, &n.to_string())),
             Yaml::Float(x) => Value::Scalar(self.number(at, &x.to_string())),
-            Yaml::Text(text) => Value::Scalar(self.fill(at, path, text)),
-            Yaml::List(items) => {
-                let items = items.into_iter().enumerate();
-                Value::List(items.map(|(i, item)| self.node(item, &format!("{path}[{i}]"))).collect())
-            }
+            Yaml::Text(text) => Value::Scalar(self.fill(at, text)),
+            Yaml::List(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),
             Yaml::Map(entries) => Value::Map(
                 entries
                     .into_iter()
-                    .map(|e| Entry {
-                        node: self.node(e.node, &tree::join(path, &e.key)),
-                        at: position(self.file, &e.place),
-                        key: e.key,
-                    })
+                    .map(|e| Entry { node: self.node(e.node), at: position(self.file, &e.place), key: e.key })
                     .collect(),
             ),
         };
         Node { at, value }
     }
 
-    fn fill(&mut self, at: At, path: &str, text: String) -> Scalar {
+    fn fill(&mut self, at: At, text: String) -> Scalar {
+        if self.is_plain(at) && values::is_doubtful(&text) {
+            return Scalar { text, form: Form::Number { canonical: false } };
+        }
         if !text.contains('$') || self.bytes > MAX_FILLED {
             return Scalar { text, form: Form::Text };
         }
@@ -175,11 +169,14 @@ impl Fill<'_> {
                 self.bytes += text.len();
                 Scalar { text, form: Form::Filled }
             }
-            Err(why) => {
-                self.problems.push((at, path.to_owned(), why));
-                Scalar { text: String::new(), form: Form::Filled }
-            }
+            Err(why) => Scalar { text: why, form: Form::Unfilled },
         }
+    }
+
+    /// Whether a scalar stands there without quotes.
+    fn is_plain(&self, at: At) -> bool {
+        let line = self.lines.get(at.line - 1).copied().unwrap_or_default();
+        line.chars().nth(at.column - 1).is_some_and(|c| !"'\"|>".contains(c))
     }
 
     /// A number as it stands in the file; `printed` is what YAML makes of it.

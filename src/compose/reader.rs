@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use super::{
     error::ComposeProblem,
     node::{At, Entry, Form, Node, Scalar, Value},
-    values,
+    refused, values,
 };
 use crate::yaml::{suggest::did_you_mean, tree::join};
 
@@ -78,6 +78,11 @@ impl<'a> Reader<'a> {
         if node.value == Value::Null { &[] } else { self.map(node) }
     }
 
+    /// Whether a problem is known of the key `path`.
+    pub fn has_problem(&self, path: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key == path)
+    }
+
     /// Reads a map of known keys into `target`. Keys that begin with `x-` belong to others.
     pub fn fields<T>(&mut self, node: &Node, keys: &[Key<T>], refused: &[&str], target: &mut T) {
         for entry in self.map_or_null(node) {
@@ -102,7 +107,11 @@ impl<'a> Reader<'a> {
     fn unknown<'k>(&mut self, entry: &Entry, known: impl Iterator<Item = &'k str>, refused: &[&str]) {
         let key = &entry.key;
         let known: Vec<&str> = known.collect();
+        let path = join(&self.path, key);
         let what = if refused.contains(&key.as_str()) {
+            if let Some(instead) = refused::instead(&path) {
+                return self.problem_of(entry.at, path, format!("`{key}` is not supported by ecomctl; {instead}"));
+            }
             format!("`{key}` is not supported by ecomctl")
         } else {
             format!("unknown key `{key}`{}", did_you_mean(key, known.iter().copied()))
@@ -112,7 +121,6 @@ impl<'a> Reader<'a> {
             0..=MOST_LISTED => format!("{what}; supported here: {}", known.join(", ")),
             _ => format!("{what}; docs/compose.md lists what is"),
         };
-        let path = join(&self.path, key);
         self.problem_of(entry.at, path, message);
     }
 
@@ -139,7 +147,9 @@ impl<'a> Reader<'a> {
 
     /// Whatever was written as one value.
     pub fn scalar<'n>(&mut self, node: &'n Node, wanted: &str) -> Option<&'n Scalar> {
-        if let Value::Scalar(scalar) = &node.value {
+        if let Value::Scalar(scalar) = &node.value
+            && scalar.form != Form::Unfilled
+        {
             return Some(scalar);
         }
         self.wrong(node, wanted);
@@ -172,7 +182,7 @@ impl<'a> Reader<'a> {
     pub fn loose(&mut self, node: &Node) -> Option<String> {
         let scalar = self.scalar(node, "a text or a number")?;
         if scalar.form == (Form::Number { canonical: false }) {
-            let message = format!("`{}` is read as another number by some; put it into quotes", scalar.text);
+            let message = format!("`{}` is not the same to every reader of YAML; put it into quotes", scalar.text);
             self.problem(node.at, message);
             return None;
         }
@@ -262,6 +272,7 @@ impl<'a> Reader<'a> {
     /// Reports that something else was expected.
     pub fn wrong(&mut self, node: &Node, wanted: &str) {
         let found = match &node.value {
+            Value::Scalar(Scalar { text, form: Form::Unfilled }) => return self.problem(node.at, text.clone()),
             Value::Null => "nothing".to_owned(),
             Value::Scalar(scalar) => format!("`{}`", scalar.text.chars().take(60).collect::<String>()),
             Value::List(_) => "a list".into(),

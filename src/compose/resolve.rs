@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Options, Profiles, check,
+    Options, Profiles, check, env_file,
     files::Contents,
     layer::{ContentLayer, DEFAULT_NETWORK, FileLayer, HealthLayer, ResourceLayer, ServiceLayer},
     model::{Content, Grant, Healthcheck, Mount, MountSource, Network, Project, Service, Volume},
@@ -16,9 +16,11 @@ use super::{
 /// Makes the project. What is wrong stays with the reader.
 pub(super) fn project(reader: &mut Reader<'_>, file: FileLayer, options: &Options<'_>) -> Project {
     let name = project_name(reader, &file, options);
+    let started = options.demands.started.unwrap_or(|_| false);
     let (active, inactive): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        file.services.into_iter().partition(|(_, service)| is_active(service, options.profiles));
-    let off = inactive.into_iter().map(|(name, service)| (name, service.profiles)).collect();
+        file.services.into_iter().partition(|(name, s)| started(name) || is_active(s, options.profiles));
+    let off: BTreeMap<_, _> = inactive.into_iter().map(|(name, service)| (name, service.profiles)).collect();
+    let names = off.keys().cloned().collect();
     let known = check::Known {
         off,
         networks: file.networks.keys().cloned().collect(),
@@ -26,9 +28,14 @@ pub(super) fn project(reader: &mut Reader<'_>, file: FileLayer, options: &Option
         configs: file.configs.keys().cloned().collect(),
         secrets: file.secrets.keys().cloned().collect(),
     };
-    check::services(reader, &active, &known);
-    let services: BTreeMap<String, Service> =
-        active.into_iter().map(|(key, layer)| (key, service(reader, layer, options.working_dir))).collect();
+    check::services(reader, &active, &known, &options.demands);
+    let services: BTreeMap<String, Service> = active
+        .into_iter()
+        .map(|(key, layer)| {
+            let service = service(reader, &key, layer, options.working_dir);
+            (key, service)
+        })
+        .collect();
     let used = Used::by(&services);
     let contents = Contents::new(options.working_dir);
     let mut networks = resources(&used.networks, file.networks, |key, layer| network(&name, key, layer));
@@ -42,6 +49,7 @@ pub(super) fn project(reader: &mut Reader<'_>, file: FileLayer, options: &Option
         configs: read_contents(reader, "configs", &used.configs, file.configs, &contents),
         secrets: read_contents(reader, "secrets", &used.secrets, file.secrets, &contents),
         services,
+        off: names,
         name,
     }
 }
@@ -73,11 +81,12 @@ fn is_active(service: &ServiceLayer, profiles: Profiles<'_>) -> bool {
     service.profiles.is_empty() || service.profiles.iter().any(|p| chosen.iter().any(|name| name == p || name == "*"))
 }
 
-fn service(reader: &mut Reader<'_>, layer: ServiceLayer, working_dir: &Path) -> Service {
-    let environment = layer.environment.into_iter().filter_map(|(key, value)| {
+fn service(reader: &mut Reader<'_>, name: &str, layer: ServiceLayer, working_dir: &Path) -> Service {
+    let mut environment = env_file::read(reader, name, &layer.env_files, working_dir);
+    environment.extend(layer.environment.into_iter().filter_map(|(key, value)| {
         let value = value.or_else(|| reader.vars.get(&key).cloned())?;
         Some((key, value))
-    });
+    }));
     let networks: BTreeMap<_, _> =
         layer.networks.unwrap_or_default().into_iter().map(|(key, aliases)| (key, aliases.value)).collect();
     let replicas = layer.deploy_replicas.or(layer.scale).map_or(1, |placed| placed.value);
@@ -85,7 +94,7 @@ fn service(reader: &mut Reader<'_>, layer: ServiceLayer, working_dir: &Path) -> 
         image: layer.image.unwrap_or_default(),
         command: layer.command,
         entrypoint: layer.entrypoint,
-        environment: environment.collect(),
+        environment,
         ports: values(layer.ports),
         expose: layer.expose,
         volumes: values(layer.volumes).into_iter().map(|m: Mount| absolute(m, working_dir)).collect(),
@@ -108,7 +117,7 @@ fn service(reader: &mut Reader<'_>, layer: ServiceLayer, working_dir: &Path) -> 
         stop_grace_period: layer.stop_grace_period,
         init: layer.init,
         privileged: layer.privileged.unwrap_or_default(),
-        read_only: layer.read_only.unwrap_or_default(),
+        read_only: layer.read_only.is_some_and(|placed| placed.value),
         cap_add: layer.cap_add,
         cap_drop: layer.cap_drop,
         security_opt: layer.security_opt,

@@ -7,6 +7,7 @@ mod mounts;
 mod ports;
 
 use super::{
+    env_file,
     layer::ServiceLayer,
     model::{Condition, Restart},
     node::{Node, Value},
@@ -27,6 +28,7 @@ const KEYS: &[Key<ServiceLayer>] = &[
     ("deploy", deploy::read),
     ("devices", |r, s, n| s.devices = r.items(n, device)),
     ("entrypoint", |r, s, n| s.entrypoint = command_line(r, n)),
+    ("env_file", |r, s, n| s.env_files.extend(env_file::list(r, n))),
     ("environment", |r, s, n| s.environment = r.pairs(n)),
     ("expose", |r, s, n| s.expose = ports::expose(r, n)),
     ("extra_hosts", extra_hosts),
@@ -41,7 +43,7 @@ const KEYS: &[Key<ServiceLayer>] = &[
     ("ports", |r, s, n| s.ports = ports::read(r, n)),
     ("privileged", |r, s, n| s.privileged = r.boolean(n)),
     ("profiles", |r, s, n| s.profiles = r.texts(n)),
-    ("read_only", |r, s, n| s.read_only = r.boolean(n)),
+    ("read_only", |r, s, n| s.read_only = r.boolean(n).map(|value| Placed { at: n.at, value })),
     ("restart", |r, s, n| s.restart = r.parsed(n, "no, always, unless-stopped or on-failure[:times]", restart)),
     ("scale", |r, s, n| s.scale = replicas(r, n)),
     ("secrets", |r, s, n| s.secrets = grants::secrets(r, n)),
@@ -67,7 +69,7 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
 const REFUSED: &[&str] = &[
     "annotations", "attach", "blkio_config", "build", "cgroup", "cgroup_parent", "cpu_count", "cpu_percent",
     "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus", "cpuset", "credential_spec",
-    "develop", "device_cgroup_rules", "dns", "dns_opt", "dns_search", "domainname", "driver_opts", "env_file",
+    "develop", "device_cgroup_rules", "dns", "dns_opt", "dns_search", "domainname", "driver_opts",
     "extends", "external_links", "gpus", "group_add", "ipc", "isolation", "label_file", "links", "logging",
     "mac_address", "mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "models", "network_mode",
     "oom_kill_disable", "oom_score_adj", "pids_limit", "post_start", "pre_stop", "provider", "pull_policy",

@@ -1,6 +1,6 @@
 //! The reader as a whole, by the cases of `tests/compose/`.
 //!
-//! A case is one file: lines `vars:` and `profiles:` perhaps, then `--- NAME.yaml` before each compose file, then
+//! A case is one file: lines `vars:`, `profiles:` and `stack: yes` perhaps, then `--- NAME.yaml` before each compose file, then
 //! `--- expect` with the picture of the project as JSON, or every line of the error.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf};
@@ -18,6 +18,8 @@ fn cases() -> Vec<PathBuf> {
 }
 
 struct Case {
+    /// The services of a stack must be there, and some things are not the files' to say.
+    stack: bool,
     vars: BTreeMap<String, String>,
     profiles: Vec<String>,
     files: Vec<SourceFile>,
@@ -26,11 +28,14 @@ struct Case {
 
 fn parse(text: &str) -> Case {
     let mut parts = text.split("--- ");
-    let mut case = Case { vars: BTreeMap::new(), profiles: Vec::new(), files: Vec::new(), expect: String::new() };
+    let mut case =
+        Case { stack: false, vars: BTreeMap::new(), profiles: Vec::new(), files: Vec::new(), expect: String::new() };
     for line in parts.next().unwrap_or_default().lines() {
         if let Some(vars) = line.strip_prefix("vars: ") {
             let pairs = vars.split(' ').filter_map(|pair| pair.split_once('='));
             case.vars = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        } else if line == "stack: yes" {
+            case.stack = true;
         } else if let Some(names) = line.strip_prefix("profiles: ") {
             case.profiles = names.split(' ').map(str::to_owned).collect();
         }
@@ -48,10 +53,17 @@ fn parse(text: &str) -> Case {
 
 fn outcome(case: &Case) -> String {
     let named = case.profiles.as_slice();
+    let demands = Demands {
+        required: &["mysql", "redis", "kafka-1"],
+        counted: Some(|name| matches!(name, "mysql" | "redis" | "api").then_some("there is one of it")),
+        started: Some(|name| name == "api"),
+    };
+    let demands = if case.stack { demands } else { Demands::default() };
     let options = Options {
         project_name: Some("p"),
         profiles: Profiles::Named(named),
         working_dir: Path::new("/nowhere/compose"),
+        demands,
     };
     match load(&case.files, &case.vars, &options) {
         Ok(project) => serde_json::to_string_pretty(&config(&project)).unwrap() + "\n",
@@ -88,7 +100,12 @@ fn a_secret_is_in_no_picture_of_the_project() {
     let text = "services: {a: {image: a, secrets: [s]}}\nsecrets: {s: {environment: S}}\n";
     let files = [SourceFile { name: "c.yaml".into(), text: text.into() }];
     let vars = BTreeMap::from([("S".to_owned(), "hunter2".to_owned())]);
-    let options = Options { project_name: Some("p"), profiles: Profiles::All, working_dir: Path::new("/") };
+    let options = Options {
+        project_name: Some("p"),
+        profiles: Profiles::All,
+        working_dir: Path::new("/"),
+        demands: Demands::default(),
+    };
     let project = load(&files, &vars, &options).unwrap();
     assert_eq!(project.secrets["s"].bytes, b"hunter2");
     for picture in [format!("{project:?}"), config(&project).to_string(), serde_json::to_string(&project).unwrap()] {
@@ -152,7 +169,7 @@ proptest! {
     #[test]
     fn no_text_panics(first in compose_like(), second in compose_like(), noise in "(?s).{0,40}") {
         let vars = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
-        let options = Options { project_name: Some("p"), profiles: Profiles::All, working_dir: Path::new("/") };
+        let options = Options { project_name: Some("p"), profiles: Profiles::All, working_dir: Path::new("/"), demands: Demands::default() };
         let file = |text: &str| SourceFile { name: "c.yaml".into(), text: text.to_owned() };
         let _ = load(&[file(&first), file(&second)], &vars, &options);
         let _ = load(&[file(&noise)], &vars, &options);
@@ -165,7 +182,7 @@ proptest! {
         let listed: Vec<String> =
             values.iter().map(|(k, v)| serde_json::Value::from(format!("{k}={v}").replace('$', "$$")).to_string()).collect();
         let text = format!("services: {{a: {{image: x, environment: [{}]}}}}", listed.join(", "));
-        let options = Options { project_name: Some("p"), profiles: Profiles::All, working_dir: Path::new("/") };
+        let options = Options { project_name: Some("p"), profiles: Profiles::All, working_dir: Path::new("/"), demands: Demands::default() };
         let file = SourceFile { name: "c.yaml".into(), text: text.clone() };
         let project = load(&[file], &BTreeMap::new(), &options);
         prop_assert_eq!(project.map(|p| p.services["a"].environment.clone()), Ok(values), "{}", text);

@@ -82,6 +82,32 @@ pub(super) fn mode(text: &str) -> Option<u32> {
     mode.filter(|mode| *mode <= 0o7777)
 }
 
+/// Whether a plain text is a number or a date to some readers of YAML, docker compose among them: `1_000`, `0b11`, `-0x1F`,
+/// `0o17`, `.inf`, `2001-01-01`.
+pub(super) fn is_doubtful(text: &str) -> bool {
+    let bare = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let words = |rest: &str| rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if bare.len() > 2 && ["0b", "0o", "0x", "0B", "0O", "0X"].iter().any(|base| bare.starts_with(base)) {
+        return words(&bare[2..]);
+    }
+    if matches!(bare.to_ascii_lowercase().as_str(), ".inf" | ".nan") {
+        return true;
+    }
+    let is_number = || bare.replace('_', "").parse::<f64>().is_ok();
+    if bare.starts_with(|c: char| c.is_ascii_digit() || c == '.') && bare.contains('_') && is_number() {
+        return true;
+    }
+    // A day, alone or with a time behind it.
+    let mut parts = text.splitn(3, '-');
+    let digits = |part: Option<&str>, most: usize| {
+        part.is_some_and(|p| (1..=most).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let year = text.find('-') == Some(4) && digits(parts.next(), 4);
+    let month = digits(parts.next(), 2);
+    let day = parts.next().and_then(|rest| rest.split(['T', 't', ' ']).next());
+    year && month && digits(day, 2)
+}
+
 /// Splits a command line as a shell would, without doing anything else that a shell does.
 pub(super) fn words(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
@@ -143,6 +169,55 @@ mod tests {
         }
         assert_eq!(["0444", "0o444", "292", "0"].map(mode), [Some(0o444), Some(0o444), Some(0o444), Some(0)]);
         assert_eq!(["rw", "0999", "99999"].map(mode), [None, None, None]);
+    }
+
+    /// What docker compose prints otherwise than it is written, or refuses; the rest it takes as a text, or as written.
+    #[test]
+    fn texts_that_are_numbers_or_days_to_some_are_known() {
+        for text in [
+            "1_000",
+            "0b11",
+            "-0x1F",
+            "0o17",
+            "0o_17",
+            "0X1f",
+            ".inf",
+            "-.Inf",
+            "+.INF",
+            ".NaN",
+            "1_0.5",
+            "2001-01-01",
+            "2001-1-1",
+            "2001-12-14t21:59:43.10-05:00",
+            "2001-12-14 21:59:43",
+        ] {
+            assert!(is_doubtful(text), "{text}");
+        }
+        for text in [
+            "yes",
+            "off",
+            "a_b",
+            "1_a",
+            "0x",
+            "0b",
+            "190:20:30",
+            "inf",
+            "nan",
+            "1.2.3",
+            "10.0.0.1",
+            "2001-01",
+            "a-1-1",
+            "20011-01-01",
+            "2001-01-01x",
+            "_1",
+            "-",
+            "",
+            "8.0-debian",
+            "12ab",
+            "é-1-1",
+        ] {
+            assert!(!is_doubtful(text), "{text}");
+        }
     }
 
     #[test]

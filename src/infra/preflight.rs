@@ -1,5 +1,7 @@
 //! `doctor --preflight`: whether this machine can carry a stack, before anything is started.
 
+pub mod docker;
+
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -40,6 +42,8 @@ pub enum Level {
 
 /// The teams' own ports: whoever holds them is named, though private servers use others.
 const KNOWN_PORTS: [u16; 5] = [3306, 6379, 8080, 9092, 9093];
+/// Checks that only native servers need; the Engine is looked at more closely where it is asked for.
+pub const NATIVE: [&str; 5] = ["mysql", "redis", "java", "kafka", "docker"];
 /// Open files that 5,000 virtual users, their connections' other ends and the servers need.
 const OPEN_FILES: u64 = 16_384;
 

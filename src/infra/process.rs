@@ -6,7 +6,7 @@ use std::{
     fs::{self, OpenOptions},
     io,
     os::unix::{
-        ffi::OsStrExt as _,
+        ffi::{OsStrExt as _, OsStringExt as _},
         fs::OpenOptionsExt as _,
         process::{CommandExt as _, ExitStatusExt as _},
     },
@@ -210,6 +210,17 @@ pub fn is_alive(process: ProcessRef) -> bool {
 /// The program of a process, for people.
 pub fn program(pid: i32) -> Option<String> {
     Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned())
+}
+
+/// How the running `process` was started, where that can be read: the program and arguments are its own, the rest is that
+/// of `like`.
+pub fn as_started(process: ProcessRef, like: &Spawn) -> Option<Spawn> {
+    let program = fs::read_link(format!("/proc/{}/exe", process.pid)).ok()?;
+    let line = fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
+    let words = line.strip_suffix(b"\0").unwrap_or(&line).split(|byte| *byte == 0);
+    let mut words = words.map(|word| OsString::from_vec(word.to_vec()));
+    let arg0 = words.next()?;
+    is_alive(process).then(|| Spawn { program, arg0: Some(arg0), args: words.collect(), ..like.clone() })
 }
 
 /// How a termination went.

@@ -18,8 +18,9 @@ use std::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use self::runners::{Runners, There};
+use self::{ensure::Replaced, runners::Runners};
 use super::{
+    docker::Change,
     down::{self, Down},
     env::Env,
     error::InfraError,
@@ -127,6 +128,18 @@ pub enum UpEvent {
         /// Component.
         name: String,
     },
+    /// A server that the stack does not have any more was ended, after its successor answered.
+    Ended {
+        /// Component.
+        name: String,
+        /// Its pid.
+        pid: i32,
+    },
+    /// Something failed, and this one runs again as it did before.
+    PutBack {
+        /// Component.
+        name: String,
+    },
     /// An image is being fetched.
     Pulling {
         /// Image.
@@ -158,6 +171,8 @@ impl fmt::Display for UpEvent {
             Self::Chosen { component, provider, why } => write!(f, "{component}: {provider}, because {why}"),
             Self::Reaped { name, pid } => write!(f, "{name}: ended a leftover of an earlier run (pid {pid})"),
             Self::Removed { name } => write!(f, "{name}: removed a leftover of an earlier run"),
+            Self::Ended { name, pid } => write!(f, "{name}: ended the one that this stack has no more (pid {pid})"),
+            Self::PutBack { name } => write!(f, "{name}: runs again as before"),
             Self::Pulling { image, total: 0, .. } => write!(f, "fetching {image}"),
             Self::Pulling { image, done, total } => {
                 write!(f, "fetching {image}: {} of {} MiB", done >> 20, total >> 20)
@@ -210,16 +225,25 @@ pub type Progress<'a> = &'a (dyn Fn(UpEvent) + Send + Sync);
 /// What one `up` knows and shares between the servers that it starts side by side.
 struct Up<'a> {
     request: &'a UpRequest,
+    /// As it was before.
+    before: Option<Stack>,
     stack: Mutex<Stack>,
     started: Mutex<Vec<(String, ProcessRef)>>,
+    /// Processes that were ended for one with other settings.
+    replaced: Mutex<Vec<Replaced>>,
+    /// Containers, with those that they replaced.
+    change: Mutex<Option<Change>>,
     progress: Progress<'a>,
 }
 
 /// Brings a stack up, or finds that it is. Running and healthy servers with the same settings are left as they are.
 ///
+/// What can be known beforehand is looked at first; then new servers start, and only when all of them answer does what
+/// they replace go for good.
+///
 /// # Errors
-/// With the cause; what was started is stopped again (unless `keep_failed`). Only where a topic is not as planned are the
-/// servers left running, because mending it needs them.
+/// With the cause; what was started is stopped again, and what was stopped for it runs again as before (unless
+/// `keep_failed`). Only where a topic is not as planned are the servers left running, because mending it needs them.
 pub async fn up(
     request: &UpRequest,
     progress: Progress<'_>,
@@ -235,22 +259,25 @@ pub async fn up(
         () = cancel.cancelled() => Err(InfraError::Cancelled { stage: "looking at the servers".into() }),
         runners = Box::pin(runners::choose(request, before.as_ref(), progress)) => runners,
     };
-    let runners = leftovers::reap(request, before.as_ref(), runners?, progress).await?;
-    let there = runners.there().await?;
+    let runners = leftovers::make_ready(request, before.as_ref(), runners?, progress).await?;
+    let around = match &runners.docker {
+        Some(docker) => docker.around().await?,
+        None => BTreeSet::new(),
+    };
     Launched::forget_orphans(&request.state)?;
-    let up =
-        Up { request, stack: Mutex::new(runners.new_stack(request, before)?), started: Mutex::default(), progress };
+    let stack = Mutex::new(runners.new_stack(request, before.clone())?);
+    let (started, replaced, change) = (Mutex::default(), Mutex::default(), Mutex::default());
+    let up = Up { request, before, stack, started, replaced, change, progress };
     let result = Box::pin(up.all(&runners, &cancel)).await;
     match result {
         Ok((components, topics)) => {
-            let stack = up.stack().clone();
-            request.state.save_stack(&stack)?;
+            let stack = up.settle(&runners).await?;
             let topics = topics?;
             Ok(UpReport { stack, components, topics, took_ms: begun.elapsed().as_millis() as u64 })
         }
         Err(error) => {
             if !request.keep_failed {
-                up.undo(&runners, &there).await?;
+                up.undo(&runners, &around).await?;
             }
             Err(error)
         }
@@ -292,6 +319,14 @@ type Parts = (Vec<ComponentReport>, Result<Vec<TopicReport>, InfraError>);
 impl Up<'_> {
     fn stack(&self) -> MutexGuard<'_, Stack> {
         self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> MutexGuard<'_, Option<Change>> {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replaced(&self) -> MutexGuard<'_, Vec<Replaced>> {
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn started(&self) -> MutexGuard<'_, Vec<(String, ProcessRef)>> {
@@ -340,34 +375,46 @@ impl Up<'_> {
         Ok((components, topics))
     }
 
-    /// Stops and removes what this `up` started and made: `there` is what was there before.
-    async fn undo(&self, runners: &Runners, there: &There) -> Result<(), InfraError> {
+    /// Everything answers: what was replaced goes, and what is kept is written.
+    async fn settle(&self, runners: &Runners) -> Result<Stack, InfraError> {
+        let stack = self.stack().clone();
+        if let Some(docker) = &runners.docker {
+            docker.kept.save()?;
+        }
+        self.request.state.save_stack(&stack)?;
+        let change = self.change().take();
+        if let Some(change) = change {
+            change.settle(self.progress).await;
+        }
+        leftovers::end_others(self.request, self.before.as_ref(), &stack, runners, self.progress).await?;
+        Ok(stack)
+    }
+
+    /// Stops what this `up` started, and brings back what it stopped. `around` are the networks and volumes that were there.
+    async fn undo(&self, runners: &Runners, around: &BTreeSet<String>) -> Result<(), InfraError> {
         let mut ours: Vec<_> = self.started().iter().map(|(_, process)| *process).collect();
         // A step that was broken off (one that makes a data folder) was killed with its future, but the kernel may take
         // a moment: whoever is told that `up` failed may rely on nothing of it running.
-        let recorded = runners::living(Some(&self.stack()));
+        let mut recorded = runners::living(self.before.as_ref());
+        recorded.extend(runners::living(Some(&self.stack())));
         let broken_off = leftovers::unrecorded(&self.request.state, &recorded);
         ours.extend(broken_off.into_iter().map(|(_, process)| process));
         let ends = ours.into_iter().map(|process| process::terminate(process, GRACE));
         futures_util::future::join_all(ends).await;
-        let mut left = BTreeSet::new();
+        let change = self.change().take();
+        if let Some(change) = change {
+            change.put_back(self.progress).await;
+        }
         if let Some(docker) = &runners.docker {
-            for container in super::docker::list(&docker.engine, &docker.name).await? {
-                if there.containers.contains(&container.id) {
-                    left.insert(container.component);
-                } else if docker.owns(&container) {
-                    super::docker::delete(&docker.engine, &container.component, &container.id).await?;
-                }
-            }
-            for message in docker.remove_new(&there.around).await?.in_the_way {
+            for message in docker.remove_new(around).await?.in_the_way {
                 self.note(message);
             }
         }
-        let mut stack = self.stack().clone();
-        stack.components.retain(|name, component| {
-            component.process.is_some_and(process::is_alive)
-                || (component.provider == Provider::Docker && left.contains(name))
-        });
+        let mut stack =
+            self.before.clone().unwrap_or_else(|| Stack { components: BTreeMap::new(), ..self.stack().clone() });
+        for (name, component) in self.put_back_processes().await {
+            stack.components.insert(name, component);
+        }
         self.request.state.save_stack(&stack)
     }
 }

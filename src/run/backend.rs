@@ -10,7 +10,7 @@ use std::{
 use backend::{
     endpoint::Endpoints,
     process::{ProcessConfig, Role},
-    settings::Settings,
+    settings::{Settings, Size},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -22,9 +22,10 @@ use crate::{
     infra::{
         InfraError,
         choice::Runner,
+        docker,
         launched::Roster,
         logs, ports,
-        stack::{Component, ContainerRef, ProcessRef},
+        stack::{Component, ContainerRef, ProcessRef, Stack, is_backend},
     },
 };
 
@@ -412,6 +413,22 @@ fn api_address(plan: &LaunchPlan, taken: &mut BTreeSet<u16>) -> Result<SocketAdd
         (port, _) if free(port) => Ok(address(port)),
         (port, _) => Err(LaunchError::PortTaken { port, owner: owner(port) }),
     }
+}
+
+/// Looks at the port that the API is to have before anything is made for it. A backend that was kept may have it.
+///
+/// # Errors
+/// [`LaunchError::PortTaken`] with who has it.
+pub async fn check_port(stack: &Stack, settings: &Settings) -> Result<(), LaunchError> {
+    let port = settings.port.or(settings.size.map(Size::port)).unwrap_or(0);
+    let address = |component: &Component| component.address.ends_with(&format!(":{port}"));
+    let kept = stack.components.iter().any(|(name, component)| is_backend(name) && address(component));
+    if port == 0 || kept || ports::is_free(port) { Ok(()) } else { Err(taken(port).await) }
+}
+
+/// The port is taken, and by whom.
+async fn taken(port: u16) -> LaunchError {
+    LaunchError::PortTaken { port, owner: format!(" by {}", docker::port_holder(port).await) }
 }
 
 fn owner(port: u16) -> String {

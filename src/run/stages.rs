@@ -9,7 +9,7 @@ use backend::{
 };
 
 use super::{
-    backend::{Backend, Containers, LaunchPlan},
+    backend::{Backend, Containers, LaunchPlan, check_port},
     kept, measure, seeding,
     walk::Walk,
 };
@@ -143,9 +143,13 @@ async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
 }
 
 /// How the backend runs in containers, where it does. Asked before anything is seeded: a server that containers cannot
-/// reach is told at once.
+/// reach, or a port that somebody has, is told at once.
 async fn containers(walk: &Walk<'_>, stack: &Stack) -> Result<Option<Containers>> {
-    match walk.request.loaded.profile.backend.size {
+    let settings = &walk.request.loaded.profile.backend;
+    if stack.api_url.is_none() {
+        check_port(stack, settings).await?;
+    }
+    match settings.size {
         Some(size) if stack.api_url.is_none() => {
             Ok(Some(Containers::plan(walk.request.state, stack, vec![size]).await?))
         }

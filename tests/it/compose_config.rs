@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use ecomctl::compose::{self, Options, Profiles, files};
+use ecomctl::compose::{self, Demands, Options, Profiles, files};
 use plain::plain;
 use serde_json::Value;
 
@@ -69,7 +69,8 @@ fn ours(names: &[&str], vars: &BTreeMap<String, String>) -> Value {
     };
     let sources: Vec<_> = names.iter().map(source).collect();
     let folder = root().join("compose");
-    let options = Options { project_name: None, profiles: Profiles::All, working_dir: &folder };
+    let options =
+        Options { project_name: None, profiles: Profiles::All, working_dir: &folder, demands: Demands::default() };
     let project = compose::load(&sources, vars, &options).unwrap_or_else(|e| panic!("{names:?}: {e}"));
     compose::config(&project)
 }
@@ -136,7 +137,8 @@ fn docker_compose_reads_the_same_from_every_form() {
         let folder = folder.path().canonicalize().unwrap();
         let name_of = folder.file_name().unwrap().to_string_lossy().to_lowercase();
         let project_name = if case.contains("\nname: ") { None } else { Some(name_of.trim_start_matches('.')) };
-        let options = Options { project_name, profiles: Profiles::All, working_dir: &folder };
+        let options =
+            Options { project_name, profiles: Profiles::All, working_dir: &folder, demands: Demands::default() };
         let project = compose::load(&sources, &vars, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
         let (ours, theirs) =
             (plain::without_extensions(compose::config(&project)), theirs(&program, &folder, &files, &vars));

@@ -86,12 +86,12 @@ impl InDocker {
     }
 
     /// Finds whatever was made for this state folder.
-    fn label(&self) -> HashMap<String, Vec<String>> {
+    pub fn label(&self) -> HashMap<String, Vec<String>> {
         let state = self.stack.scratch().canonicalize().unwrap().join("state");
         HashMap::from([("label".to_owned(), vec![format!("dev.ecomctl.state={}", state.display())])])
     }
 
-    fn containers(&self) -> Vec<ContainerInspectResponse> {
+    pub fn containers(&self) -> Vec<ContainerInspectResponse> {
         self.runtime.block_on(async {
             let options = ListContainersOptionsBuilder::new().all(true).filters(&self.label()).build();
             let mut found = Vec::new();
@@ -117,7 +117,7 @@ impl InDocker {
         names
     }
 
-    fn log(&self, id: &str) -> String {
+    pub fn log(&self, id: &str) -> String {
         self.runtime.block_on(async {
             let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
             let lines: Vec<_> = self.engine.logs(id, Some(options)).collect().await;
@@ -125,7 +125,7 @@ impl InDocker {
         })
     }
 
-    fn component(&self, name: &str) -> serde_json::Value {
+    pub fn component(&self, name: &str) -> serde_json::Value {
         self.stack_json()["components"][name].clone()
     }
 
@@ -135,7 +135,7 @@ impl InDocker {
     }
 }
 
-fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
+pub fn wait_for(what: &str, child: &mut Child, done: impl Fn() -> bool) {
     let since = Instant::now();
     while !done() {
         assert!(since.elapsed() < LONG, "no {what}");

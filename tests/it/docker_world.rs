@@ -67,6 +67,7 @@ impl World {
         let project = Project {
             name,
             services: BTreeMap::new(),
+            off: std::collections::BTreeSet::new(),
             networks: BTreeMap::from([("default".into(), network)]),
             volumes: BTreeMap::from([("data".into(), volume)]),
             configs: BTreeMap::new(),

@@ -15,6 +15,7 @@ mod control;
 mod docker;
 mod docker_engine;
 mod docker_owned;
+mod docker_replace;
 mod docker_stack;
 mod docker_stats;
 mod docker_status;

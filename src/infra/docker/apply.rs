@@ -2,19 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
     time::Duration,
 };
 
 use futures_util::future::try_join_all;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Engine, around,
     call::{QUICK, within},
     hash, images,
     labels::{self, Owner},
-    list::{self, Container},
+    limits,
+    list::{self, Container, ContainerState},
     make::{self, GRACE, Recipe},
     plan::{self, Action, There, Wanted},
     ports,
@@ -28,7 +28,6 @@ use crate::{
     compose::model::{Condition, Service},
     infra::{
         error::InfraError,
-        owned,
         up::{Progress, UpEvent},
     },
 };
@@ -36,37 +35,70 @@ use crate::{
 /// Brings the services up. Containers with the same settings are left as they are.
 ///
 /// # Errors
-/// With the cause, the container's last words and a remedy. What this call made is removed again, and what it started
-/// is stopped, unless `keep_failed`; the same at `cancel`.
+/// As [`change`].
 pub async fn apply(
     engine: &Engine,
     request: &ApplyRequest<'_>,
     progress: Progress<'_>,
     cancel: &CancellationToken,
 ) -> Result<Vec<Container>, InfraError> {
-    let apply = uuid::Uuid::new_v4().simple().to_string();
-    let folder = owned::Owner::of(request.state);
-    let doing = Doing {
-        engine,
-        project: &request.project.name,
-        system: folder.system_of(&request.project.name).unwrap_or_default(),
-        folder,
-        apply: &apply,
-        started: Mutex::default(),
-        calls: TaskTracker::default(),
-    };
+    let change = change(engine, request, progress, cancel).await?;
+    change.settle(progress).await;
+    Ok(change.containers)
+}
+
+/// A project that was brought up, with what it replaced still there, stopped.
+pub struct Change {
+    /// The containers, as they are now.
+    pub containers: Vec<Container>,
+    doing: Doing,
+}
+
+impl Change {
+    /// Removes what was replaced. What cannot go is told, and is in the way of nothing.
+    pub async fn settle(&self, progress: Progress<'_>) {
+        for message in self.doing.settle().await {
+            progress(UpEvent::Note { message: format!("could not clean up: {message}") });
+        }
+    }
+
+    /// Takes everything back: what was made goes, what was replaced runs again.
+    pub async fn put_back(&self, progress: Progress<'_>) {
+        self.doing.undo(progress).await;
+    }
+}
+
+/// Brings the services up, and keeps what it replaces until [`Change::settle`] or [`Change::put_back`]: whoever has
+/// more to ask of the new containers may still go back.
+///
+/// First everything that can be known beforehand (images, ports, limits; the Engine accepts each new container beside
+/// the old one), then the old ones end, then the new ones start.
+///
+/// # Errors
+/// With the cause, the container's last words and a remedy. What this call made is removed again, what it started is
+/// stopped and what it stopped is started, unless `keep_failed`; the same at `cancel`.
+pub async fn change(
+    engine: &Engine,
+    request: &ApplyRequest<'_>,
+    progress: Progress<'_>,
+    cancel: &CancellationToken,
+) -> Result<Change, InfraError> {
+    let doing = Doing::new(engine, &request.project.name, request.state);
     let run = Run { engine, request, progress, doing: &doing };
     let result = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(InfraError::Cancelled { stage: "bringing containers up".into() }),
         result = Box::pin(run.all()) => result,
     };
-    if result.is_err() && !request.keep_failed {
-        for message in doing.undo().await {
-            progress(UpEvent::Note { message: format!("could not clean up: {message}") });
+    match result {
+        Ok(containers) => Ok(Change { containers, doing }),
+        Err(error) => {
+            if !request.keep_failed {
+                doing.undo(progress).await;
+            }
+            Err(error)
         }
     }
-    result
 }
 
 /// One container of the order.
@@ -77,6 +109,10 @@ struct Task<'a> {
     files: &'a [ExtraFile],
     hash: String,
     action: Action,
+    /// Container that has its name, and goes.
+    beside: Option<String>,
+    /// How often the containers in its place were started again, this time included.
+    again: u32,
 }
 
 impl Task<'_> {
@@ -89,7 +125,7 @@ struct Run<'a> {
     engine: &'a Engine,
     request: &'a ApplyRequest<'a>,
     progress: Progress<'a>,
-    doing: &'a Doing<'a>,
+    doing: &'a Doing,
 }
 
 impl Run<'_> {
@@ -103,25 +139,30 @@ impl Run<'_> {
         there.retain(|container| !container.one_off);
         self.ours(&there)?;
         let networks = around::network_ids(self.engine).await?;
-        let (tasks, mut going) = self.plan(&names, &images, &there, &networks);
+        let (mut tasks, mut going) = self.plan(&names, &images, &there, &networks);
         going.extend(tasks.iter().flat_map(|task| task.action.replaced()).cloned());
-        let going: Vec<Container> = there.into_iter().filter(|container| going.contains(&container.id)).collect();
+        self.places(&mut tasks, &there);
+        let (going, there): (Vec<Container>, Vec<Container>) = there.into_iter().partition(|c| going.contains(&c.id));
         for task in tasks.iter().filter(|task| task.action.starts()) {
             ports::check(self.engine, &task.component(), task.service, &going).await?;
         }
         if !going.is_empty() {
             (self.request.may_replace)()?;
         }
+        limits::check(self.engine, project, &images, tasks.iter().map(|t| (t.name, t.service, t.files)), &going)
+            .await?;
         around::ensure(self.doing, project, self.request.state, &names).await?;
-        // All of them before anything is made: a port may go from one service to another. Those first that need others.
+        let ids = try_join_all(tasks.iter().map(|task| self.make(task, &images))).await?;
+        // All of them before anything is started: a port may go from one service to another. Those first that need others.
         for wave in waves(going) {
             try_join_all(wave.iter().map(|container| self.end(container))).await?;
         }
+        self.names_at_last(&tasks, &ids, &there);
 
         let stages = Stages::new(&names);
         let services = names.iter().map(|name| {
-            let own: Vec<&Task<'_>> = tasks.iter().filter(|task| task.name == name).collect();
-            self.service(own, &images, &stages, &tasks)
+            let own = tasks.iter().zip(&ids).filter(|(task, _)| task.name == name).collect();
+            self.service(own, &stages, &tasks)
         });
         let mut done: Vec<Container> = try_join_all(services).await?.into_iter().flatten().collect();
         done.sort_by(|a, b| (&a.service, a.number).cmp(&(&b.service, b.number)));
@@ -173,7 +214,7 @@ impl Run<'_> {
         let mut tasks = Vec::new();
         for (name, service) in project.services.iter().filter(|(name, _)| names.contains(name)) {
             let order = self.request.services.iter().find(|order| order.service == *name);
-            let replicas = order.map(|order| order.replicas).filter(|n| *n > 0).unwrap_or(service.replicas.max(1));
+            let replicas = order.map(|order| order.replicas).filter(|n| *n > 0).unwrap_or(service.replicas);
             let beyond = order.map_or(0, |order| order.beyond);
             for index in 0..replicas {
                 let number = beyond + index + 1;
@@ -181,12 +222,21 @@ impl Run<'_> {
                 let files = files.map_or(&[][..], Vec::as_slice);
                 let image = images.get(&service.image).map_or("", String::as_str);
                 let hash = hash::of(project, service, image, files);
-                tasks.push(Task { name, service, number, files, hash, action: Action::Create(Vec::new()) });
+                tasks.push(Task {
+                    name,
+                    service,
+                    number,
+                    files,
+                    hash,
+                    action: Action::Create(Vec::new()),
+                    beside: None,
+                    again: 0,
+                });
             }
         }
         let wanted: Vec<Wanted> = tasks.iter().map(|task| self.wanted(task)).collect();
         let found: Vec<There> = there.iter().map(|container| found(container, networks)).collect();
-        let knows = |service: &str| project.services.contains_key(service);
+        let knows = |service: &str| project.services.contains_key(service) || project.off.contains(service);
         let mut plan = plan::plan(&wanted, &found, &knows, self.request.recreate, self.request.orphans);
         let beyond = |id: &String| {
             let container = there.iter().find(|container| container.id == *id);
@@ -207,21 +257,49 @@ impl Run<'_> {
         Wanted { service: task.name.to_owned(), number: task.number, hash: task.hash.clone(), one_shot }
     }
 
-    /// All containers of one service: when what it depends on is ready, and side by side.
+    /// Finds for each task who has its name now, and how often it was started again.
+    fn places(&self, tasks: &mut [Task<'_>], there: &[Container]) {
+        for task in tasks {
+            let name = make::container_name(self.request.project, task.name, task.service, task.number);
+            let holder = there.iter().find(|c| c.name == name).map(|c| c.id.clone());
+            task.beside = holder.filter(|_| matches!(task.action, Action::Create(_)));
+            let before = |ids: &[String]| {
+                let counts = there.iter().filter(|c| ids.contains(&c.id)).map(|c| c.restarts + 1);
+                counts.max().unwrap_or(0)
+            };
+            task.again = match &task.action {
+                Action::Create(old) => before(old),
+                Action::Start(id) => before(std::slice::from_ref(id)),
+                Action::Keep(_) | Action::Unpause(_) => 0,
+            };
+        }
+    }
+
+    /// Writes down who gets another name in the end: those that were made beside others, and those that a killed
+    /// replacement left.
+    fn names_at_last(&self, tasks: &[Task<'_>], ids: &[String], there: &[Container]) {
+        for (task, id) in tasks.iter().zip(ids) {
+            let name = make::container_name(self.request.project, task.name, task.service, task.number);
+            let left =
+                there.iter().any(|c| c.id == *id && c.name.strip_suffix(&name).is_some_and(|s| s.ends_with('_')));
+            if task.beside.is_some() || left {
+                self.doing.note_name(id, name);
+            }
+        }
+    }
+
+    /// All containers of one service, which are made: when what it depends on is ready, and side by side.
     async fn service(
         &self,
-        tasks: Vec<&Task<'_>>,
-        images: &BTreeMap<String, String>,
+        tasks: Vec<(&Task<'_>, &String)>,
         stages: &Stages,
         all: &[Task<'_>],
     ) -> Result<Vec<Container>, InfraError> {
-        let Some(first) = tasks.first() else { return Ok(Vec::new()) };
+        let Some((first, _)) = tasks.first() else { return Ok(Vec::new()) };
         let (name, service) = (first.name, first.service);
-        // Containers are made while others still come up; only their start has to wait.
-        let made = try_join_all(tasks.iter().map(|task| self.make(task, images))).await?;
         let waits = service.depends_on.iter().map(|(other, condition)| stages.wait(other, *condition));
         futures_util::future::join_all(waits).await;
-        let started = try_join_all(tasks.iter().zip(&made).map(|(task, id)| self.start(task, id))).await?;
+        let started = try_join_all(tasks.iter().map(|(task, id)| self.start(task, id))).await?;
         stages.set(name, Stage::Started);
         let waiting = edges(name, all);
         let limits = self.limits(service);
@@ -232,7 +310,7 @@ impl Run<'_> {
         }
         let looks = started.iter().map(|container| async move {
             let now = list::inspect(self.engine, &container.id).await?;
-            Ok::<_, InfraError>(now.map(|now| Container { reused: container.reused, ..now }))
+            Ok::<_, InfraError>(now.map(|now| Container { reused: container.reused, again: container.again, ..now }))
         });
         Ok(try_join_all(looks).await?.into_iter().flatten().collect())
     }
@@ -262,14 +340,14 @@ impl Run<'_> {
 
     /// Makes the container of a task where it has to be made; gives its id.
     async fn make(&self, task: &Task<'_>, images: &BTreeMap<String, String>) -> Result<String, InfraError> {
-        if let Action::Keep(id) | Action::Start(id) | Action::Unpause(id) = &task.action {
-            return Ok(id.clone());
+        if let Some(id) = task.action.kept() {
+            return Ok(id.to_owned());
         }
         let (engine, project, service) = (self.engine.clone(), self.request.project.clone(), task.service.clone());
         let (name, number, hash) = (task.name.to_owned(), task.number, task.hash.clone());
         let (files, state) = (task.files.to_vec(), self.request.state.to_owned());
         let image = images.get(&task.service.image).cloned().unwrap_or_default();
-        let apply = self.doing.apply.to_owned();
+        let (apply, beside) = (self.doing.apply.clone(), task.beside.clone());
         let (id, system) = (self.doing.folder.id().to_owned(), self.doing.system.clone());
         let making = async move {
             let owner = Owner { project: &project.name, state: &state, id: &id, system: &system, apply: &apply };
@@ -282,6 +360,7 @@ impl Run<'_> {
                 image_id: &image,
                 files: &files,
                 owner,
+                beside: beside.as_deref(),
             };
             make::create(&engine, &recipe).await
         };
@@ -297,6 +376,7 @@ impl Run<'_> {
         match &task.action {
             Action::Keep(_) => {}
             Action::Unpause(id) => {
+                self.doing.note_thawed(&component, id);
                 within(&format!("let {component} go on"), QUICK, self.engine.docker.unpause_container(id)).await?;
             }
             Action::Start(_) | Action::Create(_) => {
@@ -314,15 +394,19 @@ impl Run<'_> {
             remedy: "try again".into(),
         };
         let now = list::inspect(self.engine, id).await?.ok_or_else(gone)?;
-        Ok(Container { reused, ..now })
+        Ok(Container { reused, again: task.again, ..now })
     }
 
-    /// Ends and removes a container that is replaced or not wanted any more. Its named volumes stay.
+    /// Ends a container that is replaced or not wanted any more; it is removed when all is well.
     async fn end(&self, container: &Container) -> Result<(), InfraError> {
+        self.doing.note_going(container);
+        if container.pid.is_none() && container.state != ContainerState::Restarting {
+            return Ok(());
+        }
         let service = self.request.project.services.get(&container.service);
         let grace = service.and_then(|service| service.stop_grace_period).unwrap_or(GRACE);
-        make::stop(self.engine, &container.name, &container.id, grace).await?;
-        make::delete(self.engine, &container.name, &container.id).await
+        let (engine, name, id) = (self.engine.clone(), container.name.clone(), container.id.clone());
+        self.doing.to_its_end(async move { make::stop(&engine, &name, &id, grace).await }).await
     }
 }
 

@@ -25,13 +25,13 @@ use crate::{
 
 /// Makes the networks and volumes of `services` that are not there yet.
 pub(super) async fn ensure(
-    doing: &Doing<'_>,
+    doing: &Doing,
     project: &Project,
     state: &Path,
     services: &[String],
 ) -> Result<(), InfraError> {
     let owner =
-        Owner { project: &project.name, state, id: doing.folder.id(), system: &doing.system, apply: doing.apply };
+        Owner { project: &project.name, state, id: doing.folder.id(), system: &doing.system, apply: &doing.apply };
     let services: Vec<&Service> = services.iter().filter_map(|name| project.services.get(name)).collect();
     let networks: BTreeSet<&String> = services.iter().flat_map(|service| service.networks.keys()).collect();
     let mounts = services.iter().flat_map(|service| &service.volumes);
@@ -50,7 +50,7 @@ pub(super) async fn ensure(
     Ok(())
 }
 
-async fn network(doing: &Doing<'_>, owner: Owner<'_>, key: &str, network: &Network) -> Result<(), InfraError> {
+async fn network(doing: &Doing, owner: Owner<'_>, key: &str, network: &Network) -> Result<(), InfraError> {
     if one_of(doing, network).await? {
         return Ok(());
     }
@@ -72,8 +72,8 @@ async fn network(doing: &Doing<'_>, owner: Owner<'_>, key: &str, network: &Netwo
 
 /// Whether the network is there. A command that was killed may have had it made twice, which Engines before API 1.44 allow;
 /// no container starts then, so those that nobody uses go until one is left.
-async fn one_of(doing: &Doing<'_>, network: &Network) -> Result<bool, InfraError> {
-    let engine = doing.engine;
+async fn one_of(doing: &Doing, network: &Network) -> Result<bool, InfraError> {
+    let engine = &doing.engine;
     let filters = HashMap::from([("name".to_owned(), vec![network.name.clone()])]);
     let options = ListNetworksOptions { filters: Some(filters) };
     let action = format!("look for the network {}", network.name);
@@ -105,7 +105,7 @@ pub(super) async fn network_ids(engine: &Engine) -> Result<BTreeSet<String>, Inf
     Ok(found.into_iter().filter_map(|network| network.id).collect())
 }
 
-async fn volume(doing: &Doing<'_>, owner: Owner<'_>, key: &str, volume: &Volume) -> Result<(), InfraError> {
+async fn volume(doing: &Doing, owner: Owner<'_>, key: &str, volume: &Volume) -> Result<(), InfraError> {
     let look = doing.engine.docker.inspect_volume(&volume.name);
     match found(&format!("look at the volume {}", volume.name), look).await? {
         Some(_) if volume.external => return Ok(()),
@@ -122,6 +122,15 @@ async fn volume(doing: &Doing<'_>, owner: Owner<'_>, key: &str, volume: &Volume)
     };
     let (docker, action) = (doing.engine.docker.clone(), format!("make the volume {}", volume.name));
     doing.to_its_end(async move { within(&action, SLOW, docker.create_volume(body)).await.map(|_| ()) }).await
+}
+
+/// Whether the Engine has a volume of this name.
+///
+/// # Errors
+/// Where it does not say: only its "no such volume" means that there is none.
+pub(super) async fn is_volume(engine: &Engine, name: &str) -> Result<bool, InfraError> {
+    let look = engine.docker.inspect_volume(name);
+    Ok(found(&format!("look at the volume {name}"), look).await?.is_some())
 }
 
 async fn found<T>(action: &str, look: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, InfraError> {

@@ -35,13 +35,37 @@ pub(super) fn silent(action: &str, limit: Duration) -> InfraError {
 
 /// Puts an error of the Engine into words, with a remedy where one is known.
 pub(super) fn failed(action: &str, error: &Error) -> InfraError {
-    let why = match error {
-        Error::DockerResponseServerError { message, .. } => message.clone(),
-        Error::DockerStreamError { error } => error.clone(),
-        other => other.to_string(),
-    };
+    let why = words(error);
     let remedy = remedy(&why);
     InfraError::Docker { action: action.to_owned(), why, remedy }
+}
+
+/// An error of the Engine or of the way to it, in one line that says nothing twice.
+pub(super) fn words(error: &Error) -> String {
+    let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match error {
+        // A web server or a proxy that answers in the Engine's place.
+        Error::DockerResponseServerError { status_code, message } if message.trim_start().starts_with('<') => {
+            format!("HTTP {status_code} with a page instead of an answer")
+        }
+        Error::DockerResponseServerError { message, .. } => line(message),
+        Error::DockerStreamError { error } => line(error),
+        Error::RequestTimeoutError => "no answer in time".to_owned(),
+        Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => {
+            "its answer is not what an Engine says".to_owned()
+        }
+        Error::IOError { err } => backend::cause::chain(err),
+        other => innermost(other),
+    }
+}
+
+/// The cause of causes: what stands around it are names of libraries.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(cause) = inner.source() {
+        inner = cause;
+    }
+    backend::cause::once(&inner.to_string())
 }
 
 /// What to do about an error of the Engine, by its words.
@@ -54,7 +78,7 @@ fn remedy(why: &str) -> String {
         ),
         ("executable file not found", "check `command` and `entrypoint` of the service: its image has no such program"),
         ("rootfs is marked read-only", "a service with `read_only` cannot be given configs or secrets: leave it out"),
-        ("permission denied", "the Engine may not do that; see its own log"),
+        ("permission denied", "this user or the Engine may not do that; see the Engine's own log"),
         (
             "no such host",
             "the registry cannot be reached: check the network, or give images that are here by ECOMCTL_IMAGE_…",

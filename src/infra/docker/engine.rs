@@ -1,17 +1,19 @@
 //! The way to the Engine: which one, whether it answers, and what it is.
 
-use std::{io::ErrorKind, path::Path, time::Duration};
+use std::{io::ErrorKind, time::Duration};
 
-use bollard::{Docker, models::SystemInfo};
+use bollard::{Docker, errors::Error, models::SystemInfo};
 
-use super::call::within;
+use super::{
+    call::{self, within},
+    host::{self, Surroundings},
+};
 use crate::infra::error::InfraError;
 
 /// How long the Engine may take to answer the first question.
 const FIRST: Duration = Duration::from_secs(5);
 /// Longest time until the Engine begins to answer any call.
 const CALL: Duration = Duration::from_secs(120);
-const SYSTEM_SOCKET: &str = "/var/run/docker.sock";
 
 /// A Docker Engine that answers.
 #[derive(Debug, Clone)]
@@ -53,12 +55,16 @@ pub enum CgroupVersion {
 }
 
 impl Engine {
-    /// Finds the Engine (`DOCKER_HOST`, else the usual sockets) and agrees with it on a version of the API.
+    /// Finds the Engine, as the docker command does (`DOCKER_HOST`, `DOCKER_CONTEXT`, its current context, else the usual
+    /// sockets), and agrees with it on a version of the API.
     ///
     /// # Errors
-    /// [`InfraError::Engine`] where none answers or this user may not talk to it, with the cause and what to do.
+    /// [`InfraError::Engine`] where none answers, this user may not talk to it, or the way to it is one that is not
+    /// supported; with the cause and what to do.
     pub async fn connect() -> Result<Self, InfraError> {
-        Self::connect_to(host()).await
+        let variable = |name: &str| std::env::var(name).ok();
+        let host = host::find(&Surroundings { variable: &variable, exists: &|path| path.exists() })?;
+        Self::connect_to(host.address).await
     }
 
     /// The same for the Engine at `host`: `unix:///path`, or `tcp://host:port` without TLS.
@@ -68,16 +74,16 @@ impl Engine {
     pub async fn connect_to(host: String) -> Result<Self, InfraError> {
         reachable(&host).await?;
         let fail = |why: String| InfraError::Engine { host: host.clone(), why, remedy: remedy(&host) };
-        let docker = Docker::connect_with_host(&host).map_err(|e| fail(e.to_string()))?.with_timeout(CALL);
+        let docker = Docker::connect_with_host(&host).map_err(|e| fail(call::words(&e)))?.with_timeout(CALL);
         let asking = async {
             let docker = docker.negotiate_version().await?;
             let info = docker.info().await?;
-            Ok::<_, bollard::errors::Error>((docker, info))
+            Ok::<_, Error>((docker, info))
         };
         let answer = tokio::time::timeout(FIRST, asking).await;
         let (docker, info) = answer
             .map_err(|_| fail(format!("it did not answer within {} s", FIRST.as_secs())))?
-            .map_err(|e| fail(e.to_string()))?;
+            .map_err(|e| fail(no_engine(&e)))?;
         let version = docker.client_version();
         let facts = facts(host, (version.major_version, version.minor_version), info);
         Ok(Self { docker, facts })
@@ -98,7 +104,7 @@ impl Engine {
         &self,
         action: &str,
         limit: Duration,
-        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+        call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, InfraError> {
         within(action, limit, call).await
     }
@@ -118,31 +124,38 @@ fn facts(host: String, api: (usize, usize), info: SystemInfo) -> EngineFacts {
     }
 }
 
-/// `DOCKER_HOST`, else the first of the usual sockets that is there.
-fn host() -> String {
-    if let Some(host) = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()) {
-        return host;
+/// Why what answers there cannot be used.
+fn no_engine(error: &Error) -> String {
+    let words = call::words(error);
+    match error {
+        Error::DockerResponseServerError { .. } if words.contains("HTTPS") => {
+            "it wants TLS, which is not supported by ecomctl".to_owned()
+        }
+        Error::DockerResponseServerError { .. } | Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => {
+            format!("what answers there is no Docker Engine: {words}")
+        }
+        _ => words,
     }
-    let rootless = std::env::var("XDG_RUNTIME_DIR").ok().map(|folder| format!("{folder}/docker.sock"));
-    let desktop = std::env::var("HOME").ok().map(|home| format!("{home}/.docker/run/docker.sock"));
-    let sockets = [Some(SYSTEM_SOCKET.to_owned()), rootless, desktop];
-    let found = sockets.into_iter().flatten().find(|socket| Path::new(socket).exists());
-    format!("unix://{}", found.as_deref().unwrap_or(SYSTEM_SOCKET))
 }
 
-/// Tells apart why a socket cannot be used: the client's own error does not.
+/// Tells apart why a socket or port cannot be used: the client's own error does not.
 async fn reachable(host: &str) -> Result<(), InfraError> {
-    let Some(socket) = host.strip_prefix("unix://") else { return Ok(()) };
-    let connecting = tokio::time::timeout(FIRST, tokio::net::UnixStream::connect(socket)).await;
-    let (why, remedy) = match connecting {
-        Ok(Ok(_)) => return Ok(()),
+    let connecting = async {
+        match host.split_once("://") {
+            Some(("unix", socket)) => tokio::net::UnixStream::connect(socket).await.map(drop),
+            Some((_, place)) => tokio::net::TcpStream::connect(place.trim_end_matches('/')).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    let (why, remedy) = match tokio::time::timeout(FIRST, connecting).await {
+        Ok(Ok(())) => return Ok(()),
         Ok(Err(e)) if e.kind() == ErrorKind::PermissionDenied => (
             "permission denied".to_owned(),
             "add your user to the group `docker` and log in again, or use sudo".to_owned(),
         ),
         Ok(Err(e)) if e.kind() == ErrorKind::NotFound => ("there is no such socket".to_owned(), remedy(host)),
         Ok(Err(e)) if e.kind() == ErrorKind::ConnectionRefused => ("nobody listens there".to_owned(), remedy(host)),
-        Ok(Err(e)) => (e.to_string(), remedy(host)),
+        Ok(Err(e)) => (backend::cause::chain(&e), remedy(host)),
         Err(_) => (format!("it did not answer within {} s", FIRST.as_secs()), remedy(host)),
     };
     Err(InfraError::Engine { host: host.to_owned(), why, remedy })
@@ -153,7 +166,8 @@ fn remedy(host: &str) -> String {
         "start Docker (`systemctl start docker`, or Docker Desktop), set DOCKER_HOST, or use --provider native"
             .to_owned()
     } else {
-        "check DOCKER_HOST (unix:///path, or tcp://host:port), or use --provider native".to_owned()
+        "check DOCKER_HOST (unix:///path, or tcp://host:port) or `docker context ls`, or use --provider native"
+            .to_owned()
     }
 }
 
@@ -166,6 +180,38 @@ mod tests {
         let error = reachable("unix:///nowhere/docker.sock").await.unwrap_err().to_string();
         assert!(error.contains("/nowhere/docker.sock") && error.contains("no such socket"), "{error}");
         assert!(error.contains("--provider native"), "{error}");
+    }
+
+    /// A dead port, and something that is no Engine: one sentence each, and nothing said twice.
+    #[tokio::test]
+    async fn what_is_no_engine_is_told_in_one_sentence() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = format!("tcp://{}", listener.local_addr().unwrap());
+        let answers = [
+            ("404 Not Found", "<html><head><title>404</title></head><body>nginx</body></html>"),
+            ("200 OK", "<!doctype html><p>hello"),
+            ("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n"),
+        ];
+        let server = tokio::spawn(async move {
+            for (status, body) in answers {
+                // The first connection only asks whether anybody listens.
+                drop(listener.accept().await.unwrap());
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await;
+                let text =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(text.as_bytes()).await;
+            }
+        });
+        for wanted in ["no Docker Engine: HTTP 404", "what answers there is no Docker Engine", "it wants TLS"] {
+            let error = Engine::connect_to(host.clone()).await.unwrap_err().to_string();
+            assert!(error.contains(wanted) && error.contains(&host), "{error}");
+            assert!(!error.contains('<') && !error.contains("hyper"), "{error}");
+        }
+        server.await.unwrap();
+        let error = Engine::connect_to(host.clone()).await.unwrap_err().to_string();
+        assert!(error.contains("nobody listens there") && error.matches(&host).count() == 1, "{error}");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use bollard::{
 use futures_util::StreamExt as _;
 
 use super::{Engine, list::Container, stats};
-use crate::infra::error::InfraError;
+use crate::infra::{choice::Server, error::InfraError};
 
 /// Lines of its log that are shown.
 const LINES: usize = 20;
@@ -93,7 +93,7 @@ pub(super) async fn collect(engine: &Engine, container: &Container, wrong: &Wron
     let found = tokio::time::timeout(LOOK, look).await.ok().and_then(Result::ok).unwrap_or_default();
     let tail = tokio::time::timeout(LOOK, tail(engine, &container.id, LINES)).await.unwrap_or_default();
     let wrong = with_memory(engine, &found, wrong).await;
-    let (cause, remedy) = explain(&found, &wrong, &tail);
+    let (cause, remedy) = explain(&container.service, &found, &wrong, &tail);
     InfraError::Container(Box::new(ContainerFailure {
         component: container.component.clone(),
         container: container.name.clone(),
@@ -126,7 +126,7 @@ fn limit(found: &ContainerInspectResponse) -> Option<i64> {
 }
 
 /// Cause and remedy, in words.
-fn explain(found: &ContainerInspectResponse, wrong: &Wrong, tail: &[String]) -> (String, String) {
+fn explain(service: &str, found: &ContainerInspectResponse, wrong: &Wrong, tail: &[String]) -> (String, String) {
     let state = found.state.clone().unwrap_or_default();
     let limit = limit(found).map_or_else(|| "no limit".to_owned(), |bytes| format!("limit {} MiB", bytes >> 20));
     let full = tail.iter().any(|line| line.contains("No space left on device"));
@@ -134,7 +134,7 @@ fn explain(found: &ContainerInspectResponse, wrong: &Wrong, tail: &[String]) -> 
         _ if full => ("found no room on the disk".into(), "free some: `docker system df` shows what takes it".into()),
         Wrong::Ended { code, oom: true, .. } => (
             format!("was ended by the kernel because its memory was used up ({limit}, exit code {code})"),
-            "raise deploy.resources.limits.memory of the service, or let it use less".into(),
+            format!("raise deploy.resources.limits.memory of {service}{}, or let it use less", variable_of(service)),
         ),
         Wrong::Ended { code, restarts, .. } => {
             let ended = match restarts {
@@ -161,6 +161,12 @@ fn explain(found: &ContainerInspectResponse, wrong: &Wrong, tail: &[String]) -> 
         ),
         Wrong::Gone => ("is gone: somebody removed it".into(), "try again".into()),
     }
+}
+
+/// The variable that sets the memory limit of one of the three servers, in brackets; nothing for other services.
+pub(super) fn variable_of(service: &str) -> String {
+    let server = Server::ALL.into_iter().find(|server| server.has(service));
+    server.map_or_else(String::new, |server| format!(" (ECOMCTL_LIMIT_{}_MEMORY)", server.name().to_uppercase()))
 }
 
 /// What an exit code above 128 means.
@@ -216,15 +222,15 @@ mod tests {
     #[test]
     fn memory_disk_and_a_missing_command_are_told_apart() {
         let ended = |code, oom, restarts| Wrong::Ended { code, oom, restarts };
-        let (cause, remedy) = explain(&found(), &ended(137, true, 0), &[]);
+        let (cause, remedy) = explain("mysql", &found(), &ended(137, true, 0), &[]);
         assert!(cause.contains("limit 64 MiB") && remedy.contains("limits.memory"), "{cause}; {remedy}");
-        let (cause, _) = explain(&found(), &ended(127, false, 0), &[]);
+        let (cause, _) = explain("mysql", &found(), &ended(127, false, 0), &[]);
         assert!(cause.contains("127 (there is no such command)"), "{cause}");
         let full = ["mysqld: No space left on device".to_owned()];
-        assert!(explain(&found(), &ended(1, false, 0), &full).0.contains("disk"));
-        let (cause, _) = explain(&found(), &ended(1, false, 3), &[]);
+        assert!(explain("mysql", &found(), &ended(1, false, 0), &full).0.contains("disk"));
+        let (cause, _) = explain("mysql", &found(), &ended(1, false, 3), &[]);
         assert!(cause.contains("again and again") && cause.contains("3 times"), "{cause}");
-        let (cause, remedy) = explain(&found(), &ended(0, false, 0), &[]);
+        let (cause, remedy) = explain("mysql", &found(), &ended(0, false, 0), &[]);
         assert!(cause.contains("exit code 0") && remedy.contains("check its command"), "{cause}; {remedy}");
     }
 }

@@ -57,6 +57,7 @@ mod tests {
         Project {
             name: "p".into(),
             services: BTreeMap::new(),
+            off: std::collections::BTreeSet::new(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             configs: BTreeMap::new(),

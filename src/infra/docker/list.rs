@@ -12,6 +12,7 @@ use super::{
     Engine,
     call::{QUICK, failed, is_gone},
     labels,
+    limits::Limits,
 };
 use crate::infra::{error::InfraError, owned::Labels};
 
@@ -65,8 +66,13 @@ pub struct Container {
     pub grace: Option<Duration>,
     /// Services it depends on.
     pub depends_on: Vec<String>,
+    /// What it may use.
+    pub limits: Limits,
     /// It ran already, and was left alone.
     pub reused: bool,
+    /// How often what has its place was started again before, by the Engine or by its present start; 0 where it is the
+    /// first there, or was left alone.
+    pub again: u32,
 }
 
 impl Container {
@@ -200,6 +206,8 @@ fn facts(found: ContainerInspectResponse) -> Container {
     let (service, number) = (label(labels::SERVICE), label(labels::NUMBER).parse().unwrap_or(1));
     let network = found.network_settings.unwrap_or_default();
     let joined = network.networks.unwrap_or_default().into_values();
+    let host = found.host_config.unwrap_or_default();
+    let set = |limit: Option<i64>| limit.filter(|limit| *limit > 0);
     let depends_on = label(labels::DEPENDS_ON);
     let names = depends_on.split(',').filter_map(|word| word.split(':').next()).filter(|name| !name.is_empty());
     Container {
@@ -225,7 +233,14 @@ fn facts(found: ContainerInspectResponse) -> Container {
         grace: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
         depends_on: names.map(str::to_owned).collect(),
         service,
+        limits: Limits {
+            nano_cpus: set(host.nano_cpus),
+            memory: set(host.memory),
+            reserved_memory: set(host.memory_reservation),
+            pids: set(host.pids_limit),
+        },
         reused: false,
+        again: 0,
     }
 }
 

@@ -11,6 +11,9 @@ use jiff::Timestamp;
 
 use super::stats::LIMIT;
 
+/// Lines that are searched for one that a server writes at its start.
+const MOST_SEARCHED: usize = 5_000;
+
 /// A line with its time.
 pub type Line = (Timestamp, String);
 
@@ -33,6 +36,21 @@ pub async fn tail(docker: &Docker, id: &str, lines: usize, since: Option<Timesta
     // The Engine counts whole seconds.
     all.retain(|(at, _)| since.is_none_or(|since| *at >= since));
     Ok(all)
+}
+
+/// What stands behind `words` in the first line since `since` that has them, up to the next blank; none where no line of the
+/// first thousands has.
+pub async fn said(docker: &Docker, id: &str, since: Option<Timestamp>, words: &str) -> Option<String> {
+    let mut stream = std::pin::pin!(stream(docker, id, options(since).tail("all").build()));
+    let mut seen = 0;
+    while let Ok(Some(Ok(lines))) = tokio::time::timeout(LIMIT, stream.next()).await {
+        seen += lines.len();
+        let found = lines.iter().find_map(|(_, line)| line.split_once(words)?.1.split_whitespace().next());
+        if found.is_some() || seen > MOST_SEARCHED {
+            return found.map(str::to_owned);
+        }
+    }
+    None
 }
 
 /// Lines later than `after`, as they are written; ends when the container does.

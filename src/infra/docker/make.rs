@@ -6,7 +6,7 @@ use bollard::{
     errors::Error,
     models::{ContainerCreateBody, NetworkConnectRequest},
     query_parameters::{
-        CreateContainerOptions, RemoveContainerOptions, RestartContainerOptions, StartContainerOptions,
+        CreateContainerOptions, RemoveContainerOptions, RenameContainerOptions, StartContainerOptions,
         StopContainerOptions, UploadToContainerOptions,
     },
 };
@@ -41,6 +41,8 @@ pub(super) struct Recipe<'a> {
     pub image_id: &'a str,
     pub files: &'a [ExtraFile],
     pub owner: labels::Owner<'a>,
+    /// The container that has its name now and goes when this one is what it should be.
+    pub beside: Option<&'a str>,
 }
 
 impl Recipe<'_> {
@@ -64,15 +66,22 @@ impl Recipe<'_> {
         }
     }
 
-    fn container_name(&self) -> String {
-        let made = || format!("{}-{}-{}", self.project.name, self.name, self.number);
-        self.service.container_name.clone().unwrap_or_else(made)
+    /// Its name until it has its place.
+    fn first_name(&self) -> String {
+        let name = container_name(self.project, self.name, self.service, self.number);
+        // As docker compose names one that stands beside another.
+        self.beside.map_or_else(|| name.clone(), |id| format!("{}_{name}", &id[..id.len().min(12)]))
     }
+}
+
+/// Name of container `number` of the service `name`.
+pub(super) fn container_name(project: &Project, name: &str, service: &Service, number: u16) -> String {
+    service.container_name.clone().unwrap_or_else(|| format!("{}-{name}-{number}", project.name))
 }
 
 /// Makes a container and puts its files into it; it is not started yet.
 pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>) -> Result<String, InfraError> {
-    let name = recipe.container_name();
+    let name = recipe.first_name();
     let mut body = spec::create_body(engine, recipe.project, recipe.name, recipe.service);
     body.labels =
         Some(recipe.owner.container(recipe.name, recipe.number, recipe.service, recipe.hash, recipe.image_id));
@@ -162,13 +171,10 @@ pub async fn stop(engine: &Engine, name: &str, id: &str, grace: Duration) -> Res
     }
 }
 
-/// [`stop`], and a start. `name` is for messages.
-///
-/// # Errors
-/// When the Engine refuses or does not answer in time.
-pub async fn restart(engine: &Engine, name: &str, id: &str, grace: Duration) -> Result<(), InfraError> {
-    let options = RestartContainerOptions { t: Some(grace.as_secs() as i32), ..Default::default() };
-    within(&format!("restart {name}"), grace + SLOW, engine.docker.restart_container(id, Some(options))).await
+/// Gives a container its name.
+pub(super) async fn rename(engine: &Engine, id: &str, name: &str) -> Result<(), InfraError> {
+    let options = RenameContainerOptions { name: name.to_owned() };
+    within(&format!("name a container {name}"), QUICK, engine.docker.rename_container(id, options)).await
 }
 
 /// Removes a container, and the volumes without a name that its image declared. One that is gone already is no error.

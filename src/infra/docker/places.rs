@@ -108,6 +108,16 @@ fn draw(spec: &StackSpec) -> Places {
 }
 
 impl Places {
+    /// Drawn for `spec`, and kept nowhere.
+    ///
+    /// # Errors
+    /// Where no port is free.
+    pub fn new(spec: &StackSpec) -> Result<Self, InfraError> {
+        let mut places = draw(spec);
+        places.choose(spec.ports, spec.brokers)?;
+        Ok(places)
+    }
+
     /// Takes the ports that are asked for; where any will do, the one it had last time, or a free one.
     fn choose(&mut self, asked: PortSpec, brokers: u8) -> Result<(), InfraError> {
         let had = std::mem::replace(&mut self.asked, asked);
@@ -141,7 +151,7 @@ impl Places {
             .collect()
     }
 
-    /// Moves drawn ports that others have taken since. `is_free` says which may be used; a port that was asked for by
+    /// Moves drawn ports that others have taken since. `is_free` says which may be used, `owner` who has one; a port that was asked for by
     /// number is not moved.
     ///
     /// # Errors
@@ -150,6 +160,7 @@ impl Places {
         &mut self,
         wanted: &dyn Fn(&str) -> bool,
         is_free: &dyn Fn(u16) -> bool,
+        owner: &dyn Fn(u16) -> String,
     ) -> Result<Vec<String>, InfraError> {
         let mut notes = Vec::new();
         let mut all: BTreeSet<u16> = self.ports().into_iter().map(|(_, port)| port).collect();
@@ -164,7 +175,7 @@ impl Places {
             if !wanted(&component) || is_free(*port) {
                 continue;
             }
-            let owner = ports::owner(*port).map_or_else(|| "another program".into(), |owner| owner.to_string());
+            let owner = owner(*port);
             if asked != 0 {
                 return Err(InfraError::PortTaken { component, port: *port, owner, key });
             }
@@ -291,12 +302,15 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let mut places = draw(&spec(port, 0, 0, 1));
         places.choose(places.asked, 1).unwrap();
-        let message = places.avoid_taken(&|_| true, &ports::is_free).unwrap_err().to_string();
-        let me = format!("(pid {})", std::process::id());
-        assert!(message.contains(&me) && message.contains("stack.ports.mysql"), "{message}");
-        assert!(places.avoid_taken(&|name| name != "mysql", &ports::is_free).unwrap().is_empty());
+        let owner = |port: u16| format!("the owner of {port}");
+        let message = places.avoid_taken(&|_| true, &ports::is_free, &owner).unwrap_err().to_string();
+        assert!(
+            message.contains(&format!("taken by the owner of {port}")) && message.contains("stack.ports.mysql"),
+            "{message}"
+        );
+        assert!(places.avoid_taken(&|name| name != "mysql", &ports::is_free, &owner).unwrap().is_empty());
         places.asked.mysql = 0;
-        let notes = places.avoid_taken(&|_| true, &ports::is_free).unwrap();
+        let notes = places.avoid_taken(&|_| true, &ports::is_free, &owner).unwrap();
         assert!(notes.len() == 1 && notes[0].contains("it moves to"), "{notes:?}");
         assert_ne!(places.mysql.port, port);
     }

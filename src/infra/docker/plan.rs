@@ -45,6 +45,14 @@ impl Action {
         }
     }
 
+    /// The container that is there and stays.
+    pub fn kept(&self) -> Option<&str> {
+        match self {
+            Self::Keep(id) | Self::Start(id) | Self::Unpause(id) => Some(id),
+            Self::Create(_) => None,
+        }
+    }
+
     /// Whether a container is started that does not run now.
     pub fn starts(&self) -> bool {
         matches!(self, Self::Start(_) | Self::Create(_))
@@ -68,27 +76,29 @@ pub(super) fn plan(
     recreate: bool,
     orphans: bool,
 ) -> Plan {
-    let actions = wanted.iter().map(|want| action(want, there, recreate)).collect();
+    let actions: Vec<Action> = wanted.iter().map(|want| action(want, there, recreate)).collect();
     let surplus = there.iter().filter(|container| {
         let ordered = wanted.iter().any(|want| want.service == container.service);
-        let numbered = wanted.iter().any(|w| w.service == container.service && w.number == container.number);
-        (ordered && !numbered) || (orphans && !knows(&container.service))
+        let place = wanted.iter().position(|w| w.service == container.service && w.number == container.number);
+        // One beside the one that stays: what a killed replacement left.
+        let beside = || place.and_then(|at| actions.get(at)?.kept()).is_some_and(|kept| kept != container.id);
+        (ordered && place.is_none()) || beside() || (orphans && !knows(&container.service))
     });
-    Plan { actions, remove: surplus.map(|container| container.id.clone()).collect() }
+    let remove = surplus.map(|container| container.id.clone()).collect();
+    Plan { actions, remove }
 }
 
 fn action(want: &Wanted, there: &[There], recreate: bool) -> Action {
     let same: Vec<_> = there.iter().filter(|c| c.service == want.service && c.number == want.number).collect();
-    // Two in one place: the leftover of a killed recreation.
-    if let [only] = same.as_slice()
-        && only.hash == want.hash
-        && !recreate
-    {
-        match (only.state, only.exit_code) {
-            (ContainerState::Running | ContainerState::Restarting, _) => return Action::Keep(only.id.clone()),
-            (ContainerState::Exited, Some(0)) if want.one_shot => return Action::Keep(only.id.clone()),
-            (ContainerState::Exited, _) => return Action::Start(only.id.clone()),
-            (ContainerState::Paused, _) => return Action::Unpause(only.id.clone()),
+    let mut fit: Vec<_> = same.iter().filter(|container| container.hash == want.hash && !recreate).collect();
+    // Of two in one place (a replacement was killed) the one that runs stays.
+    fit.sort_by_key(|container| !matches!(container.state, ContainerState::Running | ContainerState::Restarting));
+    for one in fit {
+        match (one.state, one.exit_code) {
+            (ContainerState::Running | ContainerState::Restarting, _) => return Action::Keep(one.id.clone()),
+            (ContainerState::Exited, Some(0)) if want.one_shot => return Action::Keep(one.id.clone()),
+            (ContainerState::Exited, _) => return Action::Start(one.id.clone()),
+            (ContainerState::Paused, _) => return Action::Unpause(one.id.clone()),
             // Half made: its files may not be in it.
             (ContainerState::Created | ContainerState::Dead, _) => {}
         }

@@ -9,6 +9,9 @@ use crate::{
     infra::{error::InfraError, ports},
 };
 
+/// The program by which an Engine publishes ports.
+const PROXY: &str = "docker-proxy";
+
 /// Looks at the ports of a container before it is made or started. Those that containers hold which are `going` will be
 /// free. An Engine on another machine has other ports; there only the start can tell.
 ///
@@ -27,6 +30,22 @@ pub(super) async fn check(
         }
     }
     Ok(())
+}
+
+/// Who holds `port` of this machine, in words: a container before a program, because the program that holds a container's
+/// port is only the Engine's proxy.
+pub async fn holder(port: u16) -> String {
+    let owner = ports::owner(port);
+    // Whoever may not see the program of another user may still be told by the Engine.
+    let by_engine = owner.as_ref().is_none_or(|o| o.program.as_deref().is_none_or(|p| p == PROXY));
+    if by_engine
+        && let Ok(engine) = Engine::connect().await
+        && engine.is_local()
+        && let Some(container) = list::found_by(&engine, "publish", &port.to_string(), false).await.into_iter().next()
+    {
+        return container;
+    }
+    owner.map_or_else(|| "another program".to_owned(), |owner| owner.to_string())
 }
 
 /// Who has `port`, in words: a container, or another program.

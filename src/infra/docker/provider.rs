@@ -11,16 +11,18 @@ use backend::{
 };
 
 use super::{
-    Container, ContainerState, Engine, Order, Remove, Removed, delete,
+    Container, ContainerState, Engine, Order, Remove, Removed,
+    around::is_volume,
+    delete,
     failure::{Wrong, collect},
     list,
-    places::Kept,
+    places::{Kept, Places},
     remove,
 };
 
 use crate::{
     compose::{
-        self, Options, Profiles, files,
+        self, Demands, Options, Profiles, files,
         model::{MountSource, Project, Service},
     },
     event::names,
@@ -113,15 +115,6 @@ impl Provider {
         DockerRef { project: self.name.clone(), monitoring: self.monitoring, original: self.original }
     }
 
-    /// The compose files, in the order in which they are merged.
-    fn files(&self) -> Vec<&'static str> {
-        let mut names = vec![if self.original { "original" } else { "base" }];
-        names.extend((self.brokers > 1).then_some("cluster"));
-        names.extend(self.monitoring.then_some("monitoring"));
-        names.push("backend");
-        names
-    }
-
     /// The whole project, services of the backend among them; `more` are values for further variables.
     ///
     /// # Errors
@@ -130,7 +123,8 @@ impl Provider {
         let mut variables = self.variables.clone();
         variables.extend(self.kept.places.variables());
         variables.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
-        load(&self.name, &self.files(), &variables)
+        let files = files_of(self.original, self.brokers, self.monitoring);
+        load(&self.name, &files, &needed(self.brokers), &variables)
     }
 
     /// The servers' part of the project: without servers that run elsewhere, and what cannot be without them.
@@ -142,7 +136,7 @@ impl Provider {
         let mut project = self.project(&BTreeMap::new())?;
         remove_elsewhere(&mut project, here);
         let names = project.services.keys().filter(|name| !is_backend_service(name));
-        let orders = names.map(|name| Order { service: name.clone(), replicas: 1, ..Order::default() }).collect();
+        let orders = names.map(|name| Order { service: name.clone(), ..Order::default() }).collect();
         Ok((project, orders))
     }
 
@@ -150,26 +144,29 @@ impl Provider {
     ///
     /// # Errors
     /// Where the Engine does not answer.
-    pub async fn has_data(&self, project: &Project, server: Server) -> bool {
+    pub async fn has_data(&self, project: &Project, server: Server) -> Result<bool, InfraError> {
         let services = project.services.iter().filter(|(name, _)| server.has(name));
         for volume in services.flat_map(|(_, service)| volumes(project, service)).collect::<BTreeSet<_>>() {
-            if self.engine.docker.inspect_volume(&volume).await.is_ok() {
-                return true;
+            if is_volume(&self.engine, &volume).await? {
+                return Ok(true);
             }
         }
-        false
+        Ok(false)
     }
 
     /// Number of brokers that Kafka's data were made by; none where there are none.
-    pub async fn brokers_with_data(&self) -> Option<u8> {
+    ///
+    /// # Errors
+    /// Where the Engine does not answer.
+    pub async fn brokers_with_data(&self) -> Result<Option<u8>, InfraError> {
         let mut found = 0;
         for n in 1..=3_u8 {
             let volume = format!("{}_kafka-{n}-data", self.name);
-            if self.engine.docker.inspect_volume(&volume).await.is_ok() {
+            if is_volume(&self.engine, &volume).await? {
                 found = n;
             }
         }
-        (found > 0).then_some(found)
+        Ok((found > 0).then_some(found))
     }
 
     /// Brokers that are asked for.
@@ -229,18 +226,68 @@ impl Provider {
     }
 }
 
+/// The project that `spec` asks for, with ports and passwords that are drawn for the occasion: to be looked at only.
+///
+/// # Errors
+/// Where a compose file cannot be used.
+pub fn preview(spec: &StackSpec, variables: &BTreeMap<String, String>) -> Result<Project, InfraError> {
+    let mut all = variables.clone();
+    all.extend(Places::new(spec)?.variables());
+    // Ports that any number will do for are no question yet.
+    let drawn = [("ECOMCTL_PORT_MYSQL", spec.ports.mysql), ("ECOMCTL_PORT_REDIS", spec.ports.redis)];
+    let brokers = (1..=spec.brokers).map(|n| (format!("ECOMCTL_PORT_KAFKA_{n}"), spec.ports.kafka));
+    let drawn = drawn.map(|(name, port)| (name.to_owned(), port)).into_iter().chain(brokers);
+    all.extend(drawn.filter(|(_, port)| *port == 0).map(|(name, _)| (name, "0".to_owned())));
+    load("ecomctl-preview", &files_of(spec.original, spec.brokers, spec.monitoring), &needed(spec.brokers), &all)
+}
+
+/// The compose files, in the order in which they are merged.
+fn files_of(original: bool, brokers: u8, monitoring: bool) -> Vec<&'static str> {
+    let mut names = vec![if original { "original" } else { "base" }];
+    names.extend((brokers > 1).then_some("cluster"));
+    names.extend(monitoring.then_some("monitoring"));
+    names.push("backend");
+    names
+}
+
+/// Services that must be there.
+fn needed(brokers: u8) -> Vec<String> {
+    ["mysql", "redis"].map(str::to_owned).into_iter().chain((1..=brokers).map(|n| format!("kafka-{n}"))).collect()
+}
+
 /// Reads the project.
-fn load(name: &str, files: &[&str], variables: &BTreeMap<String, String>) -> Result<Project, InfraError> {
+fn load(
+    name: &str,
+    files: &[&str],
+    needed: &[String],
+    variables: &BTreeMap<String, String>,
+) -> Result<Project, InfraError> {
+    let profiles: Vec<String> = variables.get("COMPOSE_PROFILES").map_or_else(Vec::new, |names| {
+        names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    });
+    let required: Vec<&str> = needed.iter().map(String::as_str).collect();
     let load = || {
         let options = Options {
             project_name: Some(name),
-            // Who is started is a question of the orders; a service that nobody knows would count as an orphan.
-            profiles: Profiles::All,
+            profiles: Profiles::Named(&profiles),
             working_dir: &files::working_dir()?,
+            demands: Demands { required: &required, counted: Some(counted), started: Some(is_backend_service) },
         };
         compose::load(&files::find(files)?, variables, &options)
     };
     load().map_err(|errors| InfraError::Compose(Box::new(errors)))
+}
+
+/// Why the number of containers of `service` is not the compose files' to say.
+fn counted(service: &str) -> Option<&'static str> {
+    match service {
+        CONSUMER => Some("the profile says how many there are (backend.consumers)"),
+        _ if is_backend_service(service) => Some("there is one of it"),
+        _ if Server::ALL.into_iter().any(|server| server.has(service)) => {
+            Some("a server is one container (stack.brokers says how many brokers there are)")
+        }
+        _ => None,
+    }
 }
 
 /// Why a server that a client cannot use is not up: how its container ended, or what the client was told (`late`).
@@ -372,6 +419,7 @@ mod tests {
         Project {
             name: "p".into(),
             services: services.iter().map(|(name, on)| ((*name).to_owned(), service(on))).collect(),
+            off: BTreeSet::new(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             configs: BTreeMap::new(),

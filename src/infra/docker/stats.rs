@@ -122,6 +122,11 @@ pub async fn take(docker: &Docker, ids: &[String]) -> BTreeMap<String, Figures> 
         .collect()
 }
 
+/// Bytes of memory that a container uses now; none where the Engine does not say.
+pub async fn memory_of(docker: &Docker, id: &str) -> Option<u64> {
+    memory(&read(docker, id).await?)
+}
+
 /// Looks once at running containers for `window`. Where the kernel's own counters can be seen they are read; older Engines
 /// (20.10) answer when their clock ticks, each second, which is too late for a glance: then there are no figures.
 pub async fn glance(docker: &Docker, seen: &[Seen], window: Duration) -> BTreeMap<String, Figures> {

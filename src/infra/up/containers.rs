@@ -46,7 +46,9 @@ impl Up<'_> {
             // Engine knows.
             wait: docker.has_more(),
         };
-        let containers = docker::apply(&docker.engine, &request, self.progress, cancel).await?;
+        let change = docker::change(&docker.engine, &request, self.progress, cancel).await?;
+        let containers = change.containers.clone();
+        *self.change() = Some(change);
         self.write_down(docker, &containers)?;
         let asking = async {
             tokio::try_join!(
@@ -81,12 +83,21 @@ impl Up<'_> {
                 process: None,
                 log: None,
                 container: Some(ContainerRef { id: container.id.clone(), name: container.name.clone() }),
-                restarts: container.restarts,
+                restarts: self.restarts(container),
             };
             stack.components.insert(container.component.clone(), component);
         }
         // Written under the lock: processes start side by side, and the last to write must know all of them.
         self.request.state.save_stack(&stack)
+    }
+
+    /// How often the component was started again until now, without what the Engine counts for the container itself.
+    fn restarts(&self, container: &Container) -> u32 {
+        let components = self.before.as_ref().map(|stack| &stack.components);
+        let before = components.and_then(|all| all.get(&container.component)).filter(|c| c.container.is_some());
+        // One whose container somebody removed is started again too.
+        let again = if container.reused { 0 } else { container.again.max(1) };
+        before.map_or(0, |before| before.restarts.saturating_add(again))
     }
 
     async fn container_mysql(
@@ -123,7 +134,6 @@ impl Up<'_> {
         let Some(docker) = runners.docker_for(Server::Kafka) else { return Ok((Vec::new(), Ok(Vec::new()))) };
         let endpoint = docker.kept.places.endpoints().kafka;
         let brokers = of(Server::Kafka, containers);
-        let version = brokers.first().map_or_else(String::new, |broker| broker.image.clone());
         let replication = i32::from(docker.brokers());
         let ask = || async {
             let cluster = ready::kafka(&endpoint, usize::from(docker.brokers()), ATTEMPT).await?;
@@ -133,11 +143,26 @@ impl Up<'_> {
                 return Err(InfraError::client("kafka", &endpoint, "read metadata", why));
             }
             carries(&endpoint, &cluster, replication, ATTEMPT).await?;
-            Ok(version.clone())
+            Ok(self.kafka_version(docker, brokers.first().copied()).await)
         };
         let components = self.ask(docker, &brokers, begun, ask).await?;
         let topics = self.topics(&endpoint, replication, true).await;
         Ok((components, topics))
+    }
+
+    /// Version of a broker that answers. No request gives it: it stands in the broker's log, and was written down before
+    /// where the broker runs on.
+    async fn kafka_version(&self, docker: &Provider, broker: Option<&Container>) -> String {
+        let Some(broker) = broker else { return String::new() };
+        let before = self.before.as_ref().and_then(|stack| stack.components.get(&broker.component));
+        let known = before.filter(|c| broker.reused && c.container.as_ref().is_some_and(|known| known.id == broker.id));
+        let is_version = |text: &&String| text.starts_with(|c: char| c.is_ascii_digit());
+        if let Some(known) = known.map(|component| &component.version).filter(is_version) {
+            return known.clone();
+        }
+        let since = broker.started_at.as_deref().and_then(|at| at.parse().ok());
+        let said = docker::logs::said(&docker.engine.docker, &broker.id, since, "Kafka version: ").await;
+        said.unwrap_or_else(|| "unknown".to_owned())
     }
 
     /// Asks until the containers answer, one of them ends, or the time is over.

@@ -1,6 +1,6 @@
 //! One server (or the brokers of one cluster) from any state to an answering one.
 
-use std::{process::ExitStatus, time::Duration};
+use std::{fs, path::PathBuf, process::ExitStatus, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -12,7 +12,7 @@ use crate::{
         logs,
         native::Server,
         ports,
-        process::{self, Detached, GRACE, ProcessRef},
+        process::{self, Detached, GRACE, ProcessRef, Spawn},
         ready,
         stack::Component,
     },
@@ -37,6 +37,15 @@ impl Running<'_> {
     fn exit_status(&self) -> Option<ExitStatus> {
         self.child.as_ref().and_then(Detached::exit_status)
     }
+}
+
+/// A process that was ended because its settings changed, and how it is started again as it was.
+pub(super) struct Replaced {
+    name: String,
+    spawn: Spawn,
+    conf: (PathBuf, Vec<u8>),
+    port: u16,
+    component: Component,
 }
 
 impl Up<'_> {
@@ -86,10 +95,11 @@ impl Up<'_> {
     async fn start<'s>(&self, server: &'s Server) -> Result<Running<'s>, InfraError> {
         let old = self.stack().components.get(&server.name).cloned();
         let restarts = old.as_ref().map_or(0, |component| component.restarts + 1);
-        if let Some(process) = old.and_then(|component| component.process) {
+        if let Some((component, process)) = old.and_then(|component| Some((component.clone(), component.process?))) {
             if process::is_alive(process) {
                 self.request.may_replace()?;
             }
+            self.note_replaced(server, component, process);
             process::terminate(process, GRACE).await;
         }
         (self.progress)(UpEvent::Starting { name: server.name.clone() });
@@ -113,6 +123,63 @@ impl Up<'_> {
         };
         stack?;
         Ok(Running { server, process: child.process, child: Some(child) })
+    }
+
+    /// Writes down how a process that runs with other settings was started. One with the same settings is started again
+    /// because it does not answer: there is nothing to go back to.
+    fn note_replaced(&self, server: &Server, component: Component, process: ProcessRef) {
+        if !process::is_alive(process) || server.is_configured() {
+            return;
+        }
+        let (Ok(conf), Some(spawn)) = (fs::read(&server.conf), process::as_started(process, &server.spawn)) else {
+            return;
+        };
+        let port = component.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let replaced = Replaced {
+            name: server.name.clone(),
+            spawn,
+            conf: (server.conf.clone(), conf),
+            port: port.unwrap_or_default(),
+            component,
+        };
+        self.replaced().push(replaced);
+    }
+
+    /// Starts what was ended for other settings as it was, and waits until it listens. Gives what runs.
+    pub(super) async fn put_back_processes(&self) -> Vec<(String, Component)> {
+        let replaced = std::mem::take(&mut *self.replaced());
+        let back = replaced.into_iter().map(|old| async move {
+            let name = old.name.clone();
+            match self.put_back(old).await {
+                Ok(component) => Some((name, component)),
+                Err(error) => {
+                    self.note(format!("{name} could not be started again as it was: {error}; `ecomctl up` starts it"));
+                    None
+                }
+            }
+        });
+        futures_util::future::join_all(back).await.into_iter().flatten().collect()
+    }
+
+    async fn put_back(&self, old: Replaced) -> Result<Component, InfraError> {
+        self.request.state.write(&old.conf.0, &old.conf.1)?;
+        let child = process::spawn_detached(&old.spawn).map_err(InfraError::io("start", &old.spawn.program))?;
+        let begun = Instant::now();
+        while !ready::accepts(old.port).await
+            && child.exit_status().is_none()
+            && begun.elapsed() < self.request.ready_within
+        {
+            sleep(PAUSE).await;
+        }
+        if let Some(status) = child.exit_status() {
+            let Replaced { name: component, spawn, .. } = old;
+            let tail = logs::tail(&spawn.log, 20).unwrap_or_default();
+            let (cause, status) = ("its process ended".to_owned(), Some(process::describe(status)));
+            return Err(StartFailure { component, cause, status, waited: begun.elapsed(), log: spawn.log, tail }.into());
+        }
+        (self.progress)(UpEvent::PutBack { name: old.name });
+        let restarts = old.component.restarts + 1;
+        Ok(Component { process: Some(child.process), restarts, ..old.component })
     }
 
     async fn wait_ready(&self, running: &[Running<'_>], probe: &Probe, begun: Instant) -> Result<String, InfraError> {

@@ -19,15 +19,30 @@ use crate::infra::{
     state::StateDir,
 };
 
-/// Ends and removes leftovers, and moves ports that others have taken.
-pub(super) async fn reap(
+/// Looks at what must be right before anything is touched, ends what nobody wrote down, and moves ports that others have
+/// taken.
+pub(super) async fn make_ready(
     request: &UpRequest,
     before: Option<&Stack>,
     mut runners: Runners,
     progress: Progress<'_>,
 ) -> Result<Runners, InfraError> {
-    processes(request, before, &runners, progress).await?;
-    containers(request, before, &runners, progress).await?;
+    let docker = runners.docker.take();
+    let mut data = false;
+    if let Some(docker) = &docker {
+        data = fits_its_data(request, &runners, docker).await?;
+    }
+    runners.docker = docker;
+    let recorded = living(before);
+    let unwritten = unrecorded(&request.state, &recorded);
+    if !unwritten.is_empty()
+        || runners.left.is_some()
+        || recorded.iter().any(|(name, _)| goes(name, request, before, &runners))
+    {
+        request.may_replace()?;
+    }
+    processes(unwritten, |name, pid| progress(UpEvent::Reaped { name, pid })).await;
+    backend(request, before, &runners, progress).await?;
     if let Some(native) = &mut runners.native {
         let own: Vec<i32> = living(before).into_values().map(|process| process.pid).collect();
         for message in native.avoid_taken_ports(|port| is_own(&own, port))? {
@@ -35,39 +50,55 @@ pub(super) async fn reap(
         }
     }
     if let Some(mut docker) = runners.docker.take() {
-        prepare(request, &runners, &mut docker, progress).await?;
+        places(request, &runners, &mut docker, data, progress).await?;
         runners.docker = Some(docker);
     }
     Ok(runners)
 }
 
-async fn processes(
+/// Whether the stack will not have the server `name` any more, which runs as a process.
+fn goes(name: &str, request: &UpRequest, before: Option<&Stack>, runners: &Runners) -> bool {
+    let same_system = before.is_none_or(|stack| stack.system == request.system);
+    let server = Server::ALL.into_iter().find(|server| server.has(name));
+    let node = name.strip_prefix("kafka-").and_then(|node| node.parse::<u8>().ok());
+    let wanted = server.is_some_and(|server| runners.of(server) == Runner::Native)
+        && node.is_none_or(|node| node <= request.stack.brokers);
+    is_server(name) && !(same_system && wanted)
+}
+
+/// Ends the servers of the stack `before` that the stack has no more `now`, processes and containers.
+pub(super) async fn end_others(
     request: &UpRequest,
     before: Option<&Stack>,
+    now: &Stack,
     runners: &Runners,
     progress: Progress<'_>,
 ) -> Result<(), InfraError> {
-    let recorded = living(before);
-    let same_system = before.is_none_or(|stack| stack.system == request.system);
-    let wanted = |name: &str| {
-        let server = Server::ALL.into_iter().find(|server| server.has(name));
-        let node = name.strip_prefix("kafka-").and_then(|node| node.parse::<u8>().ok());
-        server.is_some_and(|server| runners.of(server) == Runner::Native)
-            && node.is_none_or(|node| node <= request.stack.brokers)
-    };
-    let mut leftovers: Vec<_> = recorded.iter().map(|(name, process)| (name.clone(), *process)).collect();
-    leftovers.retain(|(name, _)| is_server(name) && !(same_system && wanted(name)));
-    leftovers.extend(unrecorded(&request.state, &recorded));
-    if !leftovers.is_empty() {
-        request.may_replace()?;
+    let kept: Vec<ProcessRef> = now.components.values().filter_map(|component| component.process).collect();
+    let others = living(before).into_iter().filter(|(name, process)| is_server(name) && !kept.contains(process));
+    processes(others.collect(), |name, pid| progress(UpEvent::Ended { name, pid })).await;
+    let Some(engine) = &runners.left else { return Ok(()) };
+    let owner = request.state.owner();
+    let project = owner.project(&request.system);
+    let ours = |labels: owned::Labels<'_>| owner.owns(labels);
+    let removed = docker::remove_ours(engine, &project, provider::everything(false), &ours).await?;
+    for name in removed.containers {
+        progress(UpEvent::Removed { name });
     }
-    let ends = leftovers.into_iter().map(|(name, process)| async move {
+    for message in removed.in_the_way {
+        progress(UpEvent::Note { message });
+    }
+    Ok(())
+}
+
+async fn processes(all: Vec<(String, ProcessRef)>, tell: impl Fn(String, i32) + Sync) {
+    let tell = &tell;
+    let ends = all.into_iter().map(|(name, process)| async move {
         if process::terminate(process, GRACE).await != Ended::WasGone {
-            progress(UpEvent::Reaped { name, pid: process.pid });
+            tell(name, process.pid);
         }
     });
     futures_util::future::join_all(ends).await;
-    Ok(())
 }
 
 /// Servers, and the steps that prepare them, that run for the state folder `state` and do not stand in `recorded`.
@@ -77,26 +108,13 @@ pub(super) fn unrecorded(state: &StateDir, recorded: &BTreeMap<String, ProcessRe
     found
 }
 
-/// Containers of a backend that a killed command left; and everything, where no server is a container any more.
-async fn containers(
+/// Removes containers of a backend that a killed command left.
+async fn backend(
     request: &UpRequest,
     before: Option<&Stack>,
     runners: &Runners,
     progress: Progress<'_>,
 ) -> Result<(), InfraError> {
-    if let Some(engine) = &runners.left {
-        request.may_replace()?;
-        let owner = request.state.owner();
-        let project = owner.project(&request.system);
-        let ours = |labels: owned::Labels<'_>| owner.owns(labels);
-        let removed = docker::remove_ours(engine, &project, provider::everything(false), &ours).await?;
-        for name in removed.containers {
-            progress(UpEvent::Removed { name });
-        }
-        for message in removed.in_the_way {
-            progress(UpEvent::Note { message });
-        }
-    }
     let Some(docker) = &runners.docker else { return Ok(()) };
     // A run or `serve` in another shell has written nothing down yet: theirs is not ours to remove.
     if request.may_replace().is_ok() {
@@ -107,11 +125,37 @@ async fn containers(
     Ok(())
 }
 
-/// Ports, images and data: what must be right before a container is made.
-async fn prepare(
+/// Whether there are data of an earlier `up`.
+///
+/// # Errors
+/// Where the stack that is asked for could not read them.
+async fn fits_its_data(request: &UpRequest, runners: &Runners, docker: &Provider) -> Result<bool, InfraError> {
+    let here = |server| runners.of(server) == Runner::Docker;
+    let (project, _) = docker.servers(&here)?;
+    let mut data = false;
+    for server in Server::ALL.into_iter().filter(|server| here(*server)) {
+        data |= docker.has_data(&project, server).await?;
+    }
+    let asked_original = request.stack.original;
+    if data && docker.kept.was_there && docker.kept.places.is_original() != asked_original {
+        return Err(InfraError::OtherStack { original: asked_original });
+    }
+    if here(Server::Kafka)
+        && let Some(had) = docker.brokers_with_data().await?
+        && had != docker.brokers()
+    {
+        let data = format!("volumes {}_kafka-1-data …", docker.name).into();
+        return Err(InfraError::BrokersChanged { data, had, want: docker.brokers() });
+    }
+    Ok(data)
+}
+
+/// Ports and images. They are written when all is well; passwords at once, because data are made with them.
+async fn places(
     request: &UpRequest,
     runners: &Runners,
     docker: &mut Provider,
+    data: bool,
     progress: Progress<'_>,
 ) -> Result<(), InfraError> {
     let note = |message| progress(UpEvent::Note { message });
@@ -119,30 +163,21 @@ async fn prepare(
     let wanted = |name: &str| Server::ALL.into_iter().any(|server| server.has(name) && here(server));
     let ours = held_by(docker).await?;
     let is_free = |port: u16| ours.contains_key(&port) || ports::is_free(port);
-    for message in docker.kept.places.avoid_taken(&wanted, &is_free)? {
+    let mut owners = BTreeMap::new();
+    for (name, port) in docker.kept.places.ports() {
+        if wanted(&name) && !is_free(port) {
+            owners.insert(port, docker::port_holder(port).await);
+        }
+    }
+    let owner = |port: u16| owners.get(&port).cloned().unwrap_or_else(|| "another program".into());
+    for message in docker.kept.places.avoid_taken(&wanted, &is_free, &owner)? {
         note(message);
     }
-    let (project, _) = docker.servers(&here)?;
-    let mut data = false;
-    for server in Server::ALL.into_iter().filter(|server| here(*server)) {
-        data |= docker.has_data(&project, server).await;
-    }
-    let asked_original = request.stack.original;
-    if data && docker.kept.was_there && docker.kept.places.is_original() != asked_original {
-        return Err(InfraError::OtherStack { original: asked_original });
-    }
-    docker.kept.places.set_original(asked_original);
-    if here(Server::Kafka)
-        && let Some(had) = docker.brokers_with_data().await
-        && had != docker.brokers()
-    {
-        let data = format!("volumes {}_kafka-1-data …", docker.name).into();
-        return Err(InfraError::BrokersChanged { data, had, want: docker.brokers() });
-    }
+    docker.kept.places.set_original(request.stack.original);
     for message in docker.kept.places.take_images(&request.variables, data) {
         note(message);
     }
-    docker.kept.save()
+    if docker.kept.was_there { Ok(()) } else { docker.kept.save() }
 }
 
 /// Ports of this machine that containers of ours hold.

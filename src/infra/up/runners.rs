@@ -1,12 +1,12 @@
 //! Who runs which server: what the pure rules of [`crate::infra::choice`] need to know, and what follows from them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use backend::endpoint::Endpoints;
 
 use super::{Progress, UpEvent, UpRequest};
 use crate::{
-    compose::model::Project,
+    compose::{self, model::Project},
     event::names,
     infra::{
         choice::{self, Choice, EngineState, Facts, Runner, Server},
@@ -20,15 +20,6 @@ use crate::{
     },
     profile::model::ProviderChoice,
 };
-
-/// What the Engine has of a project before `up` changes anything.
-#[derive(Default)]
-pub(super) struct There {
-    /// Ids of containers.
-    pub containers: BTreeSet<String>,
-    /// Networks and volumes.
-    pub around: BTreeSet<String>,
-}
 
 /// Who runs the servers, ready to be asked to.
 pub(super) struct Runners {
@@ -57,15 +48,6 @@ impl Runners {
     /// The containers, where `server` is one.
     pub fn docker_for(&self, server: Server) -> Option<&Provider> {
         self.docker.as_ref().filter(|_| self.of(server) == Runner::Docker)
-    }
-
-    /// What is there before anything is started.
-    pub async fn there(&self) -> Result<There, InfraError> {
-        let Some(docker) = &self.docker else { return Ok(There::default()) };
-        let all = docker::list(&docker.engine, &docker.name).await?;
-        // One that was made and never started is a leftover, which nobody misses.
-        let kept = all.into_iter().filter(|c| c.state != docker::ContainerState::Created);
-        Ok(There { containers: kept.map(|container| container.id).collect(), around: docker.around().await? })
     }
 
     /// The stack as it will be, with what is known of the one before.
@@ -147,6 +129,11 @@ pub(super) async fn choose(
         _ => None,
     };
     let project = provider.as_ref().map(|provider| provider.project(&BTreeMap::new())).transpose()?;
+    if project.is_some() {
+        for message in compose::files::unread() {
+            progress(UpEvent::Note { message });
+        }
+    }
     let there: Vec<String> = match &provider {
         Some(provider) => {
             docker::list(&provider.engine, &provider.name).await?.into_iter().map(|c| c.component).collect()

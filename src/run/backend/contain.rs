@@ -70,7 +70,10 @@ pub(super) async fn start(
         Role::Consumer => vec![batch(*role, CONSUMER.to_owned(), plan.settings.consumers)],
         Role::Reconciler => vec![batch(*role, RECONCILER.to_owned(), 1)],
     });
-    let ports = api_ports(plan, containers)?;
+    let ports = match api_ports(plan, containers) {
+        Err(LaunchError::PortTaken { port, .. }) => return Err(super::taken(port).await),
+        ports => ports?,
+    };
     launch(plan, containers, batches.collect(), ports, told, cancel).await
 }
 
