@@ -31,7 +31,7 @@ pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<Exit> {
     request.yes = context.global.yes;
     request.keep_failed = args.keep;
     request.pull = context.global.pull;
-    let result = infra::up(&request, &|event| note(&event.to_string()), signals.stop.clone()).await;
+    let result = Box::pin(infra::up(&request, &|event| note(&event.to_string()), signals.stop.clone())).await;
     let report = match result {
         Ok(report) => report,
         Err(error) => match signals.exit() {

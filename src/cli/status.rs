@@ -21,7 +21,7 @@ const HEALTH: usize = 9;
 
 /// `status`
 pub async fn run(context: &Context) -> anyhow::Result<Exit> {
-    let status = infra::status(&context.require_state()?).await?;
+    let status = Box::pin(infra::status(&context.require_state()?)).await?;
     context.print(&text(&status), &status)?;
     Ok(if status.is_healthy() { Exit::Done } else { Exit::Failed })
 }
@@ -97,7 +97,7 @@ fn says(status: &Status) -> Vec<String> {
     let told = |name: &str| status.components.iter().any(|c| status.unknown.get(name) == Some(&c.sample.health));
     let line = |name: &str, said: Option<String>| said.or_else(|| (!told(name)).then(|| why(name)));
     let topics = status.topics.as_deref().map(topics);
-    let lag = status.lag.as_deref().map(lag).unwrap_or_else(|| vec![why("lag")]);
+    let lag = status.lag.as_deref().map_or_else(|| vec![why("lag")], lag);
     let redis = status.redis.as_ref().map(redis);
     let mysql = status.mysql.as_ref().map(mysql);
     let servers = [line("topics", topics), line("mysql", mysql), line("redis", redis)];
