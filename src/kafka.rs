@@ -131,6 +131,9 @@ impl Offsets {
     }
 }
 
+/// Partition → where the group stands there; or why the topic cannot be read.
+pub type Read = Result<BTreeMap<i32, Offsets>, String>;
+
 /// Reads where a group stands, on any topics, with clients that live from look to look.
 pub struct GroupReader {
     endpoint: KafkaEndpoint,
@@ -162,7 +165,7 @@ impl GroupReader {
         &mut self,
         topics: &BTreeMap<String, TopicMetadata>,
         left: impl Fn() -> Result<Duration, String>,
-    ) -> Result<BTreeMap<String, Result<BTreeMap<i32, Offsets>, String>>, String> {
+    ) -> Result<BTreeMap<String, Read>, String> {
         // Offsets before ends: the other way round a fast group would seem to be ahead of the log.
         let numbers = topics.iter().map(|(name, topic)| (name.clone(), topic.leaders.keys().copied().collect()));
         let committed = committed(&self.client, &numbers.collect(), left()?)?;

@@ -193,5 +193,30 @@ pub enum Command {
     Man,
 }
 
+impl Command {
+    /// Whether `--set` and `--env-var` can change anything of what it does.
+    pub fn reads_profile(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::Seed(_) | Self::Serve(_) | Self::Run(_) | Self::Tui(_) | Self::Demo(_) => true,
+            Self::Verify(args) => args.run.is_none() && args.history.is_none(),
+            Self::Topics(args) => !matches!(args.action, TopicsAction::List | TopicsAction::Describe { .. }),
+            Self::Profiles(args) => matches!(args.action, Some(ProfilesAction::Check { .. })),
+            Self::Down(_)
+            | Self::Status
+            | Self::Env
+            | Self::Logs(_)
+            | Self::Stats(_)
+            | Self::Restart(_)
+            | Self::Stop(_)
+            | Self::Lag(_)
+            | Self::Report(_)
+            | Self::Runs(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Man => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

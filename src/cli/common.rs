@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use backend::endpoint::KafkaEndpoint;
 use serde::Serialize;
 
@@ -13,8 +12,11 @@ use super::{
     out::{self, Stream},
 };
 use crate::{
-    infra::{self, InfraError, stack::Stack, state::StateDir},
-    profile::{self, Loaded, Overrides, model::ProviderChoice},
+    infra::{self, InfraError, external::External, stack::Stack, state::StateDir},
+    profile::{
+        self, Loaded, Overrides,
+        model::{ProviderChoice, StackSpec},
+    },
 };
 
 /// The global flags and what follows from them.
@@ -66,27 +68,28 @@ impl Context {
         self.existing_state()?.ok_or_else(|| InfraError::NotUp { state }.into())
     }
 
-    /// The servers: those that flags or variables name, else those that are up.
-    pub async fn stack(&self) -> anyhow::Result<Stack> {
-        let flags = &self.global;
-        let named = flags.mysql_url.is_some() || flags.mysql_url_file.is_some();
-        let all =
-            named && (flags.redis_url.is_some() || flags.redis_url_file.is_some()) && flags.kafka_brokers.is_some();
-        if !all {
-            return Ok(self.require_state()?.require_stack()?);
-        }
-        // All three are external: they are only looked at, and what is up in the state folder stays.
-        let profile = self.profile("coupon-quick")?.profile;
-        Ok(infra::external::stack(&profile.stack.external, profile.system.name()).await?)
+    /// The servers: those that flags or variables name, and of the others those that are up. They are only looked at.
+    pub fn stack(&self) -> anyhow::Result<Stack> {
+        let state = self.existing_state()?;
+        let up = state.map(|state| state.load_stack()).transpose()?.flatten();
+        let up = up.filter(|stack| !stack.components.is_empty());
+        let stack = self.named()?.over(up);
+        stack.ok_or_else(|| InfraError::NotUp { state: self.global.state_dir.clone() }.into())
     }
 
     /// Kafka: the one that flags or variables name, else that of the stack that is up.
     pub fn kafka(&self) -> anyhow::Result<KafkaEndpoint> {
-        if self.global.kafka_brokers.is_none() {
-            return Ok(self.require_state()?.require_stack()?.endpoints.kafka);
+        match self.named()?.kafka {
+            Some(kafka) => Ok(kafka),
+            None => Ok(self.require_state()?.require_stack()?.endpoints.kafka),
         }
-        let named = infra::external::resolve(&self.profile("coupon-quick")?.profile.stack.external)?.kafka;
-        named.context("--kafka-brokers names no broker")
+    }
+
+    /// The servers that flags or variables name: no profile is asked.
+    fn named(&self) -> anyhow::Result<External> {
+        let mut spec = StackSpec::default();
+        self.external(&mut spec)?;
+        Ok(infra::external::resolve(&spec.external)?)
     }
 
     /// Folder of the runs; it need not be there.
@@ -109,7 +112,7 @@ impl Context {
             Overrides { set: self.global.set.clone(), env: self.global.env_var.clone(), ..Overrides::default() };
         change(&mut overrides);
         let mut loaded = profile::load(name, &overrides)?;
-        self.external(&mut loaded)?;
+        self.external(&mut loaded.profile.stack)?;
         for warning in &loaded.warnings {
             note(&format!("warning: {warning}"));
         }
@@ -120,9 +123,8 @@ impl Context {
     ///
     /// # Errors
     /// A [`UsageError`] that names key, flag and variable.
-    fn external(&self, loaded: &mut Loaded) -> Result<(), UsageError> {
+    fn external(&self, stack: &mut StackSpec) -> Result<(), UsageError> {
         let flags = self.global.clone();
-        let stack = &mut loaded.profile.stack;
         if let Some(provider) = flags.provider {
             stack.provider = match provider {
                 Provider::Auto => ProviderChoice::Auto,

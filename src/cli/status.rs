@@ -1,6 +1,6 @@
 //! `status`: how the components are, and what the servers say.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::common::Context;
 use crate::{
@@ -21,7 +21,7 @@ const HEALTH: usize = 9;
 
 /// `status`
 pub async fn run(context: &Context) -> anyhow::Result<Exit> {
-    let status = infra::status(&context.require_state()?).await?;
+    let status = Box::pin(infra::status(&context.require_state()?)).await?;
     context.print(&text(&status), &status)?;
     Ok(if status.is_healthy() { Exit::Done } else { Exit::Failed })
 }
@@ -97,7 +97,7 @@ fn says(status: &Status) -> Vec<String> {
     let told = |name: &str| status.components.iter().any(|c| status.unknown.get(name) == Some(&c.sample.health));
     let line = |name: &str, said: Option<String>| said.or_else(|| (!told(name)).then(|| why(name)));
     let topics = status.topics.as_deref().map(topics);
-    let lag = status.lag.as_deref().map(lag).unwrap_or_else(|| vec![why("lag")]);
+    let lag = status.lag.as_deref().map_or_else(|| vec![why("lag")], lag);
     let redis = status.redis.as_ref().map(redis);
     let mysql = status.mysql.as_ref().map(mysql);
     let servers = [line("topics", topics), line("mysql", mysql), line("redis", redis)];
@@ -125,17 +125,24 @@ fn topics(all: &[TopicState]) -> String {
     format!("topics (partitions x copies): {}", all.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
-/// One line where all is consumed, else a line for each partition.
+/// One line where all is consumed, else one for each partition that is behind, and one for each reason not to know.
 fn lag(rows: &[LagRow]) -> Vec<String> {
     let total = rows.iter().map(|row| row.lag).try_fold(0_u64, |sum, lag| Some(sum.saturating_add(lag?)));
     let total = total.map_or_else(|| "not known".into(), count);
     let head = format!("lag: {total} over {} partition{}", rows.len(), if rows.len() == 1 { "" } else { "s" });
-    let open = rows.iter().filter(|row| row.lag != Some(0)).map(|row| {
-        let lag = row.lag.map_or_else(|| format!("not known: {}", row.unknown.as_deref().unwrap_or("")), count);
+    let behind = rows.iter().filter_map(|row| {
+        let lag = row.lag.filter(|lag| *lag > 0)?;
         let (committed, end) = (or_dash(row.committed), or_dash(row.end));
-        format!("{} {}: lag {lag} (committed {committed}, end {end})", row.topic, row.partition)
+        Some(format!("{} {}: lag {} (committed {committed}, end {end})", row.topic, row.partition, count(lag)))
     });
-    std::iter::once(head).chain(open).collect()
+    let mut unknown: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for row in rows {
+        if let Some(why) = &row.unknown {
+            unknown.entry((&row.topic, why)).or_default().push(row.partition.to_string());
+        }
+    }
+    let unknown = unknown.iter().map(|((topic, why), all)| format!("{topic} {}: lag not known: {why}", all.join(", ")));
+    std::iter::once(head).chain(behind).chain(unknown).collect()
 }
 
 fn redis(redis: &RedisStatus) -> String {
@@ -160,8 +167,6 @@ fn mysql(mysql: &MysqlStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{
         event::{names::Provider, watch::ComponentSample},

@@ -65,7 +65,7 @@ pub async fn run(context: &Context, args: &TuiArgs) -> anyhow::Result<Exit> {
         let deck = Deck::open(args.look, (Source::Tail(Box::new(tail)), Origin::Attached), None, logs)?;
         return serve(context, deck, control.map_or(Hands::Nobody, Hands::Other), None).await;
     }
-    match context.stack().await {
+    match context.stack() {
         Ok(stack) => {
             let watching = Watching::start(context.existing_state()?, stack);
             let source = Source::Live(watching.state.clone());
@@ -168,7 +168,7 @@ async fn finished(busy: &mut Option<Busy<'_>>) -> (What, anyhow::Result<Exit>) {
 
 /// Looks at the stack that has just come up.
 async fn watch(context: &Context, deck: &Deck, show: &RunShow) -> Option<Watching> {
-    let (stack, state) = (context.stack().await.ok()?, context.state().ok()?);
+    let (stack, state) = (context.stack().ok()?, context.state().ok()?);
     let watching = Watching::start(Some(state.clone()), stack);
     deck.tell(News::Source(Source::Live(watching.state.clone()), Origin::Watching)).await;
     show.set_hands(Hands::Stack(state));

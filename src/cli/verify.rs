@@ -44,7 +44,7 @@ fn history(run: &RunFolder) -> anyhow::Result<VerifyReport> {
 }
 
 async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyReport> {
-    let stack = context.stack().await?;
+    let stack = context.stack()?;
     let mut plan = VerifyPlan {
         endpoints: stack.endpoints,
         topic: COUPON_TOPIC.to_owned(),

@@ -1,7 +1,7 @@
 //! The external provider: servers that are there already. Nothing is started, and nothing is made or deleted there
 //! without the user's word.
 
-use std::{fs, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, fs, path::PathBuf, str::FromStr};
 
 use backend::{
     endpoint::{
@@ -12,14 +12,13 @@ use backend::{
 };
 
 use super::{
-    clients,
+    choice::Server,
     error::InfraError,
-    ready,
     stack::{Component, SCHEMA_VERSION, Stack},
 };
 use crate::{
     event::names::Provider,
-    profile::model::{ExternalSpec, KafkaLogin},
+    profile::model::{ExternalSpec, KafkaLogin, System},
 };
 
 /// The components that have an address of their own.
@@ -35,48 +34,53 @@ pub struct External {
     pub api: Option<ApiEndpoint>,
 }
 
-/// A stack of servers that are all external, after each has answered. Nothing is started, ended or written down: whatever
-/// is up in a state folder stays as it is.
-///
-/// # Errors
-/// Where an address is missing or cannot be used, or a server does not answer.
-pub async fn stack(spec: &ExternalSpec, system: &str) -> Result<Stack, InfraError> {
-    let External { mysql, redis, kafka, api } = resolve(spec)?;
-    let (Some(mysql), Some(redis), Some(kafka)) = (mysql, redis, kafka) else {
-        return Err(InfraError::External { key: "mysql_url", why: "all three servers need an address".into() });
-    };
-    let (mysql_facts, redis_facts, cluster) = tokio::try_join!(
-        ready::mysql(&mysql, clients::LIMIT),
-        ready::redis(&redis, clients::LIMIT),
-        ready::kafka(&kafka, 1, clients::LIMIT),
-    )?;
-    let component = |version: String, address: String| Component {
-        provider: Provider::External,
-        version,
-        address,
-        process: None,
-        log: None,
-        container: None,
-        restarts: 0,
-    };
-    let components = [
-        ("mysql", component(mysql_facts.version, mysql.to_string())),
-        ("redis", component(redis_facts.version, redis.to_string())),
-        ("kafka", component("unknown".into(), kafka.to_string())),
-    ];
-    Ok(Stack {
-        schema_version: SCHEMA_VERSION,
-        owner: None,
-        system: system.to_owned(),
-        brokers: u8::try_from(cluster.brokers.len()).unwrap_or(u8::MAX),
-        endpoints: Endpoints { mysql, redis, kafka },
-        api: None,
-        api_url: api.as_ref().map(ToString::to_string),
-        topics: Vec::new(),
-        components: components.map(|(name, component)| (name.to_owned(), component)).into(),
-        started_at: jiff::Timestamp::now().to_string(),
-        docker: None,
-    })
+impl External {
+    /// `stack` with these servers in the place of its own; without one a stack of these alone, where all of them have an
+    /// address. Nothing is asked, started or written down.
+    pub fn over(self, stack: Option<Stack>) -> Option<Stack> {
+        let Self { mysql, redis, kafka, api } = self;
+        let named = [
+            (Server::Mysql, mysql.as_ref().map(ToString::to_string)),
+            (Server::Redis, redis.as_ref().map(ToString::to_string)),
+            (Server::Kafka, kafka.as_ref().map(ToString::to_string)),
+        ];
+        let before = stack.as_ref().map(|stack| stack.endpoints.clone());
+        let endpoints = Endpoints {
+            mysql: mysql.or_else(|| Some(before.as_ref()?.mysql.clone()))?,
+            redis: redis.or_else(|| Some(before.as_ref()?.redis.clone()))?,
+            kafka: kafka.or_else(|| Some(before?.kafka))?,
+        };
+        let mut stack = stack.unwrap_or_else(|| Stack {
+            schema_version: SCHEMA_VERSION,
+            owner: None,
+            system: System::Ecommerce.name().into(),
+            brokers: 1,
+            endpoints: endpoints.clone(),
+            api: None,
+            api_url: None,
+            topics: Vec::new(),
+            components: BTreeMap::new(),
+            started_at: String::new(),
+            docker: None,
+        });
+        stack.endpoints = endpoints;
+        stack.api_url = api.map(|api| api.to_string()).or(stack.api_url);
+        for (server, address) in named {
+            let Some(address) = address else { continue };
+            stack.components.retain(|name, _| !server.has(name));
+            let component = Component {
+                provider: Provider::External,
+                version: String::new(),
+                address,
+                process: None,
+                log: None,
+                container: None,
+                restarts: 0,
+            };
+            stack.components.insert(server.name().to_owned(), component);
+        }
+        Some(stack)
+    }
 }
 
 /// Reads addresses and secrets. A URL counts more than a file that holds one. Files of authorities are made absolute:
@@ -201,5 +205,29 @@ mod tests {
         let no_file = KafkaLogin { password: None, password_file: text("/nowhere"), ..whole };
         assert!(error(no_file).starts_with("stack.external.kafka.password_file: /nowhere: "));
         assert!(resolve(&spec(KafkaLogin::default())).unwrap().kafka.unwrap().security.is_none());
+    }
+
+    /// Whoever looks at servers by their addresses alone starts nothing, and ends nothing that runs here.
+    #[test]
+    fn named_servers_take_the_place_of_those_that_are_up() {
+        let spec = |kafka: Option<&str>| ExternalSpec {
+            mysql_url: Some("mysql://u:p@db.example/d".into()),
+            redis_url: Some("redis://cache.example".into()),
+            kafka_brokers: kafka.map(str::to_owned),
+            ..ExternalSpec::default()
+        };
+        assert!(resolve(&spec(None)).unwrap().over(None).is_none(), "Kafka is not named, and none is up");
+        let all = resolve(&spec(Some("one.example:9092"))).unwrap().over(None).unwrap();
+        assert!(all.components.values().all(|c| c.provider == Provider::External && c.process.is_none()));
+        assert_eq!(all.components.keys().map(String::as_str).collect::<Vec<_>>(), ["kafka", "mysql", "redis"]);
+
+        let mut up = all.clone();
+        let broker = up.components.remove("kafka").unwrap();
+        up.components.insert("kafka-1".into(), Component { provider: Provider::Native, ..broker });
+        let other = ExternalSpec { mysql_url: Some("mysql://u:p@other.example/d".into()), ..ExternalSpec::default() };
+        let mixed = resolve(&other).unwrap().over(Some(up)).unwrap();
+        assert_eq!(mixed.endpoints.mysql.host, "other.example");
+        assert_eq!(mixed.endpoints.kafka, all.endpoints.kafka);
+        assert_eq!(mixed.components["kafka-1"].provider, Provider::Native);
     }
 }

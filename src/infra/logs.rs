@@ -51,12 +51,12 @@ pub struct Range {
 }
 
 /// The lines of `range` of the components `names`, or of all, oldest first. After `down` the files of the last stack are
-/// still there, those of containers are not.
+/// still there, those of containers are not. Those of stacks before the last one are read where the range begins at a time.
 ///
 /// # Errors
 /// A file or an Engine that cannot be read, and [`InfraError::UnknownService`] with the names there are.
 pub async fn tail_merged(state: &StateDir, names: &[String], range: Range) -> Result<Vec<LogLine>, InfraError> {
-    let sources = Sources::find(state, names).await?;
+    let sources = Sources::find(state, names, range.since.is_some()).await?;
     let reads = sources.all.iter().map(|source| read(&sources, source, range));
     let read = futures_util::future::try_join_all(reads).await?;
     Ok(merge::by_time(read.into_iter().map(|(lines, _)| lines).collect()))

@@ -105,7 +105,7 @@ pub async fn restart(
             UpEvent::Ready(_) | UpEvent::Topic(_) | UpEvent::Chosen { .. } => {}
             other => progress(other),
         };
-        let report = up::up(&again(state, &stack, env), &say, cancel.clone()).await?;
+        let report = Box::pin(up::up(&again(state, &stack, env), &say, cancel.clone())).await?;
         let took = took.into_inner().unwrap_or_else(PoisonError::into_inner);
         let ready = report.components.into_iter().filter(|component| servers.contains(&component.name));
         components.extend(ready.map(|component| Restarted {
@@ -183,8 +183,8 @@ fn choose(
     let mut all = components.clone();
     all.extend(live.into_iter().flatten().map(|(name, component)| (name.clone(), component.clone())));
     let known: Vec<&str> = all.keys().map(String::as_str).collect();
-    let (every, named): (Vec<String>, Vec<String>) = names.iter().cloned().partition(|name| name == ALL);
-    let meant = if named.is_empty() { Vec::new() } else { stats::meant(&named, &known)? };
+    let (every, single): (Vec<String>, Vec<String>) = names.iter().cloned().partition(|name| name == ALL);
+    let meant = if single.is_empty() { Vec::new() } else { stats::meant(&single, &known)? };
     let is_live = |name: &str| live.is_some_and(|live| live.contains_key(name));
     let refused = |name: &str, component: &Component| {
         if component.process.is_none() && component.container.is_none() {

@@ -89,12 +89,7 @@ pub(super) fn is_of(name: &str, component: &str) -> bool {
 
 /// Every component of the stack, with one look at all of them side by side.
 async fn rows(state: &StateDir, stack: &Stack) -> Vec<Row> {
-    let containers = async {
-        match runs_in_docker(stack) {
-            true => Some(containers::once(state.root()).await),
-            false => None,
-        }
-    };
+    let containers = async { if runs_in_docker(stack) { Some(containers::once(state.root()).await) } else { None } };
     let (processes, containers) = tokio::join!(processes(&stack.components), containers);
     merge(&stack.components, |pid| processes.get(&pid).copied(), containers)
 }

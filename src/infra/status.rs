@@ -100,7 +100,7 @@ pub async fn status(state: &StateDir) -> Result<Status, InfraError> {
         Some(match server {
             Server::Mysql => verdict(mysql.as_ref().err()),
             Server::Redis => verdict(redis.as_ref().err()),
-            Server::Kafka => kafka.as_ref().map_or_else(|why| why.clone(), |look| broker(look, component)),
+            Server::Kafka => kafka.as_ref().map_or_else(Clone::clone, |look| broker(look, component)),
         })
     };
     let components = rows.into_iter().map(|row| {

@@ -127,7 +127,7 @@ impl Reader {
         if self.known.topics.is_empty() {
             return Err(self.nothing(&group));
         }
-        let offsets = reader.offsets(&self.known.topics, &left)?;
+        let offsets = reader.offsets(&self.known.topics, left)?;
         let client = reader.client();
         let (mut partitions, mut unread) = (Vec::new(), self.known.unread.clone());
         for (name, offsets) in offsets {

@@ -18,6 +18,7 @@ mod docker_owned;
 mod docker_replace;
 mod docker_stack;
 mod docker_stats;
+mod docker_status;
 mod docker_world;
 mod event;
 mod evidence;

@@ -1,4 +1,4 @@
-use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, parser::ValueSource};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, Parser as _, parser::ValueSource};
 
 use super::Cli;
 
@@ -136,4 +136,16 @@ fn only_a_flag_after_down_deletes() {
     }
     // Somebody who wants to see more must not delete by writing it twice.
     assert!(<Cli as clap::Parser>::try_parse_from(["ecomctl", "down", "-vv"]).is_err());
+}
+
+/// A bad `--set` broke commands that look at servers alone; now they say that it does nothing.
+#[test]
+fn what_reads_no_profile_is_known() {
+    let reads = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().command.reads_profile();
+    for line in ["up", "run quick", "serve", "seed", "verify", "topics plan", "profiles check x", "tui"] {
+        assert!(reads(&format!("ecomctl {line}")), "{line}");
+    }
+    for line in ["lag", "env", "status", "verify --run r", "verify --history r", "topics list", "logs", "down"] {
+        assert!(!reads(&format!("ecomctl {line}")), "{line}");
+    }
 }

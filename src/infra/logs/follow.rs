@@ -35,7 +35,7 @@ pub async fn follow_merged(
     names: &[String],
     range: Range,
 ) -> Result<mpsc::Receiver<LogLine>, InfraError> {
-    let sources = Sources::find(state, names).await?;
+    let sources = Sources::find(state, names, range.since.is_some()).await?;
     let reads = sources.all.iter().map(|source| read(&sources, source, range));
     let read = futures_util::future::try_join_all(reads).await?;
     let (lines, ends): (Vec<_>, Vec<_>) = read.into_iter().unzip();

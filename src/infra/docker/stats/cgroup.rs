@@ -128,7 +128,8 @@ mod tests {
         for pid in [7, 8] {
             let now = read_below(&proc, &root, pid, ID).unwrap();
             assert_eq!((now.cpu, now.memory), (5_000_000, 600), "{pid}");
-            let before = Reading { at: now.at - std::time::Duration::from_millis(10), cpu: 0, memory: 0 };
+            let earlier = now.at.checked_sub(std::time::Duration::from_millis(10)).unwrap();
+            let before = Reading { at: earlier, cpu: 0, memory: 0 };
             let figures = now.since(&before);
             assert_eq!((figures.cpu, figures.memory), (Some(50.0), Some(600)), "{pid}");
             assert_eq!(before.since(&now).cpu, None, "it was started anew");
