@@ -11,6 +11,7 @@ use backend::{
 use super::{
     backend::{Backend, Containers, LaunchPlan, check_port},
     kept, measure, seeding,
+    servers::ServerWatch,
     walk::Walk,
 };
 use crate::{
@@ -36,6 +37,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 pub struct Started {
     servers: bool,
     watchers: Option<Watchers>,
+    server_watch: Option<ServerWatch>,
 }
 
 /// What the stages came to.
@@ -62,6 +64,8 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
     let containers = containers(walk, &stack).await?;
     walk.live.set_servers(&stack);
     started.watchers = Some(watch(walk, &stack));
+    let (state, emitter) = (walk.request.state.clone(), walk.emitter.clone());
+    started.server_watch = Some(ServerWatch::start(state, emitter, walk.live.clone()));
     // An API that is not there is told before anything is changed for it.
     let given = match &stack.api_url {
         Some(url) => Some(measure::resolve(url).await?),
@@ -195,6 +199,9 @@ impl Started {
         // What is stopped on purpose is not missed.
         if let Some(watchers) = self.watchers {
             watchers.stop().await;
+        }
+        if let Some(watch) = self.server_watch {
+            watch.stop().await;
         }
         if let Some(backend) = walk.live.backend.lock().await.take() {
             if keep {
