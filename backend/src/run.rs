@@ -136,7 +136,7 @@ impl Process {
     /// Serves `router` with health and metrics.
     fn serve(&mut self, router: Router, drain: Duration) -> JoinHandle<Result<(), BackendError>> {
         let common = health::router(self.health.clone(), self.metrics.clone(), self.db.clone());
-        let router = routes::finish(router.merge(common));
+        let router = routes::finish(router.merge(common), self.metrics.clone());
         let connections = self.config.settings.http.max_connections;
         let (listener, stop) = (self.listener.take(), self.stop.clone());
         let ended = self.stop.clone();

@@ -1,6 +1,6 @@
 //! Fixtures: names and values of seed data, from `fixtures/<name>.yaml`.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, io, path::Path};
 
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
@@ -138,6 +138,7 @@ pub fn load(name: &str) -> Result<Fixture, FixtureError> {
     match fs::metadata(&path) {
         Ok(meta) if meta.len() > MAX_BYTES => Err(invalid(format!("it has more than {MAX_BYTES} bytes"))),
         Ok(_) => parse(&fs::read_to_string(&path).map_err(|e| invalid(e.to_string()))?).map_err(invalid),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(invalid(e.to_string())),
         Err(_) => {
             let text = BUILT_IN.get_file(format!("{name}.yaml")).and_then(|f| f.contents_utf8());
             parse(text.ok_or_else(not_found)?).map_err(invalid)

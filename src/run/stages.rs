@@ -9,7 +9,7 @@ use backend::{
 };
 
 use super::{
-    backend::{Backend, Containers, LaunchPlan, check_port},
+    backend::{Backend, Containers, DRAIN_WITHIN, LaunchPlan, check_port},
     kept, measure, seeding,
     servers::ServerWatch,
     walk::Walk,
@@ -25,9 +25,6 @@ use crate::{
     verify::VerifyReport,
     watch::{WatchPlan, Watchers},
 };
-
-/// How long a backend process may take to drain.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Time between two looks of the watchers: their samples stand in the events for the replay.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -208,9 +205,9 @@ impl Started {
                 kept::record(walk.request.state, &backend.running())?;
                 backend.leave();
             } else {
-                let killed = backend.stop(STOP_WITHIN).await;
+                let killed = backend.stop(DRAIN_WITHIN).await;
                 if !killed.is_empty() {
-                    let why = format!("{} did not drain within {} s", killed.join(", "), STOP_WITHIN.as_secs());
+                    let why = format!("{} did not drain within {} s", killed.join(", "), DRAIN_WITHIN.as_secs());
                     walk.emitter.emit(Event::Warning { message: why }).await;
                 }
             }

@@ -348,6 +348,27 @@ mod tests {
         assert!(error.contains("line 4"), "{error}");
     }
 
+    /// Sets of version 0.1 knew neither lives of epochs nor clusters, and named what was planted: they are judged as ever,
+    /// and say which epoch they are of.
+    #[test]
+    fn sets_of_the_first_version_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = r#"{"schema_version": 1, "keys": {"Ok": []},
+            "topic": {"Ok": {"partitions": [{"partition": 0, "start": 0, "end": 9, "from": 2, "committed": 9,
+                "unconsumed": 0}], "malformed": 0, "malformed_dead": 0, "malformed_at": []}},
+            "coupons": [{"coupon": 1, "total": 5, "facts": {"Ok": {"quantity": 5, "issued": 0, "epoch": "abc:7",
+                "floor": 7}}, "gate": {"Ok": {"counter": 7, "total": 5, "last_seq": 0, "stock": 5, "pending": []}},
+                "events": {"Err": "away"}, "rows": {"Err": "away"}, "dead": {"Err": "away"}}],
+            "context": {"sent": {}, "planted": ["e1"], "origin_unix_ns": null, "require": []}}"#;
+        std::fs::write(folder.path().join("index.json"), index).unwrap();
+        let header = r#"{"schema_version":1,"set":"grants","coupon":1,"count":0}"#;
+        std::fs::write(folder.path().join("coupon-1.grants.ndjson"), format!("{header}\n")).unwrap();
+        let (sets, _) = read(folder.path()).unwrap();
+        assert_eq!(sets.coupons[0].facts.as_ref().unwrap().present.epoch.as_deref(), Some("abc:7"));
+        let recorded = recorded(folder.path()).unwrap();
+        assert_eq!((&recorded.epochs[&1], recorded.log.ends[&0]), (&"abc:7".to_owned(), 9));
+    }
+
     #[test]
     fn a_newer_version_is_refused_and_named() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,10 @@
 //! Evidence that is not the run's own accuses nobody, and proves nothing.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use backend::names;
 use ecomctl::{
@@ -8,13 +12,16 @@ use ecomctl::{
     probe::{DrainPlan, drain},
     verify::{self, CheckResult, LogBefore, Overall, Verdict, VerifyPlan, VerifyReport},
 };
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::{
+    admin::{AdminOptions, NewTopic, TopicReplication},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     stage::{PARTITIONS, Stage},
-    support::{Stack, both, shared, write},
+    support::{Stack, both, shared, wait, write},
 };
 
 /// Twenty coupons for forty virtual users, within a second.
@@ -139,6 +146,43 @@ fn a_profile_that_claims_nothing_is_judged_by_its_goals() {
     let reads = profile(&stack, "required", &required);
     let output = stack.run(&["run", &reads]);
     assert_eq!(output.status.code(), Some(4), "what is required is not proven: {}", both(&output));
+}
+
+/// Letters written under load are counted from before the load, by whoever looks later; and a run that still goes on is
+/// not judged from another shell.
+#[test]
+fn letters_under_load_are_counted_and_a_run_that_goes_on_is_not_judged() {
+    let stack = shared();
+    let text = TINY.replace("duration: 1s", "duration: 4s") + "goals: {dead_letters: [\"count<1\"]}\n";
+    let slow = profile(&stack, "letters", &text);
+    let runs = || std::fs::read_dir(stack.state_dir().join("runs")).map_or(0, Iterator::count);
+    let before = runs();
+    let mut command = stack.command(&["run", &slow, "--format", "json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    let loading = || {
+        let mut all: Vec<_> =
+            std::fs::read_dir(stack.state_dir().join("runs")).into_iter().flatten().flatten().collect();
+        all.sort_by_key(std::fs::DirEntry::file_name);
+        let events = all.last().map(|run| run.path().join("events.jsonl"));
+        let events = events.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        runs() > before && events.contains(r#""type":"load""#)
+    };
+    while !loading() {
+        assert!(began.elapsed() < Duration::from_secs(60), "no load began");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let producer: BaseProducer = stack.endpoints().kafka.client_config().create().unwrap();
+    producer.send(BaseRecord::<str, str>::to(names::COUPON_TOPIC).payload("no event")).unwrap();
+    producer.flush(Duration::from_secs(10)).unwrap();
+    let (code, report) = stack.json(&["verify"]);
+    assert_eq!((code, report["verdict"].as_str()), (4, Some("unproven")), "{report:#}");
+    assert!(checks(&report)["CP5"].1.contains("still goes on"), "{report:#}");
+
+    let output = wait(child, Duration::from_secs(120));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}\n{}", both(&output)));
+    assert_eq!(summary["metrics"]["dead_letters"]["values"]["count"], 1.0, "{summary:#}");
+    assert_eq!((output.status.code(), &summary["verdict"]), (Some(99), &"consistent".into()), "{summary:#}");
 }
 
 fn of_run(stage: &Stage, epoch: String) -> Option<OfRun> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use crate::profile::{
-    fixture,
+    fixture::{self, FixtureError},
     model::{CouponSeed, Executor, UserPick},
     suggest::did_you_mean,
 };
@@ -13,11 +13,18 @@ use crate::profile::{
 const MOST_ROWS: u64 = 10_000_000;
 
 pub(super) fn validate_fixture(c: &mut Context<'_>) {
-    if c.fixture.is_none() {
-        let name = &c.profile.seed.fixture;
-        let known = fixture::names();
-        let hint = did_you_mean(name, known.iter().map(String::as_str));
-        c.problem("seed.fixture", format!("there is no fixture `{name}`{hint}; known: {}", known.join(", ")));
+    if c.fixture.is_some() {
+        return;
+    }
+    let name = &c.profile.seed.fixture;
+    match fixture::load(name) {
+        // It is there, and of no use: what is wrong in it is what helps.
+        Err(error @ FixtureError::Invalid { .. }) => c.problem("seed.fixture", error.to_string()),
+        _ => {
+            let known = fixture::names();
+            let hint = did_you_mean(name, known.iter().map(String::as_str));
+            c.problem("seed.fixture", format!("there is no fixture `{name}`{hint}; known: {}", known.join(", ")));
+        }
     }
 }
 

@@ -54,8 +54,8 @@ impl Live {
         *locked(&self.servers) = Some(stack.clone());
     }
 
-    #[allow(dead_code, reason = "for whoever watches the containers of the servers")]
     /// The container of the server `name` has ended, and how; or it runs again.
+    #[allow(dead_code, reason = "for whoever watches the containers of the servers")]
     pub fn set_ended(&self, name: &str, how: Option<String>) {
         let mut ended = locked(&self.ended);
         match how {
