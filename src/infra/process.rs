@@ -227,8 +227,8 @@ pub fn program(pid: i32) -> Option<String> {
 /// of `like`.
 pub fn as_started(process: ProcessRef, like: &Spawn) -> Option<Spawn> {
     let program = fs::read_link(format!("/proc/{}/exe", process.pid)).ok()?;
-    let line = fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
-    let words = line.strip_suffix(b"\0").unwrap_or(&line).split(|byte| *byte == 0);
+    let command = fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
+    let words = command.strip_suffix(b"\0").unwrap_or(&command).split(|byte| *byte == 0);
     let mut words = words.map(|word| OsString::from_vec(word.to_vec()));
     let arg0 = words.next()?;
     is_alive(process).then(|| Spawn { program, arg0: Some(arg0), args: words.collect(), ..like.clone() })

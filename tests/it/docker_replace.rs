@@ -124,7 +124,14 @@ fn names_the_container_that_has_a_port(place: &InDocker) {
     let port = address.rsplit_once(':').unwrap().1.to_owned();
     let container = place.component("redis")["container"]["name"].as_str().unwrap().to_owned();
     let other = InDocker::new();
-    let output = up_with(&other, &["--set", &format!("stack.ports.redis={port}")], &[]);
+    let asked = format!("stack.ports.redis={port}");
+    let sets = ["--set", "stack.ports.mysql=0", "--set", "stack.ports.kafka=0", "--set", &asked];
+    let up: Vec<&str> = ["up", small(&other), "--ci", "--provider", "docker"].into_iter().chain(sets).collect();
+    let mut command = other.stack.command(&up);
+    for (name, image) in [("MYSQL", "mysql:9.7"), ("REDIS", "redis:8.0"), ("KAFKA", "kafka:4")] {
+        command.env(format!("ECOMCTL_IMAGE_{name}"), format!("ecomctl-test/{image}"));
+    }
+    let output = wait(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), LONG);
     assert!(both(&output).contains(&format!("the container {container} of the compose project")), "{}", both(&output));
     assert_eq!(other.everything(), Vec::<String>::new());
 
@@ -132,7 +139,7 @@ fn names_the_container_that_has_a_port(place: &InDocker) {
     let run = |variable: (&str, &str)| {
         let mut command = other.stack.command(&doctor);
         command.env("ECOMCTL_IMAGE_MYSQL", "nowhere/mysql:0").env("ECOMCTL_LIMIT_REDIS_CPUS", "999");
-        command.args(["--set", &format!("stack.ports.redis={port}")]).env(variable.0, variable.1);
+        command.args(sets).env(variable.0, variable.1);
         wait(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), LONG)
     };
     let output = run(("ECOMCTL_IMAGE_REDIS", "ecomctl-test/redis:8.0"));
