@@ -113,7 +113,7 @@ struct Process {
 impl Process {
     fn new(config: ProcessConfig, listener: TcpListener, stop: CancellationToken) -> Self {
         let mut pool = config.settings.db_pool.clone();
-        let (parts, session): (&[&str], &[&str]) = match config.role {
+        let (parts, session): (&[&str], &[&'static str]) = match config.role {
             Role::Api => (&["mysql", "schema", "redis", "kafka", "gate"], &[]),
             Role::Consumer => (&["mysql", "schema", "kafka", "group", "progress"], &write::SESSION),
             Role::Reconciler => (&["mysql", "schema", "redis", "kafka"], &[]),

@@ -20,7 +20,7 @@ use crate::{
         names::{Provider, Stage},
     },
     infra::{self, Down, InfraError, UpEvent, UpRequest, stack::Stack},
-    load::LoadSummary,
+    load::{self, LoadSummary},
     probe::DrainReport,
     verify::VerifyReport,
     watch::{WatchPlan, Watchers},
@@ -68,6 +68,7 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
         Some(url) => Some(measure::resolve(url).await?),
         None => None,
     };
+    load::enough_open_files(&walk.request.loaded.profile.scenarios)?;
     seed(walk, &stack).await?;
     let api = match given {
         Some(api) => api,

@@ -79,7 +79,7 @@ async fn recorded(folder: &Path, lines: &mpsc::Sender<LogLine>) {
         let mut at = None;
         for text in logs::tail(&path, RECORDED).unwrap_or_default() {
             // A line without a time belongs to the one before.
-            at = stamp::of(&text, &TimeZone::system()).or(at);
+            at = stamp::of(&text, &TimeZone::UTC).or(at);
             let line = LogLine::new(at.map_or_else(String::new, shown), component.to_owned(), text);
             all.push((at, line));
         }

@@ -61,7 +61,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub fn new() -> Self {
-        Self { zone: TimeZone::system(), last: None }
+        Self { zone: TimeZone::UTC, last: None }
     }
 
     /// Times of lines that were written just now, to a file that was made at `made`. What a program writes before its
