@@ -13,7 +13,7 @@ use super::{
     out::{self, Stream},
 };
 use crate::{
-    infra::{self, InfraError, UpRequest, stack::Stack, state::StateDir},
+    infra::{self, InfraError, stack::Stack, state::StateDir},
     profile::{self, Loaded, Overrides, model::ProviderChoice},
 };
 
@@ -75,12 +75,9 @@ impl Context {
         if !all {
             return Ok(self.require_state()?.require_stack()?);
         }
-        // All three are external: nothing is started, they are only looked at.
-        let loaded = self.profile("coupon-quick")?;
-        let mut request = UpRequest::for_profile(self.state()?, &loaded.profile);
-        request.topics.clear();
-        let report = infra::up(&request, &|_| {}, tokio_util::sync::CancellationToken::new()).await?;
-        Ok(report.stack)
+        // All three are external: they are only looked at, and what is up in the state folder stays.
+        let profile = self.profile("coupon-quick")?.profile;
+        Ok(infra::external::stack(&profile.stack.external, profile.system.name()).await?)
     }
 
     /// Kafka: the one that flags or variables name, else that of the stack that is up.

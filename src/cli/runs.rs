@@ -106,15 +106,12 @@ fn to_delete(state: &StateDir, name: &str) -> anyhow::Result<RunFolder> {
         all.swap(0, exact);
         all.truncate(1);
     }
-    match (all.pop(), all.is_empty()) {
-        (Some(run), true) => Ok(run),
-        _ => {
-            let runs = state.path("runs");
-            let why =
-                format!("no run in {}, or more than one, is called `{name}`: see `ecomctl runs list`", runs.display());
-            Err(UsageError(why).into())
-        }
+    if let (Some(run), true) = (all.pop(), all.is_empty()) {
+        return Ok(run);
     }
+    let runs = state.path("runs");
+    let why = format!("no run in {}, or more than one, is called `{name}`: see `ecomctl runs list`", runs.display());
+    Err(UsageError(why).into())
 }
 
 /// `report [RUN]`

@@ -1,10 +1,6 @@
 //! `up`, `down`, `restart`, `doctor`: the servers.
 
-use std::{
-    fmt::Write as _,
-    io::{IsTerminal as _, Write as _},
-    path::Path,
-};
+use std::{fmt::Write as _, io::IsTerminal as _, path::Path};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -31,7 +27,7 @@ pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<Exit> {
     request.yes = context.global.yes;
     request.keep_failed = args.keep;
     request.pull = context.global.pull;
-    let result = infra::up(&request, &|event| note(&event.to_string()), signals.stop.clone()).await;
+    let result = Box::pin(infra::up(&request, &|event| note(&event.to_string()), signals.stop.clone())).await;
     let report = match result {
         Ok(report) => report,
         Err(error) => match signals.exit() {
@@ -105,16 +101,13 @@ pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
 
 /// Somebody sits there who can answer.
 fn may_ask(context: &Context) -> bool {
-    let flags = &context.global;
-    !flags.yes && !flags.ci && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    !context.global.yes && context.draw && std::io::stdin().is_terminal()
 }
 
 /// Whether the person agrees that the data go.
 fn agreed(folder: &Path, system: Option<&str>) -> anyhow::Result<bool> {
     let whose = system.map_or_else(String::new, |system| format!(" of {system}"));
-    let mut stderr = std::io::stderr().lock();
-    write!(stderr, "delete the data{whose} in {}: tables, keys, topics? [y/N] ", folder.display())?;
-    stderr.flush()?;
+    note(&format!("delete the data{whose} in {}: tables, keys, topics? [y/N]", folder.display()));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
     Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
@@ -176,7 +169,8 @@ pub async fn restart(context: &Context, args: &RestartArgs) -> anyhow::Result<Ex
     let state = context.require_state()?;
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let say = |event: UpEvent| note(&event.to_string());
-    let report = infra::restart(&state, &args.components, Env::from_process(), &say, signals.stop.clone()).await;
+    let report =
+        Box::pin(infra::restart(&state, &args.components, Env::from_process(), &say, signals.stop.clone())).await;
     let report = match (report, signals.exit()) {
         (Ok(report), _) => report,
         (Err(error), Some(exit)) => {

@@ -5,13 +5,22 @@ use std::{fs, path::PathBuf, str::FromStr};
 
 use backend::{
     endpoint::{
-        ApiEndpoint, EndpointError, KafkaEndpoint, KafkaSecurity, MysqlEndpoint, RedisEndpoint, Sasl, Tls, mask,
+        ApiEndpoint, EndpointError, Endpoints, KafkaEndpoint, KafkaSecurity, MysqlEndpoint, RedisEndpoint, Sasl, Tls,
+        mask,
     },
     human::Secret,
 };
 
-use super::error::InfraError;
-use crate::profile::model::{ExternalSpec, KafkaLogin};
+use super::{
+    clients,
+    error::InfraError,
+    ready,
+    stack::{Component, SCHEMA_VERSION, Stack},
+};
+use crate::{
+    event::names::Provider,
+    profile::model::{ExternalSpec, KafkaLogin},
+};
 
 /// The components that have an address of their own.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +33,50 @@ pub struct External {
     pub kafka: Option<KafkaEndpoint>,
     /// The API, if it is external.
     pub api: Option<ApiEndpoint>,
+}
+
+/// A stack of servers that are all external, after each has answered. Nothing is started, ended or written down: whatever
+/// is up in a state folder stays as it is.
+///
+/// # Errors
+/// Where an address is missing or cannot be used, or a server does not answer.
+pub async fn stack(spec: &ExternalSpec, system: &str) -> Result<Stack, InfraError> {
+    let External { mysql, redis, kafka, api } = resolve(spec)?;
+    let (Some(mysql), Some(redis), Some(kafka)) = (mysql, redis, kafka) else {
+        return Err(InfraError::External { key: "mysql_url", why: "all three servers need an address".into() });
+    };
+    let (mysql_facts, redis_facts, cluster) = tokio::try_join!(
+        ready::mysql(&mysql, clients::LIMIT),
+        ready::redis(&redis, clients::LIMIT),
+        ready::kafka(&kafka, 1, clients::LIMIT),
+    )?;
+    let component = |version: String, address: String| Component {
+        provider: Provider::External,
+        version,
+        address,
+        process: None,
+        log: None,
+        container: None,
+        restarts: 0,
+    };
+    let components = [
+        ("mysql", component(mysql_facts.version, mysql.to_string())),
+        ("redis", component(redis_facts.version, redis.to_string())),
+        ("kafka", component("unknown".into(), kafka.to_string())),
+    ];
+    Ok(Stack {
+        schema_version: SCHEMA_VERSION,
+        owner: None,
+        system: system.to_owned(),
+        brokers: u8::try_from(cluster.brokers.len()).unwrap_or(u8::MAX),
+        endpoints: Endpoints { mysql, redis, kafka },
+        api: None,
+        api_url: api.as_ref().map(ToString::to_string),
+        topics: Vec::new(),
+        components: components.map(|(name, component)| (name.to_owned(), component)).into(),
+        started_at: jiff::Timestamp::now().to_string(),
+        docker: None,
+    })
 }
 
 /// Reads addresses and secrets. A URL counts more than a file that holds one. Files of authorities are made absolute:

@@ -40,7 +40,12 @@ impl Launched {
     /// # Errors
     /// A file that cannot be read, or of a newer version.
     pub fn load(state: &StateDir) -> Result<Option<Self>, InfraError> {
-        state.load_json(&state.path(FILE), SCHEMA_VERSION)
+        let launched: Option<Self> = state.load_json(&state.path(FILE), SCHEMA_VERSION)?;
+        Ok(launched.map(|mut launched| {
+            // Those of the folder that this one is a copy of are not ours to end.
+            launched.components.retain(|_, component| !component.process.is_some_and(|p| state.owner().is_foreign(p)));
+            launched
+        }))
     }
 
     /// Whether the command that launched it still goes on.

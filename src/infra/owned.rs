@@ -240,6 +240,13 @@ impl Owner {
         mark.folder == self.folder || (recorded && !mark.folder.exists())
     }
 
+    /// Whether a process that was written down runs and is not ours: the pid is somebody else's by now, or the file is a copy.
+    pub fn is_foreign(&self, process: ProcessRef) -> bool {
+        // Where we may not look, pid and start time have to do.
+        let foreign = |mark: Option<Mark>| !mark.is_some_and(|mark| self.owns_process(&mark, true));
+        process::is_alive(process) && process::mark(process.pid).is_ok_and(foreign)
+    }
+
     /// Component → process, of all that run for this folder, written down or not.
     pub fn processes(&self) -> Vec<(String, ProcessRef)> {
         let found = process::marked(|mark| self.owns_process(mark, false));

@@ -14,7 +14,7 @@ pub use self::lock::{RUN, SERVE, StateLock};
 use super::{
     error::InfraError,
     owned::{self, Owner},
-    process, room,
+    room,
     stack::{SCHEMA_VERSION, Stack},
 };
 use crate::files;
@@ -117,11 +117,7 @@ impl StateDir {
             stack.components.clear();
             stack.docker = None;
         }
-        let ours = |mark: process::Mark| self.owner.owns_process(&mark, true);
-        // Where we may not look, pid and start time have to do.
-        let is_other = |pid| process::mark(pid).is_ok_and(|mark| !mark.is_some_and(ours));
-        let is_other = |process: process::ProcessRef| process::is_alive(process) && is_other(process.pid);
-        stack.components.retain(|_, component| !component.process.is_some_and(is_other));
+        stack.components.retain(|_, component| !component.process.is_some_and(|p| self.owner.is_foreign(p)));
         Ok(Some(stack))
     }
 
