@@ -36,6 +36,9 @@ pub use error::{ComposeErrors, ComposeProblem};
 pub use files::SourceFile;
 pub use order::order;
 
+#[cfg(test)]
+pub(crate) use service::keys as service_keys;
+
 use layer::FileLayer;
 use model::Project;
 use reader::Reader;

@@ -11,6 +11,7 @@ mod plan;
 pub mod recorder;
 pub mod replay;
 pub mod seeding;
+mod servers;
 mod stages;
 pub mod state;
 pub mod walk;

@@ -11,7 +11,7 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use super::common::note;
 use crate::{
-    event::names::Stage,
+    event::names::{ProcessState, Stage},
     figure::{millis, or_dash, rate},
     report::classes,
     run::{folder::RunFolder, state::RunState, walk::Show},
@@ -144,6 +144,13 @@ pub fn line(state: &RunState) -> String {
         let _ = write!(text, " · rows {} · left {} · lag {}", or_dash(rows), or_dash(left), or_dash(probe.lag));
         for component in probe.errors.keys() {
             let _ = write!(text, " · {component} NOT READABLE");
+        }
+    }
+    for ended in &state.ended {
+        let now = state.processes.get(&ended.name);
+        if now.is_some_and(|now| now.state == ProcessState::Exited && now.t_ms == ended.t_ms) {
+            let how = ended.how.split(';').next().unwrap_or_default();
+            let _ = write!(text, " · {} ENDED: {how}", ended.name);
         }
     }
     text

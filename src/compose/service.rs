@@ -60,7 +60,7 @@ const KEYS: &[Key<ServiceLayer>] = &[
 
 /// Names of the keys that are supported.
 #[cfg(test)]
-pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
     KEYS.iter().map(|(key, _)| *key)
 }
 

@@ -33,7 +33,7 @@ mod wait;
 
 pub use apply::{Change, apply, change};
 pub use engine::{CgroupVersion, Engine, EngineFacts};
-pub use failure::ContainerFailure;
+pub use failure::{ContainerFailure, how_it_ended};
 pub use images::missing as images_missing;
 pub use list::{Container, ContainerState, PublishedPort, list};
 pub use make::{delete, stop};

@@ -2,6 +2,7 @@
 //! time, ended in two steps.
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     fs::{self, OpenOptions},
     io,
@@ -12,6 +13,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -140,6 +142,14 @@ impl Spawn {
     }
 }
 
+/// How those of our children ended that did: a few servers and steps in the life of one command.
+static ENDED: Mutex<BTreeMap<(i32, u64), ExitStatus>> = Mutex::new(BTreeMap::new());
+
+/// How a process ended, where this command has started it by [`spawn_detached`]; nobody else is told.
+pub fn exit_of(process: ProcessRef) -> Option<ExitStatus> {
+    ENDED.lock().unwrap_or_else(PoisonError::into_inner).get(&(process.pid, process.start_time)).copied()
+}
+
 /// A process that was started by this one. Dropping it leaves the process running.
 #[derive(Debug, Clone)]
 pub struct Detached {
@@ -170,6 +180,7 @@ pub fn spawn_detached(spawn: &Spawn) -> io::Result<Detached> {
     // A thread rather than a task: the child is collected whatever runtime asks, or none.
     std::thread::Builder::new().name(format!("wait-{pid}")).stack_size(64 * 1024).spawn(move || {
         if let Ok(status) = child.wait() {
+            ENDED.lock().unwrap_or_else(PoisonError::into_inner).insert((process.pid, process.start_time), status);
             let _ = sender.send(Some(status));
         }
     })?;
@@ -259,8 +270,8 @@ pub fn program(pid: i32) -> Option<String> {
 /// of `like`.
 pub fn as_started(process: ProcessRef, like: &Spawn) -> Option<Spawn> {
     let program = fs::read_link(format!("/proc/{}/exe", process.pid)).ok()?;
-    let line = fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
-    let words = line.strip_suffix(b"\0").unwrap_or(&line).split(|byte| *byte == 0);
+    let command = fs::read(format!("/proc/{}/cmdline", process.pid)).ok()?;
+    let words = command.strip_suffix(b"\0").unwrap_or(&command).split(|byte| *byte == 0);
     let mut words = words.map(|word| OsString::from_vec(word.to_vec()));
     let arg0 = words.next()?;
     is_alive(process).then(|| Spawn { program, arg0: Some(arg0), args: words.collect(), ..like.clone() })

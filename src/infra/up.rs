@@ -253,13 +253,13 @@ pub async fn up(
     let _lock = request.state.lock("stack", "up")?;
     request.state.check_space()?;
     super::preflight::raise_open_files();
-    let before = make_room(request, request.state.load_stack()?, progress).await?;
+    let before = Box::pin(make_room(request, request.state.load_stack()?, progress)).await?;
     let runners = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(InfraError::Cancelled { stage: "looking at the servers".into() }),
         runners = Box::pin(runners::choose(request, before.as_ref(), progress)) => runners,
     };
-    let runners = leftovers::make_ready(request, before.as_ref(), runners?, progress).await?;
+    let runners = Box::pin(leftovers::make_ready(request, before.as_ref(), runners?, progress)).await?;
     let around = match &runners.docker {
         Some(docker) => docker.around().await?,
         None => BTreeSet::new(),
@@ -271,13 +271,13 @@ pub async fn up(
     let result = Box::pin(up.all(&runners, &cancel)).await;
     match result {
         Ok((components, topics)) => {
-            let stack = up.settle(&runners).await?;
+            let stack = Box::pin(up.settle(&runners)).await?;
             let topics = topics?;
             Ok(UpReport { stack, components, topics, took_ms: begun.elapsed().as_millis() as u64 })
         }
         Err(error) => {
             if !request.keep_failed {
-                up.undo(&runners, &around).await?;
+                Box::pin(up.undo(&runners, &around)).await?;
             }
             Err(error)
         }

@@ -48,6 +48,9 @@ pub fn summary(from: &Gathered<'_>) -> Summary {
     warnings.extend(from.state.acts.iter().map(|act| {
         format!("by hand, {:.1} s after the beginning: {} ({})", act.t_ms as f64 / 1_000.0, act.what, act.result)
     }));
+    warnings.extend(from.state.ended.iter().map(|ended| {
+        format!("{:.1} s after the beginning {} ended: {}", ended.t_ms as f64 / 1_000.0, ended.name, ended.how)
+    }));
     warnings.extend(verify.iter().flat_map(|v| v.notes.clone()));
     let mut summary = Summary {
         schema_version: SCHEMA_VERSION,

@@ -12,6 +12,7 @@ use backend::{
 use super::{
     backend::{Backend, Containers, DRAIN_WITHIN, LaunchPlan, check_port},
     kept, measure, seeding,
+    servers::ServerWatch,
     walk::Walk,
 };
 use crate::{
@@ -34,6 +35,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 pub struct Started {
     servers: bool,
     watchers: Option<Watchers>,
+    server_watch: Option<ServerWatch>,
 }
 
 /// What the stages came to.
@@ -60,6 +62,8 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
     let containers = containers(walk, &stack).await?;
     walk.live.set_servers(&stack);
     started.watchers = Some(watch(walk, &stack));
+    let (state, emitter) = (walk.request.state.clone(), walk.emitter.clone());
+    started.server_watch = Some(ServerWatch::start(state, emitter, walk.live.clone()));
     // An API that is not there is told before anything is changed for it.
     let given = match &stack.api_url {
         Some(url) => Some(measure::resolve(url).await?),
@@ -194,6 +198,9 @@ impl Started {
         // What is stopped on purpose is not missed.
         if let Some(watchers) = self.watchers {
             watchers.stop().await;
+        }
+        if let Some(watch) = self.server_watch {
+            watch.stop().await;
         }
         if let Some(backend) = walk.live.backend.lock().await.take() {
             if keep {

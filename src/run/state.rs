@@ -49,6 +49,7 @@ use crate::{
         watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
     },
     goal::{GoalResult, Trend},
+    infra::stack::is_backend,
 };
 
 /// Warnings that are kept; `events.jsonl` has them all.
@@ -105,9 +106,11 @@ pub struct RunState {
     pub checks: BTreeMap<String, CheckNow>,
     /// What was done by hand, newest last.
     pub acts: VecDeque<ActNow>,
-    /// Backend processes by name.
+    /// Servers that ended while the run went on, newest last.
+    pub ended: VecDeque<EndedNow>,
+    /// Backend processes and servers by name.
     pub processes: BTreeMap<String, ProcessNow>,
-    /// Backend processes that ended unasked: name → how often.
+    /// Backend processes and servers that ended and were started again: name → how often.
     pub restarts: BTreeMap<String, u32>,
     /// The newest warnings.
     pub warnings: VecDeque<String>,
@@ -185,6 +188,17 @@ pub struct ProcessNow {
     pub detail: String,
     /// When.
     pub t_ms: u64,
+}
+
+/// A server that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedNow {
+    /// When it was seen.
+    pub t_ms: u64,
+    /// `redis`, `kafka-2`.
+    pub name: String,
+    /// Process or container, how it ended and when, and what to do.
+    pub how: String,
 }
 
 /// How a run ended.
@@ -274,6 +288,9 @@ impl RunState {
             Event::Process { name, state, detail } => {
                 if *state == ProcessState::Restarted {
                     *self.restarts.entry(name.clone()).or_default() += 1;
+                }
+                if *state == ProcessState::Exited && !is_backend(name) {
+                    push(&mut self.ended, MOST_ACTS, EndedNow { t_ms, name: name.clone(), how: detail.clone() });
                 }
                 let now = ProcessNow { state: state.clone(), detail: detail.clone(), t_ms };
                 self.processes.insert(name.clone(), now);

@@ -12,7 +12,7 @@ use crate::{
         names::{self, Overall, ProcessState, Stage},
     },
     goal::State,
-    run::state::{self, AlarmNow, Newest, RunState},
+    run::state::{self, AlarmNow, Newest, ProcessNow, RunState},
 };
 
 /// Makes a board of `state`.
@@ -249,7 +249,13 @@ fn happenings(state: &RunState) -> Vec<Word> {
         let result = if act.result.is_empty() { "under way" } else { &act.result };
         all.push(Word { at_ms: Some(act.t_ms), tone: Tone::Plain, text: format!("{}: {result}", act.what) });
     }
-    for (name, process) in &state.processes {
+    for ended in &state.ended {
+        let text = format!("{} exited: {}", ended.name, ended.how);
+        all.push(Word { at_ms: Some(ended.t_ms), tone: Tone::Bad, text });
+    }
+    // How servers ended stands there already.
+    let told = |name: &str, process: &ProcessNow| state.ended.iter().any(|e| e.name == name && e.t_ms == process.t_ms);
+    for (name, process) in state.processes.iter().filter(|(name, process)| !told(name, process)) {
         let tone = if process.state == ProcessState::Started { Tone::Plain } else { Tone::Warn };
         let text = format!("{name} {}: {}", process.state, process.detail);
         all.push(Word { at_ms: Some(process.t_ms), tone, text });

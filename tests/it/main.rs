@@ -13,6 +13,7 @@ mod commands;
 mod compose_config;
 mod control;
 mod docker;
+mod docker_ends;
 mod docker_engine;
 mod docker_owned;
 mod docker_replace;

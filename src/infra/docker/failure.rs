@@ -106,6 +106,17 @@ pub(super) async fn collect(engine: &Engine, container: &Container, wrong: &Wron
     }))
 }
 
+/// How a container that has ended did so, when, and what to do about it, in one line.
+pub async fn how_it_ended(engine: &Engine, container: &Container) -> String {
+    let look = engine.docker.inspect_container(&container.id, None::<InspectContainerOptions>);
+    let found = tokio::time::timeout(LOOK, look).await.ok().and_then(Result::ok).unwrap_or_default();
+    let wrong = with_memory(engine, &found, &Wrong::ended(container)).await;
+    let at = found.state.as_ref().and_then(|state| state.finished_at.clone()).filter(|at| !at.starts_with("0001-"));
+    let at = at.and_then(|at| at.split('.').next().map(|at| format!(" at {}Z", at.trim_end_matches('Z'))));
+    let (cause, remedy) = explain(&container.service, &found, &wrong, &[]);
+    format!("container {} {cause}{}; {remedy}", container.name, at.unwrap_or_default())
+}
+
 /// The Engine may hear of the end before it hears that memory was the cause: where there is a limit, that is waited for.
 async fn with_memory(engine: &Engine, found: &ContainerInspectResponse, wrong: &Wrong) -> Wrong {
     let mut wrong = wrong.clone();

@@ -178,6 +178,9 @@ fn device(text: &str) -> DeviceMapping {
 }
 
 #[cfg(test)]
+mod kept_promises;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -109,8 +109,8 @@ impl Doing {
         let mut problems: Vec<String> = gone.into_iter().filter_map(Result::err).map(|e| e.to_string()).collect();
         let renames = locked(&self.renames).clone();
         for (id, name) in renames {
-            let renamed = make::rename(&self.engine, &id, &name).await;
-            problems.extend(renamed.err().map(|e| e.to_string()));
+            let result = make::rename(&self.engine, &id, &name).await;
+            problems.extend(result.err().map(|e| e.to_string()));
         }
         problems
     }
