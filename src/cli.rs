@@ -35,6 +35,10 @@ use crate::exit::Exit;
 
 /// Parses the command line, does what it says, and gives the exit code of `docs/exit-codes.md`.
 pub fn main() -> ExitCode {
+    // Files for others are nobody's wish here, and without our own rights to them nothing works.
+    let others = nix::sys::stat::Mode::from_bits_truncate(0o077);
+    let given = nix::sys::stat::umask(others);
+    nix::sys::stat::umask(given & others);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

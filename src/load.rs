@@ -177,6 +177,17 @@ pub enum LoadError {
     Died,
 }
 
+/// Whether this process may open a connection for each virtual user of `scenarios`; raises the soft limit of open files
+/// where that helps. Asked before anything is seeded.
+///
+/// # Errors
+/// [`LoadError::OpenFiles`] with what is needed and the hard limit.
+pub fn enough_open_files(scenarios: &BTreeMap<String, Scenario>) -> Result<(), LoadError> {
+    machine::allow_connections(
+        scenarios.values().map(|scenario| u64::from(schedule::Schedule::new(&scenario.executor).max_vus())).sum(),
+    )
+}
+
 impl LoadError {
     fn ledger(folder: &Path, cause: io::Error) -> Self {
         Self::Ledger { folder: folder.to_owned(), cause }

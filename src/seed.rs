@@ -11,6 +11,7 @@ mod db;
 mod error;
 mod gate;
 mod guard;
+mod rights;
 mod tables;
 
 use std::{future::Future, time::Instant};
@@ -175,6 +176,7 @@ async fn run_on(
     backend: &impl Backend,
     progress: &(dyn Fn(SeedProgress) + Sync),
 ) -> Result<(Vec<TableReport>, Vec<CouponReport>), SeedError> {
+    rights::look(db, plan, endpoints).await?;
     backend.migrate(db.pool()).await.map_err(SeedError::Migrate)?;
     let tables = [Table::users(plan), Table::points(plan), Table::products(plan)];
     let surveys = [db.survey(&tables[0]).await?, db.survey(&tables[1]).await?, db.survey(&tables[2]).await?];

@@ -38,9 +38,9 @@ pub enum DbError {
 
 impl Db {
     /// A pool for `endpoint`; it connects at first use. `extra` statements are sent on every new connection.
-    pub fn new(endpoint: &MysqlEndpoint, settings: &DbPool, extra: &[&str]) -> Self {
-        let opts = endpoint.opts(usize::from(settings.min_idle), usize::from(settings.max));
-        let opts = OptsBuilder::from_opts(opts).init(extra.to_vec()).stmt_cache_size(64);
+    pub fn new(endpoint: &MysqlEndpoint, settings: &DbPool, extra: &[&'static str]) -> Self {
+        let opts = endpoint.opts_with(usize::from(settings.min_idle), usize::from(settings.max), extra);
+        let opts = OptsBuilder::from_opts(opts).stmt_cache_size(64);
         Self { pool: Pool::new(opts), limit: settings.timeout.0, max: settings.max, address: endpoint.to_string() }
     }
 

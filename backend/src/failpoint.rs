@@ -23,11 +23,16 @@ const NAMES: [(&str, Point); 3] = [
     ("consumer.after_commit", Point::ConsumerAfterCommit),
 ];
 
+/// Names of all places, as in `backend.failpoints`.
+pub fn names() -> [&'static str; NAMES.len()] {
+    NAMES.map(|(name, _)| name)
+}
+
 /// Why `backend.failpoints` cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FailpointError {
     /// No such place.
-    #[error("backend.failpoints: there is no `{0}`; there are {known}", known = NAMES.map(|(name, _)| name).join(", "))]
+    #[error("backend.failpoints: there is no `{0}`; there are {known}", known = names().join(", "))]
     Name(String),
     /// No such action.
     #[error("backend.failpoints.{name}: `{action}` is no action; write kill@N (N = 1, 2, …: at the Nth pass)")]

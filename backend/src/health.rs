@@ -11,7 +11,7 @@ use std::{
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -22,7 +22,7 @@ use crate::{
     db::Db,
     process::{ProcessConfig, Role},
     sync,
-    telemetry::{CONTENT_TYPE, Metrics},
+    telemetry::{Format, Metrics},
 };
 
 /// What a process knows of itself and its dependencies.
@@ -115,15 +115,17 @@ pub fn router(health: Arc<Health>, metrics: Metrics, db: Db) -> Router {
         .route("/actuator/health/readiness", get(report))
         .route("/actuator/health/liveness", get(|State(health): State<Arc<Health>>| async move { health.alive() }))
         .with_state(health)
-        .route("/metrics", get(move || async move { text(&metrics, &db) }))
+        .route("/metrics", get(move |headers: HeaderMap| async move { text(&metrics, &db, &headers) }))
 }
 
-fn text(metrics: &Metrics, db: &Db) -> Response {
+fn text(metrics: &Metrics, db: &Db, headers: &HeaderMap) -> Response {
     let pool = db.pool().metrics();
     metrics.db_in_use.set(pool.connections_in_use.load(Ordering::Relaxed) as i64);
     metrics.db_open.set(pool.connection_count.load(Ordering::Relaxed) as i64);
     metrics.db_idle.set(pool.connections_in_pool.load(Ordering::Relaxed) as i64);
     metrics.db_waiting.set(pool.active_wait_requests.load(Ordering::Relaxed) as i64);
     metrics.db_max.set(i64::from(db.max()));
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.text()).into_response()
+    let accept: Vec<_> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::asked(Some(&accept.join(",")));
+    ([(header::CONTENT_TYPE, format.content_type())], metrics.text(format)).into_response()
 }

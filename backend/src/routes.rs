@@ -5,6 +5,7 @@ use std::{any::Any, sync::Arc};
 use axum::{
     Router,
     http::StatusCode,
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -12,7 +13,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     api::{Api, reply},
-    coupon, product, user,
+    coupon, product,
+    telemetry::{self, Metrics},
+    user,
 };
 
 /// The API's routes. Health and metrics are added by the caller.
@@ -25,14 +28,15 @@ pub fn router(api: Arc<Api>) -> Router {
         .with_state(api)
 }
 
-/// Gives `router` its answers to what no route takes.
-pub fn finish(router: Router) -> Router {
+/// Gives `router` its answers to what no route takes, and counts all of them.
+pub fn finish(router: Router, metrics: Metrics) -> Router {
     router
         .fallback(|| async { reply::error(StatusCode::NOT_FOUND, "there is no such route") })
         .method_not_allowed_fallback(|| async {
             reply::error(StatusCode::METHOD_NOT_ALLOWED, "this route does not take this method")
         })
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(metrics, telemetry::http::count))
 }
 
 /// Does nothing: what the server can do at most, as the yardstick of benches.

@@ -113,7 +113,7 @@ struct Process {
 impl Process {
     fn new(config: ProcessConfig, listener: TcpListener, stop: CancellationToken) -> Self {
         let mut pool = config.settings.db_pool.clone();
-        let (parts, session): (&[&str], &[&str]) = match config.role {
+        let (parts, session): (&[&str], &[&'static str]) = match config.role {
             Role::Api => (&["mysql", "schema", "redis", "kafka", "gate"], &[]),
             Role::Consumer => (&["mysql", "schema", "kafka", "group", "progress"], &write::SESSION),
             Role::Reconciler => (&["mysql", "schema", "redis", "kafka"], &[]),
@@ -136,7 +136,7 @@ impl Process {
     /// Serves `router` with health and metrics.
     fn serve(&mut self, router: Router, drain: Duration) -> JoinHandle<Result<(), BackendError>> {
         let common = health::router(self.health.clone(), self.metrics.clone(), self.db.clone());
-        let router = routes::finish(router.merge(common));
+        let router = routes::finish(router.merge(common), self.metrics.clone());
         let connections = self.config.settings.http.max_connections;
         let (listener, stop) = (self.listener.take(), self.stop.clone());
         let ended = self.stop.clone();

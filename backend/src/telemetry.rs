@@ -1,4 +1,8 @@
-//! What a process counts, in the form that Prometheus reads. Logs go to `tracing`; the caller sets it up.
+//! What a process counts, in the forms that Prometheus reads. Logs go to `tracing`; the caller sets it up.
+
+mod format;
+pub mod http;
+mod process;
 
 use std::sync::Arc;
 
@@ -8,13 +12,17 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Content type of [`Metrics::text`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub use self::format::Format;
+
+/// Bounds of durations, in seconds.
+const BUCKETS: [f64; 14] =
+    [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
 /// Everything a process counts. Each role uses its share. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    requests: http::Requests,
     /// Answers of the issue route, by result.
     pub issue: Results,
     /// How long the gate took.
@@ -96,7 +104,10 @@ impl Default for Metrics {
 impl Metrics {
     /// All at zero.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("ecom");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(process::ProcessFigures::new()));
+        let requests = http::Requests::new(&mut all);
+        let registry = all.sub_registry_with_prefix("ecom");
         let results = Family::<ResultLabel, Counter>::default();
         let sends = Family::<ResultLabel, Counter>::default();
         registry.register("coupon_requests", "Answers of the issue route", results.clone());
@@ -110,8 +121,7 @@ impl Metrics {
             invalid: result("invalid"),
             unavailable: result("unavailable"),
         };
-        let buckets = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-        let gate = Histogram::new(buckets);
+        let gate = Histogram::new(BUCKETS);
         registry.register("gate_duration_seconds", "Time until the gate has answered", gate.clone());
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
@@ -146,7 +156,8 @@ impl Metrics {
         let delivered = sends.get_or_create_owned(&ResultLabel { result: "acknowledged" });
         let undelivered = sends.get_or_create_owned(&ResultLabel { result: "unknown" });
         Self {
-            registry: Arc::new(registry),
+            registry: Arc::new(all),
+            requests,
             issue,
             gate,
             queue,
@@ -183,11 +194,51 @@ impl Metrics {
         };
     }
 
-    /// Everything, as OpenMetrics text.
-    pub fn text(&self) -> String {
+    /// Everything, in `format`.
+    pub fn text(&self, format: Format) -> String {
         let mut text = String::new();
         // Writing into a String cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
+        format.of(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// The rules of `promtool check metrics`: readers of the older format find no help, no type, or another name where
+    /// they do not hold.
+    #[test]
+    fn the_older_format_keeps_its_rules() {
+        let metrics = Metrics::new();
+        metrics.issue.queued.inc();
+        metrics.gate.observe(0.01);
+        let text = metrics.text(Format::Text);
+        let (mut helps, mut types) = (BTreeMap::new(), BTreeMap::new());
+        for line in text.lines() {
+            if let Some((name, words)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+                assert!(!words.is_empty() && helps.insert(name, words).is_none(), "{line}");
+            } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+                assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+                assert!(helps.contains_key(name) && types.insert(name, kind).is_none(), "{line}");
+                for unit in ["_ms", "_milliseconds", "_kib", "_percent", "_counter", "_gauge", "_histogram"] {
+                    assert!(!name.contains(unit), "{line}");
+                }
+            } else {
+                assert!(!line.starts_with('#'), "{line}");
+                let name = line.split(['{', ' ']).next().unwrap();
+                let parts = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+                let kind = types.get(name).or_else(|| parts.and_then(|name| types.get(name)));
+                assert!(kind.is_some_and(|kind| (*kind == "histogram") == parts.is_some()), "{line}");
+            }
+        }
+        for name in ["process_cpu_seconds_total", "process_open_fds", "process_threads", "ecom_coupon_requests_total"] {
+            assert!(types.contains_key(name), "{name} is not in\n{text}");
+        }
+        let open = metrics.text(Format::OpenMetrics);
+        assert!(open.ends_with("# EOF\n") && open.contains("# TYPE process_cpu_seconds counter\n"), "{open}");
     }
 }

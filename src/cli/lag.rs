@@ -1,6 +1,7 @@
 //! `lag`: how far a consumer group is behind, once or again and again.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     time::{Duration, Instant},
 };
@@ -24,7 +25,7 @@ use crate::{
     exit::Exit,
     figure::{count, or_dash},
     lag::{History, LagPlan, Rules, Sampler},
-    table,
+    table::Fitted,
 };
 
 /// Looks without `--watch`: the fewest that have a slope.
@@ -138,7 +139,7 @@ impl Show {
 fn text(sample: &KafkaSample) -> String {
     let header = [
         "topic",
-        "partition",
+        "part.",
         "start",
         "committed",
         "end",
@@ -146,17 +147,22 @@ fn text(sample: &KafkaSample) -> String {
         "status",
         "slope /s",
         "drain s",
-        "time lag ms",
+        "lag ms",
         "in /s",
         "out /s",
         "leader",
         "member",
     ];
-    let mut table = table::new(&header, &[1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]);
+    let mut table = Fitted::new(&header, &[1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12], &[(0, 12), (13, 8)]);
     for p in &sample.partitions {
-        table.add_row(row(p));
+        table.add(row(p));
     }
+    let (table, cut) = table.draw();
     let mut text = format!("{}\n{table}\n", head(sample));
+    let cut: BTreeSet<_> = cut.into_iter().map(|(_, column, whole)| format!("{column} {whole}")).collect();
+    for line in cut {
+        let _ = writeln!(text, "{line}");
+    }
     for (topic, why) in &sample.unread {
         let _ = writeln!(text, "{}: not read: {}", one_line(topic), one_line(why));
     }

@@ -74,6 +74,7 @@ impl Drop for Progress {
 async fn follow(bar: Option<ProgressBar>, mut state: watch::Receiver<Arc<RunState>>) {
     let every = if bar.is_some() { DRAWN_EVERY } else { PLAIN_EVERY };
     let mut tick = tokio::time::interval_at(Instant::now() + every, every);
+    let mut plain = Plain::default();
     let mut shown = None;
     loop {
         tokio::select! {
@@ -95,9 +96,33 @@ async fn follow(bar: Option<ProgressBar>, mut state: watch::Receiver<Arc<RunStat
                 bar.set_message(line(&now));
                 bar.tick();
             }
-            None if now.stage.is_some() => note(&line(&now)),
-            None => {}
+            None => {
+                if let Some(line) = plain.next(&now) {
+                    note(&line);
+                    // A line for a new stage takes the place of the next regular one.
+                    tick.reset();
+                }
+            }
         }
+    }
+}
+
+/// Lines where nothing can be drawn: what was said is not said again.
+#[derive(Debug, Default)]
+struct Plain {
+    said: String,
+}
+
+impl Plain {
+    /// What is new to say.
+    fn next(&mut self, now: &RunState) -> Option<String> {
+        now.stage.as_ref()?;
+        let line = line(now);
+        if line == self.said {
+            return None;
+        }
+        self.said.clone_from(&line);
+        Some(line)
     }
 }
 
@@ -130,6 +155,20 @@ mod tests {
 
     use super::*;
     use crate::event::{CouponSample, LoadSample, ProbeSample};
+
+    /// A regular line right behind that of a new stage said the same a second time.
+    #[test]
+    fn nothing_is_said_twice() {
+        let mut plain = Plain::default();
+        let mut state = RunState::default();
+        assert_eq!(plain.next(&state), None, "before the first stage there is nothing to say");
+        (state.stage, state.t_ms) = (Some(Stage::Backend), 4_010);
+        assert_eq!(plain.next(&state).as_deref(), Some("00:04 backend"));
+        state.t_ms = 4_900;
+        assert_eq!(plain.next(&state), None);
+        state.t_ms = 5_000;
+        assert_eq!(plain.next(&state).as_deref(), Some("00:05 backend"));
+    }
 
     #[test]
     fn the_line_shows_client_servers_and_what_cannot_be_read() {

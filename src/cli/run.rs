@@ -27,6 +27,9 @@ use crate::{
 
 /// Runs the profiles that were named.
 pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
+    if args.tui {
+        tui::possible(context)?;
+    }
     let settle: HumanDuration = args.settle.parse().map_err(|e| UsageError(format!("--settle: {e}")))?;
     let duration = args.duration.as_deref().map(str::parse::<HumanDuration>).transpose();
     let duration = duration.map_err(|e| UsageError(format!("--duration: {e}")))?;

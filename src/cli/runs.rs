@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// How long a run may take to come to its end after `stop`.
-const STOP_WITHIN: Duration = Duration::from_secs(120);
+const ENDS_WITHIN: Duration = Duration::from_secs(120);
 
 /// `runs list|rm`
 pub fn run(context: &Context, args: &RunsArgs) -> anyhow::Result<Exit> {
@@ -142,8 +142,8 @@ pub async fn stop(context: &Context, args: &StopArgs) -> anyhow::Result<Exit> {
     note(&format!("asked {} to stop", run.name()));
     let since = Instant::now();
     while process::is_alive(target) {
-        if since.elapsed() > STOP_WITHIN {
-            bail!("{} (pid {}) is still there after {} s", run.name(), target.pid, STOP_WITHIN.as_secs());
+        if since.elapsed() > ENDS_WITHIN {
+            bail!("{} (pid {}) is still there after {} s", run.name(), target.pid, ENDS_WITHIN.as_secs());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -22,15 +22,12 @@ use crate::{
     infra::{stack::is_backend, state::SERVE},
     profile::Loaded,
     run::{
-        backend::{Backend, Containers, LaunchPlan},
+        backend::{Backend, Containers, DRAIN_WITHIN, LaunchPlan},
         kept,
         recorder::Recorder,
         seeding,
     },
 };
-
-/// How long a process may take to drain.
-const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// One process of the backend, to its end.
 pub fn process(file: &Path) -> Exit {
@@ -150,12 +147,12 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
     }
     note("Ctrl-C drains and stops");
     signals.stop.cancelled().await;
-    let killed = backend.stop(STOP_WITHIN).await;
+    let killed = backend.stop(DRAIN_WITHIN).await;
     kept::forget(&state)?;
     drop(emitter);
     recorder.finish().await.context("events could not be written")?;
     if !killed.is_empty() {
-        anyhow::bail!("{} did not drain within {} s and was killed", killed.join(", "), STOP_WITHIN.as_secs());
+        anyhow::bail!("{} did not drain within {} s and was killed", killed.join(", "), DRAIN_WITHIN.as_secs());
     }
     // To end it by signal is how `serve` ends well.
     Ok(Exit::Done)

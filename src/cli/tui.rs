@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use backend::cause;
 
 pub use self::{
-    deck::{Deck, Heard},
+    deck::{Deck, Heard, possible},
     show::{RunShow, beside},
 };
 use self::{hands::Hands, watching::Watching};
@@ -48,6 +48,7 @@ pub fn stack_logs(context: &Context) -> lines::From {
 
 /// `tui [RUN]`, `tui --replay RUN`
 pub async fn run(context: &Context, args: &TuiArgs) -> anyhow::Result<Exit> {
+    possible(context)?;
     if let Some(name) = &args.replay {
         let found = runs::find(context, Some(name))?;
         let replay = Replay::open(&found.events()).with_context(|| format!("cannot replay {}", found.name()))?;

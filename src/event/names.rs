@@ -172,6 +172,94 @@ impl Verdict {
     }
 }
 
+/// A consistency check, in the order of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// Every request sent has exactly one outcome.
+    Sy1,
+    /// Never over-issued.
+    Cp1,
+    /// One row per coupon and user, under keys that exist.
+    Cp2,
+    /// Stock and grants add up to the total.
+    Cp3,
+    /// No phantom row: M ⊆ K ⊆ G.
+    Cp4,
+    /// Nothing acknowledged is lost.
+    Cp5,
+    /// Nobody refused holds a coupon.
+    Cp6,
+    /// Every grant became a row or a dead letter.
+    Cp7,
+    /// Never under-sold.
+    Cp8,
+    /// Grant sequence without hole or duplicate.
+    Cp9,
+    /// First come, first served.
+    Cp10,
+    /// The issued counter equals the rows.
+    Cp13,
+    /// Whoever was told DUPLICATE holds a coupon.
+    Cp14,
+}
+
+impl Check {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Sy1,
+        Self::Cp1,
+        Self::Cp2,
+        Self::Cp3,
+        Self::Cp4,
+        Self::Cp5,
+        Self::Cp6,
+        Self::Cp7,
+        Self::Cp8,
+        Self::Cp9,
+        Self::Cp10,
+        Self::Cp13,
+        Self::Cp14,
+    ];
+
+    /// Its id in profiles and reports.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Sy1 => "SY1",
+            Self::Cp1 => "CP1",
+            Self::Cp2 => "CP2",
+            Self::Cp3 => "CP3",
+            Self::Cp4 => "CP4",
+            Self::Cp5 => "CP5",
+            Self::Cp6 => "CP6",
+            Self::Cp7 => "CP7",
+            Self::Cp8 => "CP8",
+            Self::Cp9 => "CP9",
+            Self::Cp10 => "CP10",
+            Self::Cp13 => "CP13",
+            Self::Cp14 => "CP14",
+        }
+    }
+
+    /// What it states.
+    pub const fn states(self) -> &'static str {
+        match self {
+            Self::Sy1 => "every request sent has exactly one outcome",
+            Self::Cp1 => "never over-issued",
+            Self::Cp2 => "one row per coupon and user, under keys that exist",
+            Self::Cp3 => "stock and grants add up to the total",
+            Self::Cp4 => "no phantom row: M ⊆ K ⊆ G",
+            Self::Cp5 => "nothing acknowledged is lost",
+            Self::Cp6 => "nobody refused holds a coupon",
+            Self::Cp7 => "every grant became a row or a dead letter",
+            Self::Cp8 => "never under-sold",
+            Self::Cp9 => "grant sequence without hole or duplicate",
+            Self::Cp10 => "first come, first served",
+            Self::Cp13 => "the issued counter equals the rows",
+            Self::Cp14 => "whoever was told DUPLICATE holds a coupon",
+        }
+    }
+}
+
 /// What all checks together say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -197,6 +285,43 @@ impl Overall {
             Self::NothingToProve => "nothing to prove",
             Self::Unproven => "unproven",
         }
+    }
+}
+
+/// What a request for a coupon came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Acknowledged.
+    Queued = 1,
+    /// Refused: none left.
+    SoldOut = 2,
+    /// Refused: this user has one.
+    Duplicate = 3,
+    /// Refused: another 4xx.
+    Error = 4,
+    /// 5xx, time-out or reset: it may have been granted or not.
+    Unknown = 5,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Queued, Self::SoldOut, Self::Duplicate, Self::Error, Self::Unknown];
+
+    /// Its name in profiles and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::SoldOut => "SOLD_OUT",
+            Self::Duplicate => "DUPLICATE",
+            Self::Error => "ERROR",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// The outcome that a ledger writes as `byte`.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| *outcome as u8 == byte)
     }
 }
 

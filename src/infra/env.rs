@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::unistd::User;
+
 use super::error::InfraError;
 
 /// Places of programs and of Kafka's jars.
@@ -24,10 +26,14 @@ pub struct Env {
 impl Env {
     /// As the variables of this process say. Servers often live in `sbin`, which a user's PATH may lack.
     pub fn from_process() -> Self {
-        let folder = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let mut search: Vec<PathBuf> = env::var_os("PATH").map(|p| env::split_paths(&p).collect()).unwrap_or_default();
+        // Absolute: a server runs in a folder of its own.
+        let absolute = |path: PathBuf| std::path::absolute(path).ok();
+        let folder = |name: &str| env::var_os(name).map(PathBuf::from).and_then(absolute);
+        let path = env::var_os("PATH").unwrap_or_default();
+        let mut search: Vec<PathBuf> = env::split_paths(&path).filter_map(absolute).collect();
         search.extend(["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin"].map(PathBuf::from));
-        let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+        let home = folder("HOME").or_else(|| User::from_uid(nix::unistd::getuid()).ok()?.map(|user| user.dir));
+        let cache = folder("XDG_CACHE_HOME").or_else(|| home.map(|home| home.join(".cache")));
         Self {
             search,
             java_home: folder("JAVA_HOME"),
@@ -47,6 +53,17 @@ impl Env {
             component: "mysql",
             missing: "a MySQL or MariaDB server".into(),
             looked_for: "mysqld and mariadbd on PATH and in /usr/sbin".into(),
+            remedy: "make deps",
+            external: "--mysql-url",
+        })
+    }
+
+    /// MariaDB's script that makes a data folder; MySQL's server does it itself.
+    pub fn mariadb_install_db(&self) -> Result<PathBuf, InfraError> {
+        self.find(&["mariadb-install-db", "mysql_install_db"]).ok_or_else(|| InfraError::MissingProgram {
+            component: "mysql",
+            missing: "MariaDB's mariadb-install-db".into(),
+            looked_for: "mariadb-install-db and mysql_install_db on PATH".into(),
             remedy: "make deps",
             external: "--mysql-url",
         })

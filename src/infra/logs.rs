@@ -7,6 +7,7 @@
 mod file;
 mod follow;
 mod merge;
+pub mod said;
 mod source;
 pub mod stamp;
 

@@ -17,7 +17,13 @@ use backend::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{env::Env, error::InfraError, ports, process::Spawn, state::StateDir};
+use super::{
+    env::Env,
+    error::InfraError,
+    ports,
+    process::{self, Spawn},
+    state::StateDir,
+};
 
 const SCHEMA_VERSION: u32 = 1;
 const HOST: &str = "127.0.0.1";
@@ -56,6 +62,8 @@ pub struct BrokerPorts {
 #[derive(Debug)]
 pub struct Native {
     state: StateDir,
+    /// The same folder by a path that every settings file and script takes.
+    plain: StateDir,
     system: String,
     env: Env,
     places: Places,
@@ -95,7 +103,8 @@ impl Native {
     pub fn open(state: &StateDir, system: &str, brokers: u8, env: Env) -> Result<Self, InfraError> {
         state.folder("conf")?;
         state.folder("logs")?;
-        let data = state.folder(Path::new("data").join(system))?;
+        let plain = state.plain()?;
+        let data = plain.folder(Path::new("data").join(system))?;
         let file = data.join("places.json");
         let places = match state.load_json::<Places>(&file, SCHEMA_VERSION)? {
             Some(places) if places.kafka.len() != usize::from(brokers) => {
@@ -108,7 +117,7 @@ impl Native {
             Some(places) => places,
             None => draw(brokers)?,
         };
-        let native = Self { state: state.clone(), system: system.to_owned(), env, places };
+        let native = Self { state: state.clone(), plain, system: system.to_owned(), env, places };
         native.save()?;
         Ok(native)
     }
@@ -118,7 +127,7 @@ impl Native {
     }
 
     fn data(&self) -> PathBuf {
-        self.state.data(&self.system)
+        self.plain.data(&self.system)
     }
 
     /// Takes another port for each one that somebody else holds. `ours` says which are held by servers of this stack.
@@ -173,12 +182,12 @@ impl Native {
     }
 
     fn conf(&self, file: &str) -> PathBuf {
-        self.state.path("conf").join(file)
+        self.plain.path("conf").join(file)
     }
 
     fn spawn(&self, program: PathBuf, name: &str, cwd: &Path) -> Spawn {
         let spawn = Spawn::new(program, self.state.root(), name, cwd, &self.state.log(name));
-        spawn.env(super::process::FOLDER_ID, self.state.owner().id())
+        spawn.env(process::FOLDER_ID, self.state.owner().id())
     }
 }
 
@@ -201,6 +210,7 @@ impl Server {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(InfraError::io("move", log)(e)),
             _ => {}
         }
+        make_folder(&self.spawn.cwd.join(process::TMP))?;
         match &self.init {
             Init::Nothing => make_folder(&self.data),
             Init::Mysql(init) => init.run(state, self).await,

@@ -2,22 +2,27 @@
 
 pub mod docker;
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{fs, os::unix::process::CommandExt as _, path::Path, time::Duration};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::{
+    sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::{AccessFlags, access},
+};
 use serde::Serialize;
 
 use super::{
     docker::Engine,
     env::Env,
     ports::{self, Owner},
+    process,
     room::{self, NEEDED_BYTES},
+    state,
 };
 
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
-    /// What was looked at: `cpu`, `memory`, `disk`, `open-files`, `mysql`, `redis`, `java`, `kafka`, `docker`, `port 8080`.
+    /// What was looked at: `cpu`, `memory`, `state-folder`, `disk`, `open-files`, `mysql`, `redis`, `java`, `kafka`, `docker`, `port 8080`.
     pub name: String,
     /// `ok`, `warning` or `error`.
     pub level: Level,
@@ -49,7 +54,7 @@ const OPEN_FILES: u64 = 16_384;
 
 /// Looks at the machine. `folder` is where the state is, or will be.
 pub async fn preflight(env: &Env, folder: &Path, ports: &[u16]) -> Vec<Check> {
-    let mut checks = vec![cpu(), memory(), disk(folder), open_files()];
+    let mut checks = vec![cpu(), memory(), state_folder(folder), disk(folder), open_files()];
     checks.extend(programs(env).await);
     let all = KNOWN_PORTS.iter().chain(ports.iter().filter(|port| !KNOWN_PORTS.contains(port)));
     checks.extend(all.filter_map(|port| port_check(*port, ports.contains(port), ports::owner(*port))));
@@ -79,6 +84,24 @@ fn memory() -> Check {
 
 fn available_kib(meminfo: &str) -> Option<u64> {
     meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse().ok())
+}
+
+/// Whether `up` may write where it will.
+fn state_folder(folder: &Path) -> Check {
+    let fail = |why: String| check("state-folder", Level::Error, why, "choose another --state-dir");
+    let path = match std::path::absolute(folder) {
+        Ok(path) => path,
+        Err(e) => return fail(format!("{}: {e}", folder.display())),
+    };
+    if let Some(why) = state::impossible(&path) {
+        return fail(format!("{path:?}: {why}"));
+    }
+    let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    match access(there, AccessFlags::W_OK | AccessFlags::X_OK) {
+        Ok(()) if there.is_dir() => check("state-folder", Level::Ok, path.display().to_string(), ""),
+        Ok(()) => fail(format!("{} is no folder", there.display())),
+        Err(e) => fail(format!("{}: {}", there.display(), e.desc())),
+    }
 }
 
 fn disk(folder: &Path) -> Check {
@@ -114,12 +137,36 @@ async fn programs(env: &Env) -> Vec<Check> {
     let mysql = async { version("mysql", env.mysqld(), &["--no-defaults", "--version"], None).await };
     let redis = async { version("redis", env.redis_server(), &["--version"], Some("redis-server")).await };
     let java = async { version("java", env.java(), &["-version"], None).await };
-    let (mysql, redis, java) = tokio::join!(mysql, redis, java);
+    let (mut mysql, redis, mut java) = tokio::join!(mysql, redis, java);
+    if mysql.level == Level::Ok
+        && mysql.found.contains("MariaDB")
+        && let Err(e) = env.mariadb_install_db()
+    {
+        mysql = check("mysql", Level::Error, e.to_string(), "make deps");
+    }
+    if java.level == Level::Ok
+        && let Some(version) = java_version(&java.found).filter(|version| *version < OLDEST_JAVA)
+    {
+        let found = format!("{}; Kafka needs Java {OLDEST_JAVA} or newer, and this is {version}", java.found);
+        java = check("java", Level::Error, found, "make deps, or set JAVA_HOME");
+    }
     let kafka = match env.kafka() {
         Ok(jars) => check("kafka", Level::Ok, format!("{} in {}", jars.version, jars.home.display()), ""),
         Err(e) => check("kafka", Level::Error, e.to_string(), "make kafka"),
     };
     vec![mysql, redis, java, kafka, engine().await]
+}
+
+/// Kafka's own requirement.
+const OLDEST_JAVA: u32 = 17;
+
+/// `openjdk version "17.0.2" …` → 17; `java version "1.8.0_1"` → 8.
+fn java_version(found: &str) -> Option<u32> {
+    let mut parts = found.split_once("version \"")?.1.split(|c: char| !c.is_ascii_digit());
+    match parts.next()?.parse().ok()? {
+        1 => parts.next()?.parse().ok(),
+        version => Some(version),
+    }
 }
 
 /// Native servers need no Engine, so that one which is missing is worth no more than a word.
@@ -141,11 +188,14 @@ async fn version(
         Ok(program) => program,
         Err(e) => return check(name, Level::Error, e.to_string(), "make deps"),
     };
-    let mut command = tokio::process::Command::new(&program);
-    command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+    // As the server itself is started: with the environment that we make.
+    let mut command = process::helper(&program);
+    command.args(args);
     if let Some(called) = called {
         command.arg0(called);
     }
+    let mut command = tokio::process::Command::from(command);
+    command.kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
     let fail = |why: String| check(name, Level::Error, format!("{}: {why}", program.display()), "make deps");
     match output {
@@ -155,7 +205,7 @@ async fn version(
             let text = String::from_utf8_lossy(&text);
             match text.lines().next().filter(|_| output.status.success()) {
                 Some(line) => check(name, Level::Ok, format!("{}: {}", program.display(), line.trim()), ""),
-                None => fail(super::process::describe(output.status)),
+                None => fail(process::describe(output.status)),
             }
         }
         Ok(Err(e)) => fail(e.to_string()),
@@ -197,6 +247,33 @@ mod tests {
         {
             let check = checks.iter().find(|check| check.name == name).unwrap();
             assert_eq!((check.level, check.remedy.as_deref()), (Level::Error, Some(remedy)));
+        }
+    }
+
+    #[test]
+    fn an_old_java_is_told_from_one_that_will_do() {
+        for (found, version) in [
+            ("/usr/bin/java: openjdk version \"17.0.2\" 2022-01-18", Some(17)),
+            ("/usr/bin/java: java version \"1.8.0_402\"", Some(8)),
+            ("/usr/bin/java: openjdk version \"21\" 2023", Some(21)),
+            ("/usr/bin/java: something", None),
+        ] {
+            assert_eq!(java_version(found), version, "{found}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_up_could_not_write_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(state_folder(&dir.path().join("new/deep")).level, Level::Ok);
+        for name in ["file/below", "a\nb"] {
+            let check = state_folder(&dir.path().join(name));
+            assert_eq!(
+                (check.level, check.remedy.as_deref()),
+                (Level::Error, Some("choose another --state-dir")),
+                "{name}"
+            );
         }
     }
 

@@ -29,6 +29,48 @@ pub const MARK: &str = "ECOMCTL_COMPONENT";
 /// Variable with the id of that state folder, which stays when the folder is moved.
 pub const FOLDER_ID: &str = "ECOMCTL_FOLDER_ID";
 
+/// Where a program that we start looks for others, after its own folder.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The whole environment of a program that ecomctl starts or asks: made here, and not inherited. The shell's could hold
+/// what the JVM, MySQL's scripts or the dynamic loader read (`JAVA_TOOL_OPTIONS`, `MYSQL_HOME`, `LD_PRELOAD`, a `TMPDIR` that
+/// is not there), and cron's lacks half of what they need.
+///
+/// `home` is a folder of ours: home, and with `tmp` below it the place of temporary files. The locale makes names in UTF-8
+/// what they are; the logs are in UTC, as our own are.
+pub fn environment(program: &Path, home: &Path) -> Vec<(&'static str, OsString)> {
+    let own = program.parent().filter(|folder| folder.is_absolute()).map(Path::as_os_str);
+    let path = own.into_iter().chain([OsStr::new(PATH)]).collect::<Vec<_>>().join(OsStr::new(":"));
+    vec![
+        ("PATH", path),
+        ("HOME", home.into()),
+        ("TMPDIR", home.join(TMP).into()),
+        ("LC_ALL", "C.UTF-8".into()),
+        ("TZ", "UTC".into()),
+    ]
+}
+
+/// Folder of temporary files below the one that a server runs in.
+pub const TMP: &str = "tmp";
+
+/// What a process of this same program gets of our environment: how much it logs, where the machine's authorities are, and
+/// where the loader finds what this program itself was linked with.
+const OWN: [&str; 5] = ["ECOMCTL_LOG", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"];
+
+/// The whole environment of a process of this same program that works in `home`.
+pub fn own_environment(program: &Path, home: &Path) -> Vec<(&'static str, OsString)> {
+    let inherited = OWN.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    // Such a process keeps no temporary files, and `home` has no folder for them.
+    environment(program, home).into_iter().filter(|(name, _)| *name != "TMPDIR").chain(inherited).collect()
+}
+
+/// A program that is only asked something: `java -version`.
+pub fn helper(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().envs(environment(program, Path::new("/"))).env_remove("TMPDIR").stdin(Stdio::null());
+    command
+}
+
 /// How long a process may take to end before it is killed.
 pub const GRACE: Duration = Duration::from_secs(10);
 
@@ -39,7 +81,7 @@ pub struct Spawn {
     pub program: PathBuf,
     /// Arguments; they are public on the machine, so no secret may stand here.
     pub args: Vec<OsString>,
-    /// Further variables.
+    /// Variables beside those of [`environment`].
     pub env: Vec<(OsString, OsString)>,
     /// Folder it runs in.
     pub cwd: PathBuf,
@@ -91,7 +133,8 @@ impl Spawn {
         if let Some(arg0) = &self.arg0 {
             command.arg0(arg0);
         }
-        command.args(&self.args).envs(self.env.iter().cloned()).env(MARK, &self.mark).current_dir(&self.cwd);
+        command.env_clear().envs(environment(&self.program, &self.cwd)).envs(self.env.iter().cloned());
+        command.args(&self.args).env(MARK, &self.mark).current_dir(&self.cwd);
         command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
         Ok(command)
     }
@@ -339,6 +382,24 @@ mod tests {
         for line in ["", "1 (x", "1 (x) S", "1 (x) S a b"] {
             assert_eq!(Stat::parse(line), None, "{line}");
         }
+    }
+
+    /// What a shell, cron or CI has set is nothing to a private server.
+    #[tokio::test]
+    async fn a_program_gets_the_environment_that_we_made_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(std::env::vars_os().any(|(name, _)| name == "CARGO_MANIFEST_DIR"), "the test has variables of its own");
+        run_to_end(&sleeper(dir.path(), "env").env("EXTRA", "1")).await.unwrap();
+        let text = fs::read_to_string(dir.path().join("log")).unwrap();
+        let ours = ["PATH", "HOME", "TMPDIR", "LC_ALL", "TZ", "EXTRA", MARK];
+        // The shell itself sets these.
+        let shell = ["PWD", "OLDPWD", "SHLVL", "_"];
+        for line in text.lines() {
+            let name = line.split('=').next().unwrap_or_default();
+            assert!(ours.contains(&name) || shell.contains(&name), "{line}");
+        }
+        assert!(ours.iter().all(|name| text.contains(&format!("{name}="))), "{text}");
+        assert!(text.contains(&format!("PATH=/bin:{PATH}")), "{text}");
     }
 
     #[tokio::test]

@@ -33,8 +33,14 @@ impl StateDir {
     /// [`InfraError::NotState`] for a folder that is none of ecomctl's.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, InfraError> {
         let given = path.as_ref();
+        let refuse = |path: &Path| match impossible(path) {
+            Some(why) => Err(InfraError::StateFolder { path: path.to_owned(), why }),
+            None => Ok(()),
+        };
+        refuse(&std::path::absolute(given).map_err(InfraError::io("find", given))?)?;
         create_private(given)?;
         let root = given.canonicalize().map_err(InfraError::io("open", given))?;
+        refuse(&root)?;
         let not_made = || InfraError::NotState { path: given.to_owned(), why: "it cannot be made one".into() };
         let owner = Owner::claim(&root, true)?.ok_or_else(not_made)?;
         let dir = Self { root, owner };
@@ -188,12 +194,16 @@ impl StateDir {
         Ok(())
     }
 
-    /// A short folder for sockets, outside the state folder: a socket's path ends at 107 bytes.
+    /// A short folder for sockets, outside the state folder: a socket's path ends at 107 bytes. It depends on the user and
+    /// the state folder alone: a server that was started in a desktop's shell is found again by cron.
+    ///
+    /// # Errors
+    /// When it cannot be made, or belongs to another user.
     pub fn run_folder(&self) -> Result<PathBuf, InfraError> {
         let uid = nix::unistd::getuid().as_raw();
-        let base =
-            std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|p| p.is_dir() && p.as_os_str().len() < 60);
-        let base = base.map_or_else(|| PathBuf::from(format!("/tmp/ecomctl-{uid}")), |p| p.join("ecomctl"));
+        let session = PathBuf::from(format!("/run/user/{uid}"));
+        let is_ours = fs::symlink_metadata(&session).is_ok_and(|found| found.is_dir() && found.uid() == uid);
+        let base = if is_ours { session.join("ecomctl") } else { PathBuf::from(format!("/tmp/ecomctl-{uid}")) };
         // The id, which stays when the folder is moved.
         let path = base.join(self.owner.id().get(..8).unwrap_or("0"));
         create_private(&path)?;
@@ -204,6 +214,52 @@ impl StateDir {
             return Err(InfraError::Io { action: "use", path: base, source });
         }
         Ok(path)
+    }
+
+    /// The same folder by a path of letters, digits and `/._-` alone. A blank, a comma, a quote, a `#` or a `%` has a meaning
+    /// in the settings file of one server or another (Kafka's `log.dirs` is a list) and in their scripts; where the folder's
+    /// own path has one, a link in [`Self::run_folder`] leads there.
+    ///
+    /// # Errors
+    /// When the link cannot be made.
+    pub fn plain(&self) -> Result<Self, InfraError> {
+        if is_plain(&self.root) {
+            return Ok(self.clone());
+        }
+        let link = self.run_folder()?.join("state");
+        match fs::read_link(&link) {
+            Ok(there) if there == self.root => return Ok(Self { root: link, owner: self.owner.clone() }),
+            // A copy has the same mark; two stacks would share one path.
+            Ok(there) if there.is_dir() => {
+                let source = io::Error::other(format!("it leads to {}, of which this is a copy", there.display()));
+                return Err(InfraError::Io { action: "use", path: link, source });
+            }
+            // The folder was moved.
+            Ok(_) => fs::remove_file(&link).map_err(InfraError::io("remove", &link))?,
+            Err(_) => {}
+        }
+        std::os::unix::fs::symlink(&self.root, &link).map_err(InfraError::io("make", &link))?;
+        Ok(Self { root: link, owner: self.owner.clone() })
+    }
+}
+
+/// Longest path that is given to servers as it is: some keep less than 512 bytes for a name below it.
+const LONGEST_PLAIN: usize = 200;
+/// Longest path of a state folder: names below it must fit into the 4,096 bytes that the system takes.
+const LONGEST: usize = 3_500;
+
+fn is_plain(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    bytes.len() <= LONGEST_PLAIN && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(byte))
+}
+
+/// Why `path` can be the path of no state folder; none: it can.
+pub(super) fn impossible(path: &Path) -> Option<&'static str> {
+    match path.to_str() {
+        None => Some("its path is not UTF-8, and stands in files of JSON"),
+        Some(text) if text.contains(char::is_control) => Some("its path has a line break or another control character"),
+        Some(text) if text.len() > LONGEST => Some("its path is too long"),
+        Some(_) => None,
     }
 }
 
@@ -239,6 +295,36 @@ mod tests {
         assert_eq!(fs::read_to_string(state.path(".gitignore")).unwrap(), "*\n");
         state.write(&state.path("secret"), b"x").unwrap();
         assert_eq!(fs::metadata(state.path("secret")).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn whatever_its_path_there_is_a_plain_one_that_leads_there() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in
+            ["a b", "a,b", "상태", "it's \"#1\" 100% $HOME \\ `x`", "-rf", "=;:&|<>*?[]{}()!~^", &"x".repeat(230)]
+        {
+            let state = StateDir::create(dir.path().join(name)).unwrap();
+            let plain = state.plain().unwrap();
+            assert!(is_plain(plain.root()), "{name} → {}", plain.root().display());
+            assert_eq!(plain.root().canonicalize().unwrap(), state.root());
+            assert_eq!(state.plain().unwrap().root(), plain.root(), "it is made once");
+            fs::remove_dir_all(state.run_folder().unwrap()).unwrap();
+            assert!(state.path(".gitignore").exists(), "the link alone goes with the run folder");
+        }
+        let (_dir, state) = state();
+        assert_eq!(state.plain().unwrap().root(), state.root());
+    }
+
+    #[test]
+    fn a_path_that_no_file_of_ours_can_hold_is_refused_before_anything_is_made() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        for name in [&b"a\nb"[..], b"a\xffb", b"a\tb"] {
+            let path = dir.path().join(std::ffi::OsStr::from_bytes(name));
+            let error = StateDir::create(&path).unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("--state-dir"), "{error}");
+            assert!(!path.exists());
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use crate::event::names::Outcome;
+
 /// First bytes of a ledger file: name and version.
 pub const MAGIC: &[u8; 8] = b"ECLEDG01";
 /// Bytes of one entry.
@@ -26,41 +28,6 @@ pub(super) fn begin(folder: &Path) -> io::Result<()> {
 /// Says that all entries are on disk.
 pub(super) fn finish(folder: &Path) -> io::Result<()> {
     std::fs::remove_file(folder.join(UNFINISHED))
-}
-
-/// What a request for a coupon came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Outcome {
-    /// Acknowledged.
-    Queued = 1,
-    /// Refused: none left.
-    SoldOut = 2,
-    /// Refused: this user has one.
-    Duplicate = 3,
-    /// Refused: another 4xx.
-    Error = 4,
-    /// 5xx, time-out or reset: it may have been granted or not.
-    Unknown = 5,
-}
-
-impl Outcome {
-    /// Its name in profiles and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "QUEUED",
-            Self::SoldOut => "SOLD_OUT",
-            Self::Duplicate => "DUPLICATE",
-            Self::Error => "ERROR",
-            Self::Unknown => "UNKNOWN",
-        }
-    }
-
-    fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Queued, Self::SoldOut, Self::Duplicate, Self::Error, Self::Unknown]
-            .into_iter()
-            .find(|o| *o as u8 == byte)
-    }
 }
 
 /// One answered (or given up) request for a coupon.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use crate::profile::model::RequestSpec;
+use crate::profile::model::{METHODS, RequestSpec};
 
 /// What stands for the user's id in paths and bodies.
 pub const USER_ID: &str = "${user.id}";
@@ -49,7 +49,7 @@ impl Template {
     /// # Errors
     /// When method, path, host or a placeholder cannot be sent.
     pub fn new(spec: &RequestSpec, host: &str) -> Result<Self, TemplateError> {
-        if !matches!(spec.method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
+        if !METHODS.contains(&spec.method.as_str()) {
             return Err(TemplateError::Method(spec.method.clone()));
         }
         if !spec.path.starts_with('/') || !spec.path.bytes().all(|b| b.is_ascii_graphic()) {

@@ -330,6 +330,9 @@ pub struct RequestSpec {
     pub coupon: Option<u64>,
 }
 
+/// Methods that a request may have.
+pub const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
+
 fn default_method() -> String {
     "GET".into()
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{model::Profile, *};
+use crate::event::names::Check;
 
 fn root(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -150,7 +151,7 @@ fn the_shipped_profiles_are_what_they_are_for() {
     let reads = load("product-read", &Overrides::default()).unwrap().profile;
     assert!(reads.seed.users <= reads.seed.products && !reads.backend.product_cache.ttl.0.is_zero());
     for profile in [quick, event] {
-        assert_eq!(profile.checks.require, validate::KNOWN_CHECKS);
+        assert_eq!(profile.checks.require, Check::ALL.map(Check::id));
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     problem::{Place, Problem},
 };
 
-pub use goals::{KNOWN_CHECKS, goal_rule};
+pub use goals::goal_rule;
 pub(crate) use scenarios::MOST_VUS;
 pub use stack::external;
 

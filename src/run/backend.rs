@@ -38,7 +38,7 @@ mod watched;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long a consumer that is taken away may take to drain.
-const DRAIN_WITHIN: Duration = Duration::from_secs(20);
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 
 /// Folder of the processes' configuration (0600), below the state folder.
 pub const CONF: &str = "conf";

@@ -8,7 +8,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{epoch::Opened, files, infra::stack::ProcessRef};
+use crate::{
+    epoch::Opened,
+    files,
+    infra::stack::ProcessRef,
+    verify::{LEDGER_FOLDER, SETS_FOLDER},
+};
 
 /// Version of `run.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -158,12 +163,12 @@ impl RunFolder {
 
     /// Folder of the ledger.
     pub fn ledger(&self) -> PathBuf {
-        self.path.join("ledger")
+        self.path.join(LEDGER_FOLDER)
     }
 
     /// Folder of the sets that were compared.
     pub fn sets(&self) -> PathBuf {
-        self.path.join("sets")
+        self.path.join(SETS_FOLDER)
     }
 
     /// Folder of the logs of backend processes.

@@ -12,7 +12,7 @@ use backend::{
     settings::{Settings, Size},
 };
 
-use super::backend::{CONF, Running};
+use super::backend::{CONF, DRAIN_WITHIN, Running};
 use crate::{
     http::Http,
     infra::{
@@ -22,9 +22,6 @@ use crate::{
         state::{SERVE, StateDir},
     },
 };
-
-/// How long a kept process may take to drain when it is replaced.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long an API may take to answer where it is only asked whether it is there.
 const API_WITHIN: Duration = Duration::from_secs(2);
@@ -75,7 +72,7 @@ pub async fn reuse(state: &StateDir, stack: &mut Stack, settings: &Settings) -> 
     for name in names {
         let Some(component) = stack.components.remove(&name) else { continue };
         if let Some(process) = component.process {
-            process::terminate(process, STOP_WITHIN).await;
+            process::terminate(process, DRAIN_WITHIN).await;
         }
         if let Some(container) = component.container {
             let engine = Engine::connect().await?;

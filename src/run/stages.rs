@@ -9,7 +9,7 @@ use backend::{
 };
 
 use super::{
-    backend::{Backend, Containers, LaunchPlan, check_port},
+    backend::{Backend, Containers, DRAIN_WITHIN, LaunchPlan, check_port},
     kept, measure, seeding,
     walk::Walk,
 };
@@ -19,14 +19,11 @@ use crate::{
         names::{Provider, Stage},
     },
     infra::{self, Down, InfraError, UpEvent, UpRequest, stack::Stack},
-    load::LoadSummary,
+    load::{self, LoadSummary},
     probe::DrainReport,
     verify::VerifyReport,
     watch::{WatchPlan, Watchers},
 };
-
-/// How long a backend process may take to drain.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Time between two looks of the watchers: their samples stand in the events for the replay.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -67,6 +64,7 @@ pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
         Some(url) => Some(measure::resolve(url).await?),
         None => None,
     };
+    load::enough_open_files(&walk.request.loaded.profile.scenarios)?;
     seed(walk, &stack).await?;
     let api = match given {
         Some(api) => api,
@@ -201,9 +199,9 @@ impl Started {
                 kept::record(walk.request.state, &backend.running())?;
                 backend.leave();
             } else {
-                let killed = backend.stop(STOP_WITHIN).await;
+                let killed = backend.stop(DRAIN_WITHIN).await;
                 if !killed.is_empty() {
-                    let why = format!("{} did not drain within {} s", killed.join(", "), STOP_WITHIN.as_secs());
+                    let why = format!("{} did not drain within {} s", killed.join(", "), DRAIN_WITHIN.as_secs());
                     walk.emitter.emit(Event::Warning { message: why }).await;
                 }
             }

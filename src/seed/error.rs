@@ -31,6 +31,28 @@ pub enum SeedError {
         /// What the server said.
         why: String,
     },
+    /// The user of a server may not do what is needed. Nothing was changed.
+    #[error("{server}: the user `{user}` may not {missing}; nothing was changed: grant it, or give another login")]
+    Rights {
+        /// Which server, where.
+        server: String,
+        /// Its user.
+        user: String,
+        /// What is missing, as the server calls it.
+        missing: String,
+    },
+    /// MySQL takes no statements of the size that is sent. Nothing was changed.
+    #[error(
+        "{server}: max_allowed_packet is {packet} bytes, and {need} are needed; nothing was changed: raise it there"
+    )]
+    SmallPacket {
+        /// Which server, where.
+        server: String,
+        /// Bytes it takes.
+        packet: u64,
+        /// Bytes that are needed.
+        need: u64,
+    },
     /// The API refused a row or did not answer.
     #[error("POST {url} of row {row}: {why}")]
     Api {

@@ -212,9 +212,7 @@ impl App {
         if !self.view.frozen {
             for line in self.held.drain(..) {
                 changed = true;
-                if self.logs.push(line) {
-                    self.view.log_line_gone();
-                }
+                self.view.log_line_came(self.logs.push(line));
             }
         }
         changed

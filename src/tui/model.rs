@@ -8,6 +8,7 @@ use crate::{
         plan::AlarmPlan,
         watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
     },
+    infra::logs::said::{Level, said},
     run::state::Funnel,
 };
 
@@ -297,6 +298,23 @@ pub struct LogLine {
     pub at: String,
     /// Component that wrote it.
     pub component: String,
-    /// The line.
+    /// How urgent it is, where it says so.
+    pub level: Option<Level>,
+    /// The line as it was written.
     pub text: String,
+    /// Byte of `text` at which the message begins, behind time and level.
+    pub message: usize,
+}
+
+impl LogLine {
+    /// The line `text` of `component`, written `at`.
+    pub fn new(at: String, component: String, text: String) -> Self {
+        let (level, message) = said(&text);
+        Self { at, component, level, text, message }
+    }
+
+    /// What it says behind time and level.
+    pub fn message(&self) -> &str {
+        self.text.get(self.message..).unwrap_or(&self.text)
+    }
 }

@@ -372,18 +372,18 @@ fn stack() -> StackSample {
 pub fn logs() -> Logs {
     let mut logs = Logs::default();
     let lines = [
-        ("mysql", "[Warning] Aborted connection 97 to db: 'ecom_db' user: 'ecomctl'"),
-        ("api-1", "GET /api/products?query=텀블러 200 in 3 ms"),
+        ("mysql", "2026-11-21 18:12:30 97 [Warning] Aborted connection 97 to db: 'ecom_db' user: 'ecomctl'"),
+        ("api-1", "2026-11-21T09:12:30.104Z  INFO ecomctl_backend::api: GET /api/products?query=텀블러 200 in 3 ms"),
         ("kafka-1", "[2026-11-21 09:12:31,004] INFO [GroupCoordinator 1]: Stabilized group coupon-issue-group"),
-        ("consumer-2", "ERROR: batch of 10 failed: lock wait timeout exceeded; it is read again"),
+        (
+            "consumer-2",
+            "2026-11-21T09:12:32.104Z ERROR ecomctl_backend::consumer: batch of 10 failed: lock wait timeout exceeded; it is read again",
+        ),
         ("redis", "\u{1b}[33m1:M 21 Nov 2026 09:12:33.001 * Background saving started by pid 77\u{1b}[0m"),
     ];
     for (i, (component, text)) in lines.iter().cycle().take(40).enumerate() {
-        logs.push(LogLine {
-            at: format!("2026-11-21T09:12:{:02}.{:03}Z", i / 2, i * 7 % 1_000),
-            component: (*component).into(),
-            text: (*text).into(),
-        });
+        let at = format!("2026-11-21T09:12:{:02}.{:03}Z", i / 2, i % 2 * 500 + i * 7);
+        logs.push(LogLine::new(at, (*component).into(), (*text).into()));
     }
     logs
 }

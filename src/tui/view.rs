@@ -12,6 +12,7 @@ use super::{
     },
     keys::{Action, Mode},
     launch::Form,
+    logs::Pushed,
     model::Tone,
     theme::Look,
 };
@@ -178,11 +179,12 @@ impl View {
         self.notice = Some(Notice { tone, text: text.into() });
     }
 
-    /// The oldest log line went: the row under the cursor is one further up.
-    pub fn log_line_gone(&mut self) {
+    /// A log line came, and perhaps the oldest one went: the cursor stays on its line.
+    pub fn log_line_came(&mut self, pushed: Pushed) {
         if !self.follow {
             let cursor = &mut self.cursor[STACK][LOG_SECTION];
-            *cursor = cursor.saturating_sub(1);
+            *cursor = cursor.saturating_sub(usize::from(pushed.gone));
+            *cursor += usize::from(pushed.at <= *cursor);
         }
     }
 

@@ -19,6 +19,7 @@ use super::{
     ledger::{CouponLedger, LedgerSets},
     model::{CheckResult, CouponSets, Known, Overall, Sets, Verdict},
 };
+use crate::event::names::Check;
 
 /// Most offending rows that a result lists.
 pub const MOST_ROWS: usize = 20;
@@ -49,39 +50,39 @@ pub struct Inputs<'a> {
     pub sent: &'a BTreeMap<u64, u64>,
 }
 
-type Check = fn(&View<'_>) -> Outcome;
-
-/// Id, what it states, and the function that decides it, in the order of the catalogue.
-const CATALOGUE: [(&str, &str, Check); 13] = [
-    ("SY1", "every request sent has exactly one outcome", accounting::sy1),
-    ("CP1", "never over-issued", bounds::cp1),
-    ("CP2", "one row per coupon and user, under keys that exist", uniqueness::cp2),
-    ("CP3", "stock and grants add up to the total", bounds::cp3),
-    ("CP4", "no phantom row: M ⊆ K ⊆ G", membership::cp4),
-    ("CP5", "nothing acknowledged is lost", membership::cp5),
-    ("CP6", "nobody refused holds a coupon", membership::cp6),
-    ("CP7", "every grant became a row or a dead letter", rest::cp7),
-    ("CP8", "never under-sold", bounds::cp8),
-    ("CP9", "grant sequence without hole or duplicate", order::cp9),
-    ("CP10", "first come, first served", order::cp10),
-    ("CP13", "the issued counter equals the rows", accounting::cp13),
-    ("CP14", "whoever was told DUPLICATE holds a coupon", membership::cp14),
-];
+/// The function that decides `check`.
+fn judge(check: Check) -> fn(&View<'_>) -> Outcome {
+    match check {
+        Check::Sy1 => accounting::sy1,
+        Check::Cp1 => bounds::cp1,
+        Check::Cp2 => uniqueness::cp2,
+        Check::Cp3 => bounds::cp3,
+        Check::Cp4 => membership::cp4,
+        Check::Cp5 => membership::cp5,
+        Check::Cp6 => membership::cp6,
+        Check::Cp7 => rest::cp7,
+        Check::Cp8 => bounds::cp8,
+        Check::Cp9 => order::cp9,
+        Check::Cp10 => order::cp10,
+        Check::Cp13 => accounting::cp13,
+        Check::Cp14 => membership::cp14,
+    }
+}
 
 /// Ids and statements of the checks, in the order of reports.
 pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
-    CATALOGUE.iter().map(|(id, states, _)| (*id, *states))
+    Check::ALL.into_iter().map(|check| (check.id(), check.states()))
 }
 
 /// Runs every check over every coupon. The ledger is checked first: one that does not add up proves nothing, so
 /// whatever rests on it becomes unknown. An id in `require` that is not in the catalogue gets a result too: unknown.
 pub fn all(inputs: &Inputs<'_>, require: &[String]) -> Vec<CheckResult> {
     let views: Vec<View<'_>> = inputs.sets.coupons.iter().map(|sets| view_of(inputs, sets)).collect();
-    let mut results: Vec<CheckResult> = CATALOGUE
-        .iter()
-        .map(|(id, _, check)| {
-            let outcomes = views.iter().map(|view| (view.sets.coupon, check(view))).collect();
-            merge(id, outcomes)
+    let mut results: Vec<CheckResult> = Check::ALL
+        .into_iter()
+        .map(|check| {
+            let outcomes = views.iter().map(|view| (view.sets.coupon, judge(check)(view))).collect();
+            merge(check.id(), outcomes)
         })
         .collect();
     for id in require {

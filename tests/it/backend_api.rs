@@ -106,10 +106,12 @@ async fn coupons_are_issued_refused_and_run_out() {
 
     let metrics = call(api.address, "GET", "/metrics", "").await;
     let text = metrics.body.as_str().expect("text").to_owned();
-    assert!(metrics.head.contains("openmetrics-text"), "{}", metrics.head);
+    assert!(metrics.head.contains("text/plain; version=0.0.4"), "{}", metrics.head);
     assert!(text.contains(r#"ecom_coupon_requests_total{result="queued"} 3"#), "{text}");
     assert!(text.contains(r#"ecom_coupon_requests_total{result="sold_out"} 1"#), "{text}");
-    assert!(text.trim_end().ends_with("# EOF"));
+    let route = r#"method="POST",route="/api/coupons/{id}/issue""#;
+    assert!(text.contains(&format!("http_requests_total{{{route},status=\"410\"}} 1")), "{text}");
+    assert!(text.contains(&format!("http_request_duration_seconds_count{{{route}}} 6")), "{text}");
     api.end().await;
 }
 

@@ -26,6 +26,7 @@ mod lag;
 mod lag_unknown;
 mod load;
 mod load_server;
+mod output;
 mod owned;
 mod places;
 mod probe;

@@ -1,20 +1,29 @@
 //! Addresses, folders and the environment: whatever a person gives works, or is refused before anything is started.
 
 use std::{
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
 use backend::{
+    consumer::write,
+    db::Db,
     endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
     human::Secret,
+    settings::DbPool,
 };
-use ecomctl::infra::{clients, ready};
+use ecomctl::{
+    infra::{StateDir, clients, env::Env, ready},
+    profile::model::SeedSpec,
+    run::seeding,
+    seed::SeedPlan,
+};
 use mysql_async::prelude::Queryable as _;
 
 use crate::support::{self, Stack, both, shared};
 
 const LIMIT: Duration = Duration::from_secs(10);
+const UP_WITHIN: Duration = Duration::from_secs(120);
 /// Whatever URL grammar, a shell or a settings file gives a meaning.
 const NASTY: &str = "p@ss:w/o#r?d%&=+ 'x\"`$\\비밀";
 
@@ -142,6 +151,76 @@ async fn a_login_of_any_characters_gets_in_as_it_does_with_the_servers_own_clien
     redis::cmd("ACL").arg(&["DELUSER", "na:sty"]).query_async::<()>(&mut redis).await.unwrap();
 }
 
+/// Everything that shells, cron and CI are known to do to a program, at once, in a folder of the worst name: a blank, a
+/// comma (Kafka wrote outside), quotes, Korean letters under `LC_ALL=C`.
+#[test]
+fn a_stack_comes_up_in_any_folder_and_any_environment_and_leaves_nothing() {
+    let stack = Stack::empty();
+    let env = Env::from_process();
+    let (kafka, java) = (env.kafka().unwrap().home, env.java().unwrap().canonicalize().unwrap());
+    std::os::unix::fs::symlink(kafka, stack.scratch().join("kafka")).unwrap();
+    std::os::unix::fs::symlink(java.parent().unwrap().parent().unwrap(), stack.scratch().join("java")).unwrap();
+    let folder = "-a b,상태/it's \"#1\" 100% $HOME \\n;`x`=&";
+    std::fs::create_dir_all(stack.scratch().join("-a b,상태")).unwrap();
+    let ecomctl = |args: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 777; exec \"$@\"", "sh", support::ECOMCTL]).args(args).current_dir(stack.scratch());
+        command.env_clear().env("ECOMCTL_STATE_DIR", folder).env("ECOMCTL_PROVIDER", "native").envs([
+            ("PATH", "/usr/bin:/bin:."),
+            ("LC_ALL", "C"),
+            ("TMPDIR", "/nowhere"),
+            ("TZ", "Nowhere/Land"),
+            ("JAVA_TOOL_OPTIONS", "-Xmx1m"),
+            ("JDK_JAVA_OPTIONS", "--no-such-option"),
+            ("_JAVA_OPTIONS", "-Xmx1m"),
+            ("KAFKA_OPTS", "-Dx=y"),
+            ("CLASSPATH", "/nowhere"),
+            ("JAVA_HOME", "java"),
+            ("KAFKA_HOME", "kafka"),
+            ("MYSQL_HOME", "/nowhere"),
+            ("MYSQL_UNIX_PORT", "/nowhere"),
+            ("MALLOC_PERTURB_", "7"),
+            ("XDG_RUNTIME_DIR", "/nowhere"),
+        ]);
+        support::wait(
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(),
+            UP_WITHIN,
+        )
+    };
+    let doctor = ecomctl(&["doctor", "--preflight"]);
+    assert!(doctor.status.success(), "{}", both(&doctor));
+    let up = ecomctl(&["up"]);
+    let state = stack.scratch().join(folder);
+    let outside = || -> Vec<String> {
+        let entries = |path: &std::path::Path| {
+            std::fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>()
+        };
+        let mut all = entries(stack.scratch());
+        all.extend(entries(state.parent().unwrap()));
+        let mut all: Vec<_> = all.into_iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        all.sort();
+        all
+    };
+    let (status, seed, there) =
+        (ecomctl(&["status"]), ecomctl(&["seed", "--users", "10", "--products", "10"]), outside());
+    let data = state.join("data/ecommerce");
+    let kept = ["mysql/ecom_db", "kafka-1/coupon-issue-0", "redis"].map(|name| data.join(name).exists());
+    let down = ecomctl(&["down", "-v", "--yes"]);
+    assert!(
+        up.status.success() && status.status.success() && seed.status.success(),
+        "{}\n{}\n{}",
+        both(&up),
+        both(&status),
+        both(&seed)
+    );
+    let own = state.file_name().unwrap().to_string_lossy().into_owned();
+    let mut expected = vec!["-a b,상태".to_owned(), "java".into(), "kafka".into(), own];
+    expected.sort();
+    assert_eq!(there, expected, "something was written outside the state folder");
+    assert_eq!(kept, [true; 3]);
+    assert!(down.status.success() && !data.exists(), "{}", both(&down));
+}
+
 /// Hands on what comes to `[::1]` at a free port to 127.0.0.1:`port`, where the real server is.
 async fn on_ipv6(port: u16) -> u16 {
     let listener = tokio::net::TcpListener::bind("[::1]:0").await.unwrap();
@@ -199,4 +278,59 @@ async fn a_session_depends_on_none_of_the_servers_defaults() {
     assert_eq!((zone.as_str(), isolation.as_str()), ("+00:00", "REPEATABLE-READ"));
     let limit: Option<u64> = conn.query_first("SELECT @@sql_select_limit").await.unwrap();
     assert_eq!(limit, Some(u64::MAX));
+    // What the consumers ask for takes the place of that.
+    let consumers = Db::new(&servers.mysql, &DbPool::default(), &write::SESSION);
+    let mut conn = consumers.pool().get_conn().await.unwrap();
+    let isolation: Option<String> = conn.query_first("SELECT @@tx_isolation").await.unwrap();
+    assert_eq!(isolation.as_deref(), Some("READ-COMMITTED"));
+    drop(conn);
+    consumers.pool().clone().disconnect().await.unwrap();
+}
+
+/// A right that is missing was told after a minute of load; now before a row is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_right_is_told_before_anything_is_changed() {
+    let place = shared();
+    let state = StateDir::open(place.state_dir()).unwrap().unwrap();
+    let stack = state.require_stack().unwrap();
+    let servers = place.endpoints();
+    let mut admin = clients::mysql(&servers.mysql, LIMIT).await.unwrap();
+    for sql in [
+        "CREATE DATABASE rights_db",
+        "CREATE USER 'reader'@'127.0.0.1' IDENTIFIED BY 'r'",
+        "GRANT SELECT, INSERT ON `rights\\_db`.* TO 'reader'@'127.0.0.1'",
+    ] {
+        admin.query_drop(sql).await.unwrap();
+    }
+    let mut redis = clients::redis(&servers.redis, LIMIT).await.unwrap();
+    for (user, rules) in [("noeval", "-eval"), ("nowrite", "-zadd"), ("nokeys", "resetkeys")] {
+        let set = redis::cmd("ACL").arg(&["SETUSER", user, "on", ">p", "~*", "&*", "+@all", rules]).to_owned();
+        set.query_async::<()>(&mut redis).await.unwrap();
+    }
+    let plan = SeedPlan::new(&SeedSpec { users: 1, products: 1, ..SeedSpec::default() }).unwrap();
+    let tried = async |change: &dyn Fn(&mut ecomctl::infra::stack::Stack)| {
+        let mut stack = stack.clone();
+        stack.endpoints.mysql.database = "rights_db".into();
+        change(&mut stack);
+        seeding::run(&plan, &stack, &|_| {}).await.unwrap_err().to_string()
+    };
+    let reader = tried(&|stack| {
+        (stack.endpoints.mysql.user, stack.endpoints.mysql.password) = ("reader".into(), Secret::new("r"));
+    });
+    let message = reader.await;
+    assert!(message.contains("the user `reader` may not UPDATE, DELETE, CREATE; nothing was changed"), "{message}");
+    for (user, missing) in [("noeval", "EVAL"), ("nowrite", "may not ZADD on keys"), ("nokeys", "EVAL")] {
+        let message = tried(&|stack| {
+            let redis = &mut stack.endpoints.redis;
+            (redis.user, redis.password) = (Some(user.into()), Some(Secret::new("p")));
+        })
+        .await;
+        assert!(message.contains(&format!("the user `{user}`")) && message.contains(missing), "{message}");
+        redis::cmd("ACL").arg(&["DELUSER", user]).query_async::<()>(&mut redis).await.unwrap();
+    }
+    let tables: Vec<String> = admin.query("SHOW TABLES IN rights_db").await.unwrap();
+    assert!(tables.is_empty(), "{tables:?}");
+    for sql in ["DROP DATABASE rights_db", "DROP USER 'reader'@'127.0.0.1'"] {
+        admin.query_drop(sql).await.unwrap();
+    }
 }

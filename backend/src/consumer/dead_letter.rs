@@ -1,5 +1,7 @@
 //! Puts a record that MySQL will never take into the dead-letter topic, unchanged, with where it came from.
 
+use std::sync::Arc;
+
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::Record;
@@ -10,15 +12,15 @@ use crate::{
 
 /// The dead-letter topic of one topic.
 pub struct DeadLetters {
-    producer: EventProducer,
+    producer: Arc<EventProducer>,
     from: String,
     to: String,
 }
 
 impl DeadLetters {
     /// Dead letters of `topic`.
-    pub fn new(producer: EventProducer, topic: &str) -> Self {
-        Self { producer, from: topic.to_owned(), to: dead_letter_topic(topic) }
+    pub fn new(producer: impl Into<Arc<EventProducer>>, topic: &str) -> Self {
+        Self { producer: producer.into(), from: topic.to_owned(), to: dead_letter_topic(topic) }
     }
 
     /// Writes one record there and waits until it is acknowledged.

@@ -48,6 +48,11 @@ const SESSION: &str = "SET SESSION autocommit = 1, sql_safe_updates = 0, sql_sel
     sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
     time_zone = '+00:00' /*M!100102 , max_statement_time = 0 */ /*!50708 , max_execution_time = 0 */";
 
+/// The statements that set a session up. The driver promises no order among them, so none may depend on another.
+const SETUP: [&str; 3] = ["SET NAMES utf8mb4", SESSION, "SET SESSION TRANSACTION READ WRITE"];
+/// How far sessions see one another, where nobody asks for something else.
+const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+
 impl FromStr for MysqlEndpoint {
     type Err = EndpointError;
 
@@ -97,6 +102,13 @@ impl MysqlEndpoint {
     /// Client options for a pool of `min`..=`max` connections. Every session speaks utf8mb4 and has what our statements
     /// need: nothing depends on the server's defaults.
     pub fn opts(&self, min: usize, max: usize) -> mysql_async::Opts {
+        self.opts_with(min, max, &[])
+    }
+
+    /// As [`Self::opts`], with statements of one's own for each session; an isolation level among them takes the place of
+    /// the usual one.
+    pub fn opts_with(&self, min: usize, max: usize, extra: &[&'static str]) -> mysql_async::Opts {
+        let isolation = (!extra.iter().any(|sql| sql.contains("ISOLATION LEVEL"))).then_some(&ISOLATION);
         let max = max.max(1);
         let constraints = mysql_async::PoolConstraints::new(min.min(max), max).unwrap_or_default();
         let pool = mysql_async::PoolOpts::default().with_constraints(constraints).with_reset_connection(false);
@@ -117,11 +129,7 @@ impl MysqlEndpoint {
             .prefer_socket(false)
             .tcp_nodelay(true)
             .ssl_opts(ssl)
-            .setup(vec![
-                "SET NAMES utf8mb4",
-                SESSION,
-                "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
-            ])
+            .setup(SETUP.iter().chain(isolation).chain(extra).copied().collect::<Vec<_>>())
             .pool_opts(pool)
             .into()
     }

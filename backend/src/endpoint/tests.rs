@@ -253,6 +253,17 @@ fn a_login_in_somebody_elses_words_is_masked() {
     assert_eq!(mask_argument("found 'mysql://a b@h' here", "--mysql=mysql://a b@h"), "found '***' here");
 }
 
+/// Two isolation levels in one session, in an order that the driver chooses, gave the consumers the wrong one.
+#[test]
+fn a_session_has_one_isolation_level() {
+    for (extra, level) in [(&[][..], "REPEATABLE READ"), (&crate::consumer::write::SESSION, "READ COMMITTED")] {
+        let opts = mysql("mysql://u:p@h/db").opts_with(0, 1, extra);
+        let levels: Vec<&str> = opts.setup().iter().filter_map(|sql| sql.split("ISOLATION LEVEL ").nth(1)).collect();
+        assert_eq!(levels, [level]);
+        assert!(opts.init().is_empty(), "those run before, and lose");
+    }
+}
+
 fn any_tls() -> impl Strategy<Value = Option<Tls>> {
     prop::option::of(
         ("[^\0]{1,12}", prop::bool::ANY).prop_map(|(ca, full)| Tls {

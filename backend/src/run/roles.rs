@@ -151,8 +151,8 @@ pub(super) async fn consumer(mut process: Process, failpoints: Failpoints) -> Re
     let kafka = process.config.endpoints.kafka.clone();
     let serving = process.serve(Router::new(), SLACK);
     process.watch_mysql();
-    let producer = EventProducer::new(&kafka, &settings.producer, process.metrics.clone())?;
-    let probe = Arc::new(EventProducer::new(&kafka, &settings.producer, process.metrics.clone())?);
+    let producer = Arc::new(EventProducer::new(&kafka, &settings.producer, process.metrics.clone())?);
+    let probe = producer.clone();
     process.watch("kafka", move || {
         let probe = probe.clone();
         async move { probe.probe(COUPON_TOPIC, PROBE).await }

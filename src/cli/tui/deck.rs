@@ -13,6 +13,7 @@ use super::lines;
 use crate::{
     cli::{
         args::LookArgs,
+        common::Context,
         exit::UsageError,
         out::{self, Stream},
     },
@@ -60,25 +61,17 @@ pub enum Heard {
 }
 
 impl Deck {
-    /// Opens it; `logs` is the state folder of the stack whose logs are shown.
+    /// Opens it; `logs` is the state folder of the stack whose logs are shown. [`possible`] comes before, and before
+    /// anything is started.
     ///
     /// # Errors
-    /// When there is no terminal to draw on.
+    /// When its thread cannot be started.
     pub fn open(
         look: LookArgs,
         (source, origin): (Source, Origin),
         form: Option<Form>,
         logs: Option<lines::From>,
     ) -> anyhow::Result<Self> {
-        if !out::is_terminal(Stream::Out) || !io::stdin().is_terminal() {
-            let words = "the dashboard needs a terminal: standard input and output are not one";
-            return Err(UsageError(words.into()).into());
-        }
-        if !out::drawable(Stream::Out) {
-            let words = "the dashboard cannot be drawn on this terminal (TERM is dumb, or not set); set TERM, as in \
-                         TERM=xterm-256color, or see `ecomctl status`, `ecomctl stats --watch` and `ecomctl lag --watch`";
-            return Err(UsageError(words.into()).into());
-        }
         let (news, news_receiver) = mpsc::channel(QUEUE);
         let (wish_sender, wishes) = mpsc::channel(QUEUE);
         let (line_sender, line_receiver) = mpsc::channel(LINES);
@@ -144,6 +137,24 @@ impl Deck {
         self.closing.get_or_insert_with(Instant::now);
         self.close.cancel();
     }
+}
+
+/// Whether there is a terminal to draw on.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn possible(context: &Context) -> Result<(), UsageError> {
+    let why = if context.global.ci {
+        "--ci (or ECOMCTL_CI) draws nothing, and the dashboard is a drawing; leave one of them away"
+    } else if !out::is_terminal(Stream::Out) || !io::stdin().is_terminal() {
+        "the dashboard needs a terminal: standard input and output are not one"
+    } else if !out::drawable(Stream::Out) {
+        "the dashboard cannot be drawn on this terminal (TERM is `dumb`, or not set); set TERM, as in \
+         TERM=xterm-256color, or take `ecomctl status`, `ecomctl stats --watch` and `ecomctl lag --watch`"
+    } else {
+        return Ok(());
+    };
+    Err(UsageError(why.into()))
 }
 
 impl Drop for Deck {

@@ -63,7 +63,7 @@ async fn follow(state_dir: &Path, lines: &mpsc::Sender<LogLine>) {
 
 async fn forward(mut merged: mpsc::Receiver<logs::LogLine>, lines: &mpsc::Sender<LogLine>) {
     while let Some(line) = merged.recv().await {
-        let line = LogLine { at: shown(line.at), component: line.component, text: line.text };
+        let line = LogLine::new(shown(line.at), line.component, line.text);
         if lines.send(line).await.is_err() {
             return;
         }
@@ -79,8 +79,8 @@ async fn recorded(folder: &Path, lines: &mpsc::Sender<LogLine>) {
         let mut at = None;
         for text in logs::tail(&path, RECORDED).unwrap_or_default() {
             // A line without a time belongs to the one before.
-            at = stamp::of(&text, &TimeZone::system()).or(at);
-            let line = LogLine { at: at.map_or_else(String::new, shown), component: component.to_owned(), text };
+            at = stamp::of(&text, &TimeZone::UTC).or(at);
+            let line = LogLine::new(at.map_or_else(String::new, shown), component.to_owned(), text);
             all.push((at, line));
         }
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{Range, stamp};
 
@@ -16,6 +16,9 @@ use super::{Range, stamp};
 const BLOCK: u64 = 64 * 1024;
 /// No line is longer than this; what follows is cut into further ones.
 const LONGEST: usize = 1 << 20;
+
+/// A file is new for so long: then its first lines are as old as it is.
+const NEW: SignedDuration = SignedDuration::from_secs(10);
 
 /// With a beginning instead of a number, no more lines than this are looked through.
 const MOST: usize = 200_000;
@@ -58,12 +61,15 @@ pub(super) struct Clock {
 
 impl Clock {
     pub fn new() -> Self {
-        Self { zone: TimeZone::system(), last: None }
+        Self { zone: TimeZone::UTC, last: None }
     }
 
-    /// Time of a line that was written just now.
-    pub fn now(&mut self, line: &str) -> Timestamp {
-        self.read(line).unwrap_or_else(Timestamp::now)
+    /// Times of lines that were written just now, to a file that was made at `made`. What a program writes before its
+    /// first line with a time is not later than that line.
+    pub fn fresh(&mut self, lines: Vec<String>, made: Option<Timestamp>) -> Vec<Timed> {
+        let now = Timestamp::now();
+        let new = |made: &Timestamp| now.duration_since(*made) < NEW;
+        self.all(lines, made.filter(new).unwrap_or(now))
     }
 
     fn read(&mut self, line: &str) -> Option<Timestamp> {
@@ -127,6 +133,12 @@ impl Follow {
             Some((file, inode))
         });
         Self { path, open, rest: Vec::new() }
+    }
+
+    /// When the file was made, where the file system says so.
+    pub fn made(&self) -> Option<Timestamp> {
+        let made = self.open.as_ref()?.0.metadata().ok()?.created().ok()?;
+        Timestamp::try_from(made).ok()
     }
 
     /// The whole lines (but empty ones) that are new; at most a block of them, so that who reads can keep up.

@@ -148,8 +148,8 @@ async fn file_lines(mut follow: file::Follow, mut clock: file::Clock, component:
         if lines.is_empty() {
             tokio::time::sleep(file::PAUSE).await;
         }
-        for text in lines {
-            let line = LogLine { at: clock.now(&text), component: component.clone(), text };
+        for (at, text) in clock.fresh(lines, follow.made()) {
+            let line = LogLine { at, component: component.clone(), text };
             if into.send(line).await.is_err() {
                 return;
             }

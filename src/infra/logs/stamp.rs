@@ -19,12 +19,26 @@ const MONTHS: [&[u8]; 12] =
 /// [2026-11-21 09:55:01,501] INFO …              Kafka from a download
 /// ```
 pub fn of(line: &str, zone: &TimeZone) -> Option<Timestamp> {
+    split(line, zone).map(|(time, _)| time)
+}
+
+/// The time that `line` begins with, and the byte at which it goes on behind it.
+pub fn split(line: &str, zone: &TimeZone) -> Option<(Timestamp, usize)> {
     let mut scan = Scan { rest: line.as_bytes() };
     scan.skip(b"[");
-    if let Some(time) = iso(&mut scan.clone(), zone) {
-        return Some(time);
+    let mut behind = scan.clone();
+    let time = match iso(&mut behind, zone) {
+        Some(time) => time,
+        None => {
+            behind = scan;
+            redis(&mut behind, zone)?
+        }
+    };
+    if line.starts_with('[') {
+        behind.skip(b"]");
     }
-    redis(&mut scan, zone)
+    // Only ASCII was read, so that this is where a character begins.
+    Some((time, line.len() - behind.rest.len()))
 }
 
 fn iso(scan: &mut Scan<'_>, zone: &TimeZone) -> Option<Timestamp> {
@@ -126,7 +140,7 @@ impl<'a> Scan<'a> {
         let hours = pair(self.take(2)?)?;
         self.skip(b":");
         let minutes = match self.rest {
-            [a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit() => pair(&[*a, *b])?,
+            [a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit() => pair(self.take(2)?)?,
             _ => 0,
         };
         Offset::from_seconds(sign * (hours * 3_600 + minutes * 60)).ok()

@@ -41,7 +41,7 @@ impl Native {
         let data = self.data().join(&name);
         let conf = self.conf(&format!("{name}.properties"));
         let conf_text = Source::Kafka.render(base, &self.broker_settings(node, &data))?;
-        let java_args = java_args(jars, &data);
+        let java_args = java_args(jars, &data, &self.data().join(process::TMP));
         let spawn = self.spawn(java.to_owned(), &name, &self.data());
         // Each thread's allocator would keep a heap of its own.
         let spawn = spawn.env("MALLOC_ARENA_MAX", "2").args(&java_args).arg("kafka.Kafka").arg(&conf);
@@ -86,7 +86,7 @@ pub(super) fn was_formatted(data: &Path) -> bool {
 }
 
 /// A small heap, the collector and compiler that start fastest, and no files in /tmp.
-fn java_args(jars: &KafkaJars, data: &Path) -> Vec<String> {
+fn java_args(jars: &KafkaJars, data: &Path, tmp: &Path) -> Vec<String> {
     let options = [
         "-Xms64m",
         "-Xmx112m",
@@ -99,6 +99,8 @@ fn java_args(jars: &KafkaJars, data: &Path) -> Vec<String> {
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
     ];
     let mut args = options.map(String::from).to_vec();
+    // The JVM does not read TMPDIR.
+    args.push(format!("-Djava.io.tmpdir={}", tmp.display()));
     // An ordinary download logs through log4j, which is silent without its configuration.
     let log4j = jars.home.join("config/log4j2.yaml");
     if log4j.exists() {

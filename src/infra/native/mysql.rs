@@ -29,18 +29,7 @@ impl Native {
     /// MySQL, ready to be started.
     pub fn mysql(&self) -> Result<Server, InfraError> {
         let program = self.env.mysqld()?;
-        let mariadb_script = if is_mariadb(&program) {
-            let script = self.env.find(&["mariadb-install-db", "mysql_install_db"]);
-            Some(script.ok_or_else(|| InfraError::MissingProgram {
-                component: "mysql",
-                missing: "MariaDB's mariadb-install-db".into(),
-                looked_for: "mariadb-install-db and mysql_install_db on PATH".into(),
-                remedy: "make deps",
-                external: "--mysql-url",
-            })?)
-        } else {
-            None
-        };
+        let mariadb_script = if is_mariadb(&program) { Some(self.env.mariadb_install_db()?) } else { None };
         let conf = self.conf("my.cnf");
         let data = self.data().join("mysql");
         let sockets = self.state.run_folder()?;
@@ -93,7 +82,7 @@ impl Init {
                 status: Some(process::describe(status)),
                 waited: started.elapsed(),
                 log: server.spawn.log.clone(),
-                tail: logs::tail(&server.spawn.log, 20).unwrap_or_default(),
+                tail: cause(logs::tail(&server.spawn.log, 200).unwrap_or_default()),
             }
             .into());
         }
@@ -115,6 +104,13 @@ impl Init {
     }
 }
 
+/// The last 20 lines before MariaDB's script begins to give advice: there the server said why.
+fn cause(lines: Vec<String>) -> Vec<String> {
+    let told = lines.iter().position(|line| line.starts_with("Installation of system tables failed"));
+    let lines = &lines[..told.filter(|at| *at > 0).unwrap_or(lines.len())];
+    lines[lines.len().saturating_sub(20)..].to_vec()
+}
+
 /// One statement a line: that is how `init_file` is read.
 fn init_sql(password: &str, database: &str) -> String {
     let user = format!("'{MYSQL_USER}'@'{HOST}'");
@@ -129,7 +125,7 @@ fn init_sql(password: &str, database: &str) -> String {
 
 /// `mysqld` is a link to MariaDB on many systems; only the program itself knows.
 fn is_mariadb(program: &Path) -> bool {
-    let output = std::process::Command::new(program).arg("--no-defaults").arg("--version").output();
+    let output = process::helper(program).arg("--no-defaults").arg("--version").output();
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("MariaDB"))
 }
 
@@ -154,6 +150,20 @@ mod tests {
         for line in init_sql("pw", "ecom_db").lines() {
             assert!(line.ends_with(';') && line.matches(';').count() == 1, "{line}");
         }
+    }
+
+    /// Thirty lines of advice hid that a folder could not be written.
+    #[test]
+    fn the_cause_is_shown_and_not_the_advice_behind_it() {
+        let lines = |all: &[&str]| all.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        let said = lines(&[
+            "Installing",
+            "[ERROR] Can't create file",
+            "Installation of system tables failed!  Examine",
+            "advice",
+        ]);
+        assert_eq!(cause(said), lines(&["Installing", "[ERROR] Can't create file"]));
+        assert_eq!(cause(lines(&["a", "b"])), lines(&["a", "b"]));
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Rules of `backend:`.
 
+use backend::failpoint;
+
 use super::Context;
 use crate::profile::model::ProviderChoice;
-
-/// Places in the backend where a failure can be planted.
-const FAILPOINTS: [&str; 3] = ["api.after_gate", "consumer.before_commit", "consumer.after_commit"];
 
 /// A count that the profile tunes: key, value, least, most.
 type Range = (&'static str, u64, u64, u64);
@@ -87,9 +86,10 @@ pub(super) fn validate_poll_interval(c: &mut Context<'_>) {
 pub(super) fn validate_failpoints(c: &mut Context<'_>) {
     for (name, action) in &c.profile.backend.failpoints {
         let path = format!("backend.failpoints.{name}");
-        if !FAILPOINTS.contains(&name.as_str()) {
-            let hint = crate::profile::suggest::did_you_mean(name, FAILPOINTS);
-            c.problem(&path, format!("there is no such failpoint{hint}; allowed: {}", FAILPOINTS.join(", ")));
+        let known = failpoint::names();
+        if !known.contains(&name.as_str()) {
+            let hint = crate::profile::suggest::did_you_mean(name, known);
+            c.problem(&path, format!("there is no such failpoint{hint}; allowed: {}", known.join(", ")));
         }
         if !action.strip_prefix("kill@").is_some_and(|n| n.parse::<u64>().is_ok_and(|n| n > 0)) {
             c.problem(&path, format!("`{action}` is not known; allowed: kill@N, at the N-th pass (N at least 1)"));

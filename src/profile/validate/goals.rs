@@ -5,11 +5,7 @@ use std::collections::BTreeSet;
 use backend::human::HumanDuration;
 
 use super::Context;
-use crate::profile::suggest::did_you_mean;
-
-/// Checks that a profile may require.
-pub const KNOWN_CHECKS: [&str; 13] =
-    ["SY1", "CP1", "CP2", "CP3", "CP4", "CP5", "CP6", "CP7", "CP8", "CP9", "CP10", "CP13", "CP14"];
+use crate::{event::names::Check, profile::suggest::did_you_mean};
 
 /// Whether `expression` is a goal over `metric`, and if not, why.
 pub fn goal_rule(metric: &str, expression: &str) -> Result<(), String> {
@@ -58,12 +54,13 @@ pub(super) fn validate_goal_tags(c: &mut Context<'_>) {
 
 pub(super) fn validate_checks(c: &mut Context<'_>) {
     let mut seen = BTreeSet::new();
+    let all = Check::ALL.map(Check::id);
     for (i, id) in c.profile.checks.require.iter().enumerate() {
         let path = format!("checks.require[{i}]");
-        if !KNOWN_CHECKS.contains(&id.as_str()) {
-            let hint = did_you_mean(id, KNOWN_CHECKS);
+        if !all.contains(&id.as_str()) {
+            let hint = did_you_mean(id, all);
             let system = c.profile.system.name();
-            let known = KNOWN_CHECKS.join(", ");
+            let known = all.join(", ");
             c.problem(path, format!("`{id}` is no check of the system {system}{hint}; known: {known}"));
         } else if !seen.insert(id) {
             c.warn(path, format!("`{id}` stands here twice"));

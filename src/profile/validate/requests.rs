@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{Context, scenarios::is_tag, seed::coupon_ids};
-use crate::profile::{model::RequestSpec, suggest::did_you_mean};
+use crate::{
+    event::names::Outcome,
+    profile::{
+        model::{METHODS, RequestSpec},
+        suggest::did_you_mean,
+    },
+};
 
-const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
-/// Classes that the ledger knows.
-const LEDGER: [&str; 5] = ["QUEUED", "SOLD_OUT", "DUPLICATE", "ERROR", "UNKNOWN"];
 /// What the load generator fills in.
 const HOLE: &str = "${user.id}";
 
@@ -102,14 +105,15 @@ fn unknown_hole(text: &str) -> Option<&str> {
 }
 
 pub(super) fn validate_outcomes(c: &mut Context<'_>) {
+    let ledger = Outcome::ALL.map(Outcome::name);
     for (path, request) in each(c) {
         for (status, class) in &request.outcomes {
             let path = format!("{path}.outcomes.{status}");
             let word = class.starts_with(|ch: char| ch.is_ascii_uppercase())
                 && class.chars().all(|ch| ch.is_ascii_uppercase() || ch.is_ascii_digit() || ch == '_');
-            if request.coupon.is_some() && !LEDGER.contains(&class.as_str()) {
-                let hint = did_you_mean(class, LEDGER);
-                let allowed = LEDGER.join(", ");
+            if request.coupon.is_some() && !ledger.contains(&class.as_str()) {
+                let hint = did_you_mean(class, ledger);
+                let allowed = ledger.join(", ");
                 c.problem(path, format!("a request with `coupon` cannot come to `{class}`{hint}; allowed: {allowed}"));
             } else if !word || class.len() > 32 {
                 c.problem(path, format!("`{class}` is no class: write capitals, digits and `_`, as in SOLD_OUT"));

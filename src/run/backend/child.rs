@@ -117,7 +117,10 @@ impl Watch {
         files::replace(&self.conf, &serde_json::to_vec_pretty(&self.config)?)?;
         let log = File::options().create(true).append(true).open(&self.log)?;
         let stdin = if self.config.stop_with_stdin { Stdio::piped() } else { Stdio::null() };
-        let mut child = Command::new(std::env::current_exe()?)
+        let program = std::env::current_exe()?;
+        let mut child = Command::new(&program)
+            .env_clear()
+            .envs(process::own_environment(&program, Path::new("/")))
             .args(["serve", "--process"])
             .arg(&self.conf)
             .env(process::MARK, &self.mark)

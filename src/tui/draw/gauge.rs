@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::pen::{Pen, below, top};
+use super::pen::{Pen, Scale, below, top};
 use crate::tui::theme::Role;
 
 /// `memory ████░░░░ 128 MiB of 256 MiB`; gives the rows it took.
@@ -33,10 +33,9 @@ pub(super) fn lines(pen: &mut Pen<'_>, area: Rect, all: &[(&str, &Vec<Option<f64
         if row.is_empty() {
             break;
         }
-        let most = values.iter().flatten().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
         pen.put(row.left(), row.top(), row.right(), label, Role::Dim);
         let left = 10.min(row.width);
-        pen.spark(Rect { x: row.x + left, width: row.width - left, ..row }, values, most, Role::First);
+        pen.spark(Rect { x: row.x + left, width: row.width - left, ..row }, values, Scale::linear(values), Role::First);
         used += row.height;
     }
     used

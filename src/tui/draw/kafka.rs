@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{
     panel::Panel,
-    pen::{Figure, Pen, below, figure, piece, role_of, top},
+    pen::{Figure, Pen, Scale, below, figure, piece, role_of, top},
     table::{Data, Detail, Section, col, headline, no_detail, num},
 };
 use crate::{
@@ -195,7 +195,7 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
         let peak = format!("peak {}", crate::figure::count(most as u64));
         pen.put_right(spark.right().saturating_sub(16), spark.top(), spark.right(), &peak, Role::Dim);
         let line = Rect { x: spark.x + 4.min(spark.width), width: spark.width.saturating_sub(22), ..spark };
-        pen.spark(line, lag, most, role_of(tone_of(k.status)));
+        pen.spark(line, lag, Scale::Linear(most), role_of(tone_of(k.status)));
         used += spark.height;
     }
     used

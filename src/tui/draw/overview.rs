@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::{
     goals,
     panel::Panel,
-    pen::{Pen, Piece, below, figure, halves, piece, role_of, top},
+    pen::{Pen, Piece, Scale, below, figure, halves, piece, role_of, top},
     table::{Column, Data, Detail, Section, col, no_detail, num},
 };
 use crate::{
@@ -182,11 +182,9 @@ fn sparks(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &Load) -> u16 {
     let wide = area.width >= 120 || area.height < 4;
     let high = (area.height / if wide { 2 } else { 4 }).clamp(1, 6);
     let series = &board.series;
-    let longest = |values: &[&[Option<f64>]]| {
-        values.iter().flat_map(|v| v.iter().flatten()).copied().filter(|v| v.is_finite()).fold(0.0, f64::max)
-    };
-    let latency = longest(&[&series.p50, &series.p95, &series.p99]);
-    let rps = longest(&[&series.rps]);
+    // One scale for all three, so that they can be compared.
+    let latency = Scale::log(&[&series.p50, &series.p95, &series.p99]);
+    let rps = Scale::linear(&series.rps);
     let rows = [
         ("RPS", &series.rps, rps, Role::Accent, text::rate(Some(load.rps))),
         ("p50", &series.p50, latency, Role::First, text::ms(load.p50_ms)),
@@ -194,7 +192,7 @@ fn sparks(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &Load) -> u16 {
         ("p99", &series.p99, latency, Role::Third, text::ms(load.p99_ms)),
     ];
     let mut used = 0;
-    for (i, (label, values, most, role, now)) in rows.into_iter().enumerate() {
+    for (i, (label, values, scale, role, now)) in rows.into_iter().enumerate() {
         let mut cell = top(below(area, used), high);
         if wide {
             cell = halves(cell)[i % 2];
@@ -203,9 +201,12 @@ fn sparks(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &Load) -> u16 {
             break;
         }
         pen.put(cell.left(), cell.top(), cell.right(), label, Role::Dim);
+        if matches!(scale, Scale::Log(..)) && high > 1 {
+            pen.put(cell.left(), cell.top() + 1, cell.right(), "log", Role::Dim);
+        }
         pen.put_right(cell.right().saturating_sub(10), cell.top(), cell.right(), &now, role);
         let spark = Rect { x: cell.x + 4.min(cell.width), width: cell.width.saturating_sub(15), ..cell };
-        pen.spark(spark, values, most, role);
+        pen.spark(spark, values, scale, role);
         if !wide || i % 2 == 1 {
             used += high;
         }

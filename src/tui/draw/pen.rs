@@ -48,6 +48,39 @@ pub fn role_of(tone: Tone) -> Role {
     }
 }
 
+/// How high a value stands in a line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scale {
+    /// From 0 to this.
+    Linear(f64),
+    /// By its logarithm, between these: one slow second does not flatten all that comes after it.
+    Log(f64, f64),
+}
+
+impl Scale {
+    /// From 0 to the largest of `values`.
+    pub fn linear(values: &[Option<f64>]) -> Self {
+        Self::Linear(values.iter().flatten().copied().filter(|v| v.is_finite()).fold(0.0, f64::max))
+    }
+
+    /// From half of the smallest to the largest of all values that are above 0, over four decades at most.
+    pub fn log(all: &[&[Option<f64>]]) -> Self {
+        let values = all.iter().flat_map(|v| v.iter().flatten()).copied().filter(|v| v.is_finite() && *v > 0.0);
+        let (least, most) = values.fold((f64::INFINITY, 0.0), |(least, most), v| (v.min(least), v.max(most)));
+        Self::Log((least / 2.0).max(most / 1e4), most)
+    }
+
+    /// 0..1
+    fn share(self, value: f64) -> f64 {
+        let share = match self {
+            Self::Linear(most) => value / most,
+            Self::Log(least, most) => (value / least).ln() / (most / least).ln(),
+        };
+        // Of a scale without a width, and of 0, nothing is seen but that it was measured.
+        if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }
+    }
+}
+
 /// Cells between two figures of a line.
 const GAP: usize = 3;
 
@@ -200,8 +233,8 @@ impl<'a> Pen<'a> {
         places.last().map_or(0, |(_, row)| row + 1).min(area.height)
     }
 
-    /// A line of values from 0 to `most`, as high as the area; older values are merged where there are too many.
-    pub fn spark(&mut self, area: Rect, values: &[Option<f64>], most: f64, role: Role) {
+    /// A line of values from the left edge on, as high as the area; older values are merged where there are too many.
+    pub fn spark(&mut self, area: Rect, values: &[Option<f64>], scale: Scale, role: Role) {
         let area = area.intersection(self.buffer.area);
         if area.is_empty() || values.is_empty() {
             return;
@@ -214,10 +247,10 @@ impl<'a> Pen<'a> {
         for column in 0..shown {
             let (from, to) = (column * values.len() / shown, (column + 1) * values.len() / shown);
             let Some(value) = values[from..to].iter().flatten().copied().reduce(f64::max) else { continue };
-            let share = if most > 0.0 && value.is_finite() { (value / most).clamp(0.0, 1.0) } else { 0.0 };
+            let share = scale.share(value);
             // What was measured is seen, even if it is next to nothing.
             let mut level = ((share * f64::from(steps)).round() as u32).max(1);
-            let x = area.right() - (shown - column) as u16;
+            let x = area.left() + column as u16;
             for y in (area.top()..area.bottom()).rev() {
                 let here = level.min(8);
                 level -= here;
@@ -295,4 +328,35 @@ pub fn halves(area: Rect) -> [Rect; 2] {
 pub fn centred(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::theme::Look;
+
+    /// One slow second at the beginning left flat lines for the rest of a run.
+    #[test]
+    fn after_one_slow_second_a_later_change_is_still_seen() {
+        let values = [2_000.0, 10.0, 12.0, 20.0, 40.0].map(Some);
+        let scale = Scale::log(&[&values]);
+        let heights: Vec<_> = values.iter().flatten().map(|v| (scale.share(*v) * 16.0).round() as u32).collect();
+        assert_eq!(heights[0], 16);
+        assert!(heights[1..].is_sorted() && heights[4] >= heights[1] + 3, "{heights:?}");
+        for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!((0.0..=1.0).contains(&scale.share(value)), "{value}");
+        }
+        assert_eq!(Scale::log(&[&[None]]).share(1.0), 0.0);
+        assert_eq!(Scale::log(&[&[Some(3.0)]]).share(3.0), 1.0);
+    }
+
+    #[test]
+    fn a_line_begins_at_the_left_edge() {
+        let area = Rect::new(0, 0, 6, 1);
+        let mut buffer = Buffer::empty(area);
+        let values = [Some(1.0), None, Some(2.0)];
+        Pen::new(&mut buffer, Look::default()).spark(area, &values, Scale::linear(&values), Role::Text);
+        let seen: Vec<_> = (0..6).map(|x| buffer[(x, 0)].symbol() != " ").collect();
+        assert_eq!(seen, [true, false, true, false, false, false]);
+    }
 }

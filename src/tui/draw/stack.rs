@@ -12,7 +12,12 @@ use crate::{
         names::ComponentState,
         watch::{ComponentSample, StackSample},
     },
-    tui::{model::Tone, text, theme::Role},
+    infra::logs::said::Level,
+    tui::{
+        model::{LogLine, Tone},
+        text,
+        theme::Role,
+    },
 };
 
 pub const PANEL: Panel = Panel {
@@ -142,14 +147,16 @@ const COMPONENTS: Section = Section {
 
 const LOGS: Section = Section {
     name: "Logs",
-    columns: &[col("at", 12), col("component", 12), col("", 0)],
+    columns: &[col("at", 12), col("level", 5), col("component", 12), col("", 0)],
     len: |data| data.logs.len(),
     row: |data, at| {
         let Some(line) = data.logs.get(at) else { return Vec::new() };
+        let role = role(line);
         vec![
             piece(time_of_day(&line.at), Role::Dim),
+            piece(line.level.map_or("", Level::name), if role == Role::Text { Role::Dim } else { role }),
             piece(line.component.as_str(), Role::Accent),
-            piece(line.text.as_str(), level(&line.text)),
+            piece(line.message(), role),
         ]
     },
     detail: |data, at| {
@@ -165,9 +172,15 @@ fn time_of_day(at: &str) -> &str {
     time.get(..12).unwrap_or(time)
 }
 
-/// Errors and warnings stand out, in the words that servers use.
-fn level(line: &str) -> Role {
-    let head: String = line.chars().take(120).collect::<String>().to_ascii_lowercase();
+/// Errors and warnings stand out: as the line itself says, else by the words that servers use.
+fn role(line: &LogLine) -> Role {
+    match line.level {
+        Some(Level::Error) => return Role::Bad,
+        Some(Level::Warn) => return Role::Warn,
+        Some(Level::Info | Level::Debug) => return Role::Text,
+        None => {}
+    }
+    let head: String = line.text.chars().take(120).collect::<String>().to_ascii_lowercase();
     if ["error", "fatal", "panic"].iter().any(|word| head.contains(word)) {
         Role::Bad
     } else if head.contains("warn") {

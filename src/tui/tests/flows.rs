@@ -8,6 +8,7 @@ use crate::{
     tui::{
         acts::Wish,
         keys::{self, Mode},
+        logs::Pushed,
         view::{Effect, Slider},
     },
 };
@@ -153,8 +154,10 @@ fn logs_follow_until_somebody_moves_and_again_from_the_end() {
     assert!(view.follow);
     press(&mut view, &board, "k");
     assert_eq!((view.follow, view.cursor[4][1]), (false, 38));
-    view.log_line_gone();
+    view.log_line_came(Pushed { at: 39, gone: true });
     assert_eq!(view.cursor[4][1], 37, "the row under the cursor stays the same line");
+    view.log_line_came(Pushed { at: 3, gone: false });
+    assert_eq!(view.cursor[4][1], 38, "also when a line that came late is put above it");
     press(&mut view, &board, "G");
     assert!(view.follow);
 }
