@@ -18,6 +18,7 @@ use super::{
     measure, plan,
     recorder::{Emitter, Recorder},
     stages::{self, Started},
+    state::RunState,
     walk::{Marks, Request, Show, Walk},
 };
 use crate::{
@@ -57,18 +58,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     let cancel = request.cancel.child_token();
     let ending = tokio::spawn(end_with(recorder.failed(), cancel.clone()));
     let request = &Request { cancel, ..*request };
-    let mut file = RunFile {
-        schema_version: folder::SCHEMA_VERSION,
-        profile: name.clone(),
-        started_at: started.to_string(),
-        coupons: coupons.clone(),
-        require: request.loaded.profile.checks.require.clone(),
-        origin_unix_ns,
-        sent: BTreeMap::new(),
-        epochs: Some(Opened::new()),
-        process: process::this(),
-        control: None,
-    };
+    let mut file = file_of(request, started, &coupons, origin_unix_ns);
     let (control, asked) = Control::channel();
     let (server, problem) = listen(request.state, &control);
     file.control = server.as_ref().map(|server| server.path().to_owned());
@@ -83,23 +73,12 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
             plan: Some(Box::new(plan::of(&request.loaded.profile, &seed, &coupons))),
         })
         .await;
-
     if let Some(message) = problem {
         emitter.emit(Event::Warning { message }).await;
     }
 
     let (live, marks) = (Live::default(), Arc::new(Marks::default()));
     let acting = CancellationToken::new();
-    let performer = Performer {
-        live: live.clone(),
-        emitter: emitter.clone(),
-        state: request.state.clone(),
-        marks: marks.clone(),
-        coupons: coupons.clone(),
-        snapshots: recorder.snapshots.clone(),
-        cancel: acting.clone(),
-    };
-    let performing = tokio::spawn(performer.run(asked));
     let walk = Walk {
         request,
         folder: &folder,
@@ -112,6 +91,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
         live,
         show,
     };
+    let performing = tokio::spawn(performer(&walk, recorder.snapshots.clone(), acting.clone()).run(asked));
     let mut begun = Started::default();
     let walked = Box::pin(stages::walk(&walk, &mut begun)).await;
     drop(server);
@@ -139,19 +119,57 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     folder.release();
     (file.process, file.control, file.epochs) = (None, None, Some(marks.opened().clone()));
     let closed = folder.write(&file).context("cannot write run.json");
-    let summary = match (summary, written) {
-        (Ok(mut summary), Err(error)) => {
-            summary.break_off(&cannot_write(&error));
-            Ok(summary)
-        }
-        // The walk was cut short because of this: "interrupted" would not be the cause.
-        (Err(_), Err(error)) => Err(anyhow::anyhow!(cannot_write(&error))),
-        (summary, Ok(_)) => summary,
-    }?;
+    let summary = concluded(summary, written.err())?;
     save(&folder, &summary)?;
     closed?;
     stopped.context("the run is done, but not everything it started could be stopped")?;
     Ok(summary)
+}
+
+/// Does what is asked for while `walk` goes on.
+fn performer(
+    walk: &Walk<'_>,
+    snapshots: tokio::sync::watch::Receiver<Arc<RunState>>,
+    cancel: CancellationToken,
+) -> Performer {
+    Performer {
+        live: walk.live.clone(),
+        emitter: walk.emitter.clone(),
+        state: walk.request.state.clone(),
+        marks: walk.marks.clone(),
+        coupons: walk.coupons.clone(),
+        snapshots,
+        cancel,
+    }
+}
+
+/// What is known of the run before it ends.
+fn file_of(request: &Request<'_>, started: jiff::Timestamp, coupons: &[(u64, u64)], origin_unix_ns: u64) -> RunFile {
+    RunFile {
+        schema_version: folder::SCHEMA_VERSION,
+        profile: request.loaded.name.clone(),
+        started_at: started.to_string(),
+        coupons: coupons.to_vec(),
+        require: request.loaded.profile.checks.require.clone(),
+        origin_unix_ns,
+        sent: BTreeMap::new(),
+        epochs: Some(Opened::new()),
+        process: process::this(),
+        control: None,
+    }
+}
+
+/// What the run came to, where its events could not all be written.
+fn concluded(summary: Result<Summary>, unwritten: Option<std::io::Error>) -> Result<Summary> {
+    match (summary, unwritten) {
+        (Ok(mut summary), Some(error)) => {
+            summary.break_off(&cannot_write(&error));
+            Ok(summary)
+        }
+        // The walk was cut short because of this: "interrupted" would not be the cause.
+        (Err(_), Some(error)) => Err(anyhow::anyhow!(cannot_write(&error))),
+        (summary, None) => summary,
+    }
 }
 
 fn cannot_write(error: &std::io::Error) -> String {

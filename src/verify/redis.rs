@@ -28,7 +28,7 @@ pub(super) async fn read(endpoint: &RedisEndpoint, coupons: &[u64]) -> BTreeMap<
     };
     let mut gates = BTreeMap::new();
     for coupon in coupons {
-        let gate = read_one(&mut connection, *coupon).await.and_then(|gate| of_this_life(gate, &life));
+        let gate = read_one(&mut connection, *coupon).await.and_then(|gate| of_this_life(gate, life.as_deref()));
         gates.insert(*coupon, gate.map_err(|why| fail(&why)));
     }
     gates
@@ -44,7 +44,7 @@ async fn connect(endpoint: &RedisEndpoint) -> redis::RedisResult<(MultiplexedCon
 
 /// A Redis that came back with what it had saved may have lost the newest grants: until its gate is rebuilt it proves
 /// nothing, and nobody is served by it.
-fn of_this_life(gate: Gate, run_id: &Option<String>) -> Known<Gate> {
+fn of_this_life(gate: Gate, run_id: Option<&str>) -> Known<Gate> {
     match run_id {
         Some(run_id) if run_id_of(&gate.epoch) != run_id => Err(format!(
             "it was started anew since epoch {} was opened: the gate is closed until it is rebuilt",

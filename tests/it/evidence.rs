@@ -185,9 +185,9 @@ fn letters_under_load_are_counted_and_a_run_that_goes_on_is_not_judged() {
     assert_eq!((output.status.code(), &summary["verdict"]), (Some(99), &"consistent".into()), "{summary:#}");
 }
 
-fn of_run(stage: &Stage, epoch: String) -> Option<OfRun> {
+fn of_run(stage: &Stage, epoch: String) -> OfRun {
     let opened = Ok([(stage.coupon, epoch)].into());
-    Some(OfRun { run: "R".into(), opened, history: false, openers: BTreeMap::new() })
+    OfRun { run: "R".into(), opened, history: false, openers: BTreeMap::new() }
 }
 
 async fn judged(mut stage: Stage, plan: &VerifyPlan) -> (VerifyReport, BTreeMap<String, CheckResult>) {
@@ -211,9 +211,9 @@ fn assert_unknown(checks: &BTreeMap<String, CheckResult>, ids: &[&str], why: &st
 async fn an_epoch_that_mysql_never_had_is_another_servers() {
     let stage = Stage::in_order(3, 5).await;
     let mut plan = stage.plan();
-    plan.of_run = of_run(&stage, stage.epoch(3));
+    plan.of_run = Some(of_run(&stage, stage.epoch(3)));
     assert_eq!(verify::run(&plan).await.unwrap().verdict, Overall::Unproven, "five of three coupons: CP6 is unknown");
-    plan.of_run = of_run(&stage, format!("{}:f00d:3", stage.run_id));
+    plan.of_run = Some(of_run(&stage, format!("{}:f00d:3", stage.run_id)));
     let (_, checks) = judged(stage, &plan).await;
     assert_unknown(&checks, &["CP1", "CP3", "CP4", "CP5", "CP7", "CP9", "CP13", "CP14"], "this MySQL knows no epoch");
 }
