@@ -129,6 +129,11 @@ pub fn note(text: &str) {
     }
 }
 
+/// Asks the person something, on standard error; the answer is typed behind it.
+pub fn ask(question: &str) {
+    say(question.as_bytes());
+}
+
 /// Says what went wrong, on standard error.
 pub fn complain(text: &str) {
     note(&format!("ecomctl: {text}"));

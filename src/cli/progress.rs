@@ -129,8 +129,8 @@ impl Plain {
 /// `00:12 load · 500 VU · 2,310/s · p95 12.1 ms · QUEUED 1,000 · SOLD_OUT 8,000 · rows 990 · left 0 · lag 10`
 pub fn line(state: &RunState) -> String {
     let seconds = state.t_ms / 1_000;
-    let stage = state.stage.as_ref().map_or("", Stage::name);
-    let mut text = format!("{:02}:{:02} {stage}", seconds / 60, seconds % 60);
+    let name = state.stage.as_ref().map_or("", Stage::name);
+    let mut text = format!("{:02}:{:02} {name}", seconds / 60, seconds % 60);
     if let Some(load) = &state.load {
         let _ = write!(text, " · {} VU · {}/s · p95 {} ms", load.vus, rate(load.rps), millis(load.p95_ms));
         let _ = write!(text, " · {}", classes(&load.outcomes));

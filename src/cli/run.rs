@@ -90,7 +90,7 @@ async fn all(
         match single::shown(context, profile, turn, signals, show).await {
             Ok(summary) => summaries.push(summary),
             Err(error) if signals.exit().is_some() => {
-                note(&format!("{}: {}", profile.name, cause::chain(error.as_ref())))
+                note(&format!("{}: {}", profile.name, cause::chain(error.as_ref())));
             }
             Err(error) => {
                 super::common::complain(&format!("{}: {}", profile.name, cause::chain(error.as_ref())));

@@ -9,6 +9,7 @@ use super::{
     args::{DoctorArgs, DownArgs, RestartArgs, UpArgs},
     common::{Context, note},
     exit::UsageError,
+    out::{self, Stream},
     signals::Signals,
 };
 use crate::{
@@ -101,13 +102,14 @@ pub async fn down(context: &Context, args: &DownArgs) -> anyhow::Result<Exit> {
 
 /// Somebody sits there who can answer.
 fn may_ask(context: &Context) -> bool {
-    !context.global.yes && context.draw && std::io::stdin().is_terminal()
+    let flags = &context.global;
+    !flags.yes && !flags.ci && std::io::stdin().is_terminal() && out::is_terminal(Stream::Err)
 }
 
 /// Whether the person agrees that the data go.
 fn agreed(folder: &Path, system: Option<&str>) -> anyhow::Result<bool> {
     let whose = system.map_or_else(String::new, |system| format!(" of {system}"));
-    note(&format!("delete the data{whose} in {}: tables, keys, topics? [y/N]", folder.display()));
+    out::ask(&format!("delete the data{whose} in {}: tables, keys, topics? [y/N] ", folder.display()));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
     Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))

@@ -101,17 +101,20 @@ open_names! {
         Restarted = "restarted",
     }
 
-    /// Who runs a component.
+    /// Who runs a component. What ecomctl does not know to be its own it leaves alone.
+    #[derive(Default)]
     Provider {
         /// A container of ours.
         Docker = "docker",
         /// A process of ours.
         Native = "native",
         /// Somebody else.
+        #[default]
         External = "external",
     }
 
     /// State of a process or container. An Engine has more of them (`created`, `removing`).
+    #[derive(Default)]
     ComponentState {
         /// It runs.
         Running = "running",
@@ -130,20 +133,8 @@ open_names! {
         /// It should be there, and nobody has started it.
         Missing = "missing",
         /// The Engine does not answer.
+        #[default]
         Unknown = "unknown",
-    }
-}
-
-impl Default for ComponentState {
-    fn default() -> Self {
-        Self::Unknown
-    }
-}
-
-impl Default for Provider {
-    /// What ecomctl does not know to be its own it leaves alone.
-    fn default() -> Self {
-        Self::External
     }
 }
 

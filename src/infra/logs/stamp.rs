@@ -27,12 +27,11 @@ pub fn split(line: &str, zone: &TimeZone) -> Option<(Timestamp, usize)> {
     let mut scan = Scan { rest: line.as_bytes() };
     scan.skip(b"[");
     let mut behind = scan.clone();
-    let time = match iso(&mut behind, zone) {
-        Some(time) => time,
-        None => {
-            behind = scan;
-            redis(&mut behind, zone)?
-        }
+    let time = if let Some(time) = iso(&mut behind, zone) {
+        time
+    } else {
+        behind = scan;
+        redis(&mut behind, zone)?
     };
     if line.starts_with('[') {
         behind.skip(b"]");
