@@ -67,7 +67,8 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> Exit {
     let context = Context::new(cli.global);
-    if !cli.command.reads_profile() && !(context.global.set.is_empty() && context.global.env_var.is_empty()) {
+    let changes_profile = !context.global.set.is_empty() || !context.global.env_var.is_empty();
+    if changes_profile && !cli.command.reads_profile() {
         out::note("warning: --set and --env-var change a profile, and this command reads none: they do nothing here");
     }
     let result = match cli.command {

@@ -16,7 +16,7 @@ pub fn count(n: u64) -> String {
 /// A rate, with as many places as say something: `2,310`, `12.5`, `0.20`, `0`.
 pub fn rate(per_second: f64) -> String {
     match per_second {
-        rate if rate == 0.0 => "0".into(),
+        0.0 => "0".into(),
         rate if rate < 9.995 => format!("{rate:.2}"),
         rate if rate < 99.95 => format!("{rate:.1}"),
         rate => count(rate.round() as u64),

@@ -47,10 +47,10 @@ pub struct Global {
     #[arg(long, global = true, env = "ECOMCTL_FORMAT", value_name = "FORMAT", default_value = "table")]
     pub format: Format,
     /// Draw nothing and colour nothing
-    #[arg(long, global = true, env = "ECOMCTL_CI")]
+    #[arg(long, global = true, env = "ECOMCTL_CI", value_parser = yes_or_no())]
     pub ci: bool,
     /// Agree to what deletes or overwrites data that ecomctl did not make
-    #[arg(long, global = true, env = "ECOMCTL_YES")]
+    #[arg(long, global = true, env = "ECOMCTL_YES", value_parser = yes_or_no())]
     pub yes: bool,
     /// Log more to standard error (-v info, -vv debug)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -59,7 +59,7 @@ pub struct Global {
     #[arg(long, global = true, env = "ECOMCTL_PROVIDER", value_name = "PROVIDER", hide_env_values = true)]
     pub provider: Option<Provider>,
     /// Pull images that the Docker Engine does not have
-    #[arg(long, global = true, env = "ECOMCTL_PULL")]
+    #[arg(long, global = true, env = "ECOMCTL_PULL", value_parser = yes_or_no())]
     pub pull: bool,
     /// A MySQL that is there already: mysql://USER:PASSWORD@HOST:3306/DB[?tls=true&ca=FILE]
     #[arg(long, global = true, env = "ECOMCTL_MYSQL_URL", value_name = "URL", hide_env_values = true)]
@@ -77,7 +77,7 @@ pub struct Global {
     #[arg(long, global = true, env = "ECOMCTL_KAFKA_BROKERS", value_name = "BROKERS", hide_env_values = true)]
     pub kafka_brokers: Option<String>,
     /// Encrypt the way to that Kafka
-    #[arg(long, global = true, env = "ECOMCTL_KAFKA_TLS")]
+    #[arg(long, global = true, env = "ECOMCTL_KAFKA_TLS", value_parser = yes_or_no())]
     pub kafka_tls: bool,
     /// PEM file of its certificate authority
     #[arg(long, global = true, env = "ECOMCTL_KAFKA_CA", value_name = "FILE")]
@@ -120,6 +120,11 @@ impl std::fmt::Debug for Global {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Global").field("state_dir", &self.state_dir).finish_non_exhaustive()
     }
+}
+
+/// A flag's variable may say `1`, `yes` or `on` as well as `true`; what is neither yes nor no is refused.
+fn yes_or_no() -> clap::builder::BoolishValueParser {
+    clap::builder::BoolishValueParser::new()
 }
 
 /// How results are printed.

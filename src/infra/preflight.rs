@@ -94,7 +94,7 @@ fn state_folder(folder: &Path) -> Check {
         Err(e) => return fail(format!("{}: {e}", folder.display())),
     };
     if let Some(why) = state::impossible(&path) {
-        return fail(format!("{path:?}: {why}"));
+        return fail(format!("{}: {why}", path.to_string_lossy().escape_debug()));
     }
     let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     match access(there, AccessFlags::W_OK | AccessFlags::X_OK) {

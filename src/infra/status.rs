@@ -81,6 +81,11 @@ pub struct ComponentStatus {
 /// # Errors
 /// [`InfraError::NotUp`] where there is nothing at all. A component that does not answer is no error: it is shown.
 pub async fn status(state: &StateDir) -> Result<Status, InfraError> {
+    // Three clients side by side make a future that is too large to stand in its callers'.
+    Box::pin(look(state)).await
+}
+
+async fn look(state: &StateDir) -> Result<Status, InfraError> {
     let known = Known::read(state)?;
     // What was taken down is not asked for.
     let endpoints = known.stack.as_ref().filter(|stack| !stack.components.is_empty()).map(|stack| &stack.endpoints);

@@ -36,7 +36,8 @@ pub fn path_problem(path: &str) -> Option<String> {
     }
     let bad = plain.chars().find(|c| !c.is_ascii_graphic() || "{}\"<>\\^`|".contains(*c));
     if let Some(c) = bad {
-        let encoded: String = c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let mut utf8 = [0; 4];
+        let encoded = c.encode_utf8(&mut utf8).bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
         let shown = if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
         return Some(format!("`{shown}` cannot stand in a path: write {encoded}"));
     }

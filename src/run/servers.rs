@@ -117,13 +117,11 @@ impl Watch {
         }
         let Some(Ok(engine)) = &self.engine else { return None };
         let engine = engine.clone();
-        match docker::list(&engine, project).await {
-            Ok(all) => Some((engine, all)),
-            Err(_) => {
-                self.engine = Some(Err(Instant::now()));
-                None
-            }
+        if let Ok(all) = docker::list(&engine, project).await {
+            return Some((engine, all));
         }
+        self.engine = Some(Err(Instant::now()));
+        None
     }
 
     /// Tells what became of a server since the look before.

@@ -21,6 +21,7 @@ use crate::{
 };
 
 /// One run, as it was asked for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that was given or not, independent of the others")]
 pub struct Request<'a> {
     /// The profile.
     pub loaded: &'a Loaded,

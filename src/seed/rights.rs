@@ -51,9 +51,8 @@ fn missing(grants: &[String], database: &str) -> Vec<&'static str> {
             _ if what.contains('(') => return Vec::new(),
             Some("*") => {}
             Some(pattern) if like(pattern.trim_matches('`').as_bytes(), database.as_bytes()) => {}
-            Some(_) => continue,
             None if scope.contains('.') => return Vec::new(),
-            None => continue,
+            Some(_) | None => continue,
         }
         given.extend(what.split(',').map(|right| right.trim().to_ascii_uppercase()));
     }

@@ -89,6 +89,7 @@ fn theirs(program: &Path, folder: &Path, files: &[String], vars: &BTreeMap<Strin
 }
 
 /// The program; where there is none the test is skipped, aloud.
+#[expect(clippy::disallowed_methods, reason = "a test's own words; no dashboard has the screen")]
 fn program_or_skip(test: &str) -> Option<PathBuf> {
     let program = compose_program();
     if program.is_none() {

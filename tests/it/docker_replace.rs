@@ -20,6 +20,9 @@ use crate::{
     support::{Stack, both, wait, write},
 };
 
+/// What is wrong, further words of the command line, variables, and what must be said.
+type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
+
 /// Name, id and start of each container: the same where nobody touched it.
 fn lives(all: &[Container]) -> Vec<(String, String, Option<String>)> {
     all.iter().map(|c| (c.name.clone(), c.id.clone(), c.started_at.clone())).collect()
@@ -173,7 +176,7 @@ fn a_failed_up_leaves_a_stack_of_containers_as_it_was() {
     names_the_container_that_has_a_port(&place);
     let (before, file) = (ids(&place), place.stack_json());
     let broken = "[mysqld]\nno_such_setting_at_all = 1\n";
-    let cases: [(&str, &[&str], &[(&str, &str)], &str); 6] = [
+    let cases: [Case; 6] = [
         ("memory", &[], &[("ECOMCTL_LIMIT_MYSQL_MEMORY", "64m")], "memory"),
         ("image", &[], &[("ECOMCTL_IMAGE_REDIS", "nowhere.invalid/redis:0")], "nowhere.invalid/redis:0"),
         ("memory of redis", &[], &[("ECOMCTL_LIMIT_REDIS_MEMORY", "6500k")], "replace redis: it uses"),

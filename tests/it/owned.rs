@@ -134,7 +134,7 @@ fn under_way(stack: &Stack, before: &str) -> Child {
     let runs = || {
         let mut all: Vec<_> = stack.state_dir().join("runs").read_dir().into_iter().flatten().flatten().collect();
         all.sort_by_key(fs::DirEntry::file_name);
-        all.last().map(|run| run.path())
+        all.last().map(fs::DirEntry::path)
     };
     let last = runs();
     let command = stack.command(&["run", &path.to_string_lossy(), "--ci"]);

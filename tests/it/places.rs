@@ -93,6 +93,7 @@ fn an_address_that_cannot_be_is_refused_before_anything_and_never_repeated() {
 
 /// The same login as with the servers' own clients, raw where those take it raw, and `env` prints what those take.
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::await_holding_lock, reason = "the stack is this test's alone until it ends")]
 async fn a_login_of_any_characters_gets_in_as_it_does_with_the_servers_own_clients() {
     let stack = shared();
     let servers = stack.endpoints();
@@ -289,6 +290,7 @@ async fn a_session_depends_on_none_of_the_servers_defaults() {
 
 /// A right that is missing was told after a minute of load; now before a row is written.
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::await_holding_lock, reason = "the stack is this test's alone until it ends")]
 async fn a_missing_right_is_told_before_anything_is_changed() {
     let place = shared();
     let state = StateDir::open(place.state_dir()).unwrap().unwrap();

@@ -74,7 +74,7 @@ fn a_disk_that_fills_up_ends_a_run_cleanly() {
 #[test]
 fn old_runs_go_and_nothing_else_does() {
     let stack = Stack::empty();
-    let runs = StateDir::create(&stack.state_dir()).unwrap().root().join("runs");
+    let runs = StateDir::create(stack.state_dir()).unwrap().root().join("runs");
     let make = |second: u8, process| {
         let at: jiff::Timestamp = format!("2026-11-21T06:00:{second:02}Z").parse().unwrap();
         let run = RunFolder::create(&runs, "선착순", at).unwrap();

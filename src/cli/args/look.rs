@@ -28,6 +28,6 @@ pub struct LookArgs {
     #[arg(long, env = "ECOMCTL_THEME", value_name = "THEME")]
     pub theme: Option<Theme>,
     /// Draw the dashboard with ASCII alone
-    #[arg(long, env = "ECOMCTL_ASCII")]
+    #[arg(long, env = "ECOMCTL_ASCII", value_parser = super::yes_or_no())]
     pub ascii: bool,
 }

@@ -12,9 +12,15 @@ fn commands() -> Vec<Vec<String>> {
     fn walk(command: &Command, path: &[String], all: &mut Vec<Vec<String>>) {
         let children: Vec<&Command> = command.get_subcommands().filter(|c| c.get_name() != "help").collect();
         if children.is_empty() {
-            let needed = command.get_arguments().filter(|arg| arg.is_required_set());
-            let words = needed.flat_map(|arg| spellings(arg).pop().unwrap_or_else(|| vec![value(arg)]));
-            all.push(path.iter().cloned().chain(words).collect());
+            let words = |needed: &dyn Fn(&Arg) -> bool| {
+                let needed = command.get_arguments().filter(|arg| needed(arg));
+                let words = needed.flat_map(|arg| spellings(arg).pop().unwrap_or_else(|| vec![value(arg)]));
+                path.iter().cloned().chain(words).collect::<Vec<_>>()
+            };
+            let least = words(&Arg::is_required_set);
+            // What is needed only where another argument is not given (`runs rm`) does not say so by itself.
+            let parses = Cli::command().try_get_matches_from(line(&[&least])).is_ok();
+            all.push(if parses { least } else { words(&|arg| arg.is_required_set() || arg.is_positional()) });
         }
         for child in children {
             walk(child, &[path, &[child.get_name().to_owned()]].concat(), all);
@@ -31,7 +37,8 @@ fn commands() -> Vec<Vec<String>> {
 /// Something that an argument takes.
 fn value(arg: &Arg) -> String {
     let allowed = arg.get_possible_values().into_iter().find(|value| !value.is_hide_set());
-    allowed.map_or_else(|| "A=1".to_owned(), |value| value.get_name().to_owned())
+    let is_size = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "SIZE"));
+    allowed.map_or_else(|| if is_size { "5G" } else { "A=1" }.to_owned(), |value| value.get_name().to_owned())
 }
 
 /// The ways in which a flag can be written, with a value where it takes one.

@@ -82,7 +82,7 @@ impl Init {
                 status: Some(process::describe(status)),
                 waited: started.elapsed(),
                 log: server.spawn.log.clone(),
-                tail: cause(logs::tail(&server.spawn.log, 200).unwrap_or_default()),
+                tail: cause(&logs::tail(&server.spawn.log, 200).unwrap_or_default()),
             }
             .into());
         }
@@ -105,7 +105,7 @@ impl Init {
 }
 
 /// The last 20 lines before MariaDB's script begins to give advice: there the server said why.
-fn cause(lines: Vec<String>) -> Vec<String> {
+fn cause(lines: &[String]) -> Vec<String> {
     let told = lines.iter().position(|line| line.starts_with("Installation of system tables failed"));
     let lines = &lines[..told.filter(|at| *at > 0).unwrap_or(lines.len())];
     lines[lines.len().saturating_sub(20)..].to_vec()
@@ -162,8 +162,8 @@ mod tests {
             "Installation of system tables failed!  Examine",
             "advice",
         ]);
-        assert_eq!(cause(said), lines(&["Installing", "[ERROR] Can't create file"]));
-        assert_eq!(cause(lines(&["a", "b"])), lines(&["a", "b"]));
+        assert_eq!(cause(&said), lines(&["Installing", "[ERROR] Can't create file"]));
+        assert_eq!(cause(&lines(&["a", "b"])), lines(&["a", "b"]));
     }
 
     #[test]

@@ -1,11 +1,7 @@
 //! State folders of ecomctl 0.1.0, which have no mark. They are known by what is in their files, never by names alone: an
 //! ordinary folder may have a `data` and a `conf` too.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -37,7 +33,7 @@ pub(super) fn recognise(folder: &Path) -> Result<BTreeMap<String, String>, Strin
     let a_run =
         runs.iter().any(|run| json(&folder.join("runs").join(run).join("run.json")).is_some_and(|r| is_run(&r)));
     // After `down -v` no more is left than logs and a lock, and nothing that could be lost.
-    let only_locks = names.iter().all(|name| name == ".gitignore" || name.ends_with(".lock"));
+    let only_locks = names.iter().all(|name| name == ".gitignore" || has_extension(name, "lock"));
     let left = (runs.is_empty() || a_run) && is_lock(&folder.join("stack.lock"));
     let bare = !holds("data") && !holds("conf") && (left || only_locks);
     if stack.is_none() && systems.is_empty() && !bare {
@@ -63,7 +59,11 @@ fn entries(folder: &Path) -> Vec<String> {
 
 /// What a killed command leaves of a file that it was writing.
 fn is_half_written(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".tmp")
+    name.starts_with('.') && has_extension(name, "tmp")
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
 }
 
 fn json(path: &Path) -> Option<Value> {
@@ -71,7 +71,7 @@ fn json(path: &Path) -> Option<Value> {
 }
 
 /// Places of the native servers, or of those in Docker.
-fn is_system(folder: &PathBuf) -> bool {
+fn is_system(folder: &Path) -> bool {
     let is_places = |places: Value| {
         let login = |name: &str| places[name]["port"].is_u64() && places[name]["password"].is_string();
         let whole = places["schema_version"] == 1 && login("mysql") && login("redis");

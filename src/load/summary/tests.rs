@@ -1,5 +1,7 @@
 //! What the figures are taken over.
 
+#![expect(clippy::float_cmp, reason = "these figures are exact: whole seconds and halves")]
+
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use proptest::prelude::*;

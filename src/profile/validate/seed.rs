@@ -17,15 +17,14 @@ pub(super) fn validate_fixture(c: &mut Context<'_>) {
         return;
     }
     let name = &c.profile.seed.fixture;
-    match fixture::load(name) {
-        // It is there, and of no use: what is wrong in it is what helps.
-        Err(error @ FixtureError::Invalid { .. }) => c.problem("seed.fixture", error.to_string()),
-        _ => {
-            let known = fixture::names();
-            let hint = did_you_mean(name, known.iter().map(String::as_str));
-            c.problem("seed.fixture", format!("there is no fixture `{name}`{hint}; known: {}", known.join(", ")));
-        }
+    // It is there, and of no use: what is wrong in it is what helps.
+    if let Err(error @ FixtureError::Invalid { .. }) = fixture::load(name) {
+        c.problem("seed.fixture", error.to_string());
+        return;
     }
+    let known = fixture::names();
+    let hint = did_you_mean(name, known.iter().map(String::as_str));
+    c.problem("seed.fixture", format!("there is no fixture `{name}`{hint}; known: {}", known.join(", ")));
 }
 
 pub(super) fn validate_amounts(c: &mut Context<'_>) {

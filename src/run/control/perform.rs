@@ -72,7 +72,7 @@ impl Live {
         let mut how = Vec::new();
         for (name, component) in &stack.components {
             let numbered = name.strip_prefix(system).and_then(|rest| rest.strip_prefix('-'));
-            if name != system && !numbered.is_some_and(|rest| rest.parse::<u32>().is_ok()) {
+            if name != system && numbered.is_none_or(|rest| rest.parse::<u32>().is_err()) {
                 continue;
             }
             match (component.process, &component.container) {

@@ -140,7 +140,7 @@ impl<'a> View<'a> {
         }
         let mut users = HashSet::new();
         // Not known to be pending in Redis, or not known to wait in Kafka, is not known to be lost.
-        let gate = sets.gate.as_ref().map_err(|why| why.as_str());
+        let gate = sets.gate.as_ref().map_err(String::as_str);
         if let Ok(gate) = gate {
             users.extend(gate.pending.iter().filter_map(|pending| pending.user));
         }
