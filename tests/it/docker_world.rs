@@ -187,8 +187,11 @@ impl World {
     /// Makes the project's network once more, as a killed `up` may have; newer Engines refuse.
     pub async fn twin_network(&self) -> bool {
         let network = &self.project.networks["default"];
-        let labels =
-            [("com.docker.compose.project", self.project.name.as_str()), ("com.docker.compose.network", "default")];
+        let labels = [
+            ("com.docker.compose.project", self.project.name.as_str()),
+            ("com.docker.compose.network", "default"),
+            ("dev.ecomctl.state", "/of/this/test"),
+        ];
         let body = NetworkCreateRequest {
             name: network.name.clone(),
             labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
