@@ -130,7 +130,7 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
 async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
     interrupted(walk)?;
     walk.emitter.stage(Stage::Seed).await;
-    let say = |words: &str| walk.show.say(words);
+    let say = |words: &str| walk.show.message(words);
     let seeding = async {
         let plan = seeding::plan(walk.seed.clone(), stack, walk.request.yes, &say).await;
         seeding::run(&plan, stack, &|_| {}).await
