@@ -20,22 +20,22 @@ pub fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
-/// Which kind of reader is wanted.
+/// How much a reader fetches at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Appetite {
+pub enum FetchSize {
     /// The first record of many partitions, again and again: fetches as little as holds a batch of usual size.
-    Taste,
+    Minimal,
     /// One record now and then: fetches little and answers soon.
-    Sip,
+    Small,
     /// Whole partitions.
-    Gulp,
+    Bulk,
 }
 
 /// A consumer that can read offsets of `group`, but neither joins it nor commits.
 ///
 /// # Errors
 /// When the client cannot be made from these settings.
-pub fn reader(endpoint: &KafkaEndpoint, group: &str, appetite: Appetite) -> Result<BaseConsumer, String> {
+pub fn reader(endpoint: &KafkaEndpoint, group: &str, fetch: FetchSize) -> Result<BaseConsumer, String> {
     let mut config = quiet(endpoint);
     config
         .set("group.id", group)
@@ -43,14 +43,14 @@ pub fn reader(endpoint: &KafkaEndpoint, group: &str, appetite: Appetite) -> Resu
         .set("auto.offset.reset", "error")
         .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "50");
-    if appetite != Appetite::Gulp {
+    if fetch != FetchSize::Bulk {
         // A full queue postpones the next fetch; by the default it would outlast the next look. And a partition whose
         // next batch is larger than a fetch may take is served alone, the others wait for a turn of their own.
         config
             .set("queued.min.messages", "1")
             .set("queued.max.messages.kbytes", "1024")
             .set("fetch.queue.backoff.ms", "1")
-            .set("fetch.message.max.bytes", if appetite == Appetite::Taste { "65536" } else { "1048576" });
+            .set("fetch.message.max.bytes", if fetch == FetchSize::Minimal { "65536" } else { "1048576" });
     }
     config.create().map_err(|e| failed(endpoint, &e))
 }
@@ -147,8 +147,8 @@ impl GroupReader {
     ///
     /// # Errors
     /// When the client cannot be made from these settings.
-    pub fn new(endpoint: &KafkaEndpoint, group: &str, appetite: Appetite) -> Result<Self, String> {
-        Ok(Self { endpoint: endpoint.clone(), client: reader(endpoint, group, appetite)?, uncommitted: None })
+    pub fn new(endpoint: &KafkaEndpoint, group: &str, fetch: FetchSize) -> Result<Self, String> {
+        Ok(Self { endpoint: endpoint.clone(), client: reader(endpoint, group, fetch)?, uncommitted: None })
     }
 
     /// The client, for everything else that it can read.

@@ -15,6 +15,7 @@ pub mod exit;
 pub mod figure;
 mod files;
 pub mod goal;
+mod held;
 pub mod http;
 pub mod infra;
 mod kafka;

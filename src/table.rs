@@ -1,7 +1,9 @@
 //! Tables for people. No row is wider than 120 columns, on a terminal or not: what is longer goes on below, in its column.
 
+use std::borrow::Cow;
+
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Widest row, in cells of a terminal.
 pub const WIDTH: usize = 120;
@@ -86,7 +88,7 @@ impl Fitted {
                     if cell.width() <= *width {
                         return cell;
                     }
-                    let short = fit(&cell, *width);
+                    let short = fit(&cell, *width, CUT).into_owned();
                     cut.push((name.clone(), column.clone(), cell));
                     short
                 })
@@ -97,16 +99,28 @@ impl Fitted {
     }
 }
 
-/// The beginning of `text`, in `most` cells with the mark behind it.
-fn fit(text: &str, most: usize) -> String {
-    let mut short = String::new();
-    for c in text.chars() {
-        if format!("{short}{c}{CUT}").width() > most {
+/// `text` in no more than `most` cells; what was cut off is told by `mark` (`…`).
+pub fn fit<'a>(text: &'a str, most: usize, mark: &str) -> Cow<'a, str> {
+    if text.width() <= most {
+        return Cow::Borrowed(text);
+    }
+    let mark = if mark.width() <= most { mark } else { "" };
+    let room = most - mark.width();
+    let mut used = 0;
+    let mut end = 0;
+    for (at, c) in text.char_indices() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide > room {
             break;
         }
-        short.push(c);
+        used += wide;
+        end = at + c.len_utf8();
     }
-    short + CUT
+    // A sign that changes the one before it (U+FE0F) may widen that.
+    while end > 0 && text[..end].width() > room {
+        end = text[..end].char_indices().next_back().map_or(0, |(at, _)| at);
+    }
+    Cow::Owned(format!("{}{mark}", &text[..end]))
 }
 
 #[cfg(test)]

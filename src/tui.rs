@@ -5,7 +5,7 @@
 //! source ──► RunState ──► board ──► Board ─┐
 //! keys ────► Action ────► view ──► View ───┼──► draw ──► Buffer ──► terminal
 //! logs ────► Logs ─────────────────────────┘
-//!                          └──► Wish ──► whoever holds the other end
+//!                          └──► Command ──► whoever holds the other end
 //! ```
 //!
 //! No type of the drawing library leaves this module.

@@ -47,7 +47,7 @@ impl Show for Progress {
         *self.showing.lock().unwrap_or_else(PoisonError::into_inner) = Some((bar, task));
     }
 
-    fn say(&self, text: &str) {
+    fn message(&self, text: &str) {
         let showing = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
         match showing.as_ref().and_then(|(bar, _)| bar.as_ref()) {
             Some(bar) => bar.println(text),

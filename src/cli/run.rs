@@ -52,10 +52,11 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
     }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let (summaries, failed) = if args.tui {
-        let deck = tui::Deck::open(args.look, (Source::Idle, Origin::Run), None, Some(tui::stack_logs(context)))?;
-        let show = tui::RunShow::new(&deck, context);
+        let dashboard =
+            tui::Dashboard::open(args.look, (Source::Idle, Origin::Run), None, Some(tui::stack_logs(context)))?;
+        let show = tui::RunShow::new(&dashboard, context);
         let work = Box::pin(all(context, &loaded, (args.keep, settle.0), &signals, &show));
-        let ((summaries, mut failed), drawn) = Box::pin(tui::beside(deck, &show, &signals, work)).await;
+        let ((summaries, mut failed), drawn) = Box::pin(tui::beside(dashboard, &show, &signals, work)).await;
         if let Err(error) = drawn {
             super::common::complain(&format!("the dashboard failed: {error}"));
             failed.push(Exit::Failed);

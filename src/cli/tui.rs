@@ -1,6 +1,6 @@
 //! `tui`, and the dashboard of `run --tui`: what it is shown, and who does what it asks for.
 
-mod deck;
+mod dashboard;
 mod hands;
 mod lines;
 mod show;
@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use backend::cause;
 
 pub use self::{
-    deck::{Deck, Heard, possible},
+    dashboard::{Dashboard, DashboardEvent, possible},
     show::{RunShow, beside},
 };
 use self::{hands::Hands, watching::Watching};
@@ -29,7 +29,7 @@ use crate::{
     profile::{self, Overrides},
     run::{control::Act, folder::RunFolder, replay::Replay},
     tui::{
-        acts::Wish,
+        acts::Command,
         app::News,
         launch::{Choices, Form, Order, ProfileChoice, What},
         model::Tone,
@@ -56,25 +56,25 @@ pub async fn run(context: &Context, args: &TuiArgs) -> anyhow::Result<Exit> {
             bail!("cannot replay {}: {} holds no events", found.name(), found.events().display());
         }
         let source = (Source::Replay(Box::new(replay)), Origin::Replay);
-        let deck = Deck::open(args.look, source, None, Some(lines::From::Run(found.logs())))?;
-        return serve(context, deck, Hands::Nobody, None).await;
+        let dashboard = Dashboard::open(args.look, source, None, Some(lines::From::Run(found.logs())))?;
+        return serve(context, dashboard, Hands::Nobody, None).await;
     }
     let logs = Some(stack_logs(context));
     if let Some((found, tail)) = attachable(context, args.run.as_deref())? {
         let control = found.read()?.control;
-        let deck = Deck::open(args.look, (Source::Tail(Box::new(tail)), Origin::Attached), None, logs)?;
-        return serve(context, deck, control.map_or(Hands::Nobody, Hands::Other), None).await;
+        let dashboard = Dashboard::open(args.look, (Source::Tail(Box::new(tail)), Origin::Attached), None, logs)?;
+        return serve(context, dashboard, control.map_or(Hands::Nobody, Hands::Other), None).await;
     }
     match context.stack() {
         Ok(stack) => {
             let watching = Watching::start(context.existing_state()?, stack);
             let source = Source::Live(watching.state.clone());
-            let deck = Deck::open(args.look, (source, Origin::Watching), Some(form()), logs)?;
-            serve(context, deck, Hands::Stack(context.state()?), Some(watching)).await
+            let dashboard = Dashboard::open(args.look, (source, Origin::Watching), Some(form()), logs)?;
+            serve(context, dashboard, Hands::Stack(context.state()?), Some(watching)).await
         }
         Err(error) if matches!(error.downcast_ref(), Some(InfraError::NotUp { .. })) => {
-            let deck = Deck::open(args.look, (Source::Idle, Origin::Idle), Some(form()), logs)?;
-            serve(context, deck, Hands::Nobody, None).await
+            let dashboard = Dashboard::open(args.look, (Source::Idle, Origin::Idle), Some(form()), logs)?;
+            serve(context, dashboard, Hands::Nobody, None).await
         }
         Err(error) => Err(error),
     }
@@ -108,36 +108,36 @@ fn form() -> Form {
 /// Does what the dashboard asks for until it is closed, and what was launched from it is done.
 async fn serve(
     context: &Context,
-    mut deck: Deck,
+    mut dashboard: Dashboard,
     hands: Hands,
     mut watching: Option<Watching>,
 ) -> anyhow::Result<Exit> {
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
-    let show = RunShow::new(&deck, context);
+    let show = RunShow::new(&dashboard, context);
     show.set_hands(hands);
     let mut busy: Option<Busy<'_>> = None;
     let mut ended: Option<io::Result<()>> = None;
     let mut exit = Exit::Done;
     while ended.is_none() || busy.is_some() {
         tokio::select! {
-            heard = deck.next() => match heard {
-                Heard::Closed(closed) => {
+            event = dashboard.next() => match event {
+                DashboardEvent::Closed(closed) => {
                     show.take_over();
                     ended = Some(closed);
                 }
-                // The form says so too; a wish that was on its way already must not end what is at work.
-                Heard::Wish(Wish::Launch(order)) if busy.is_some() => {
+                // The form says so too; a command that was on its way already must not end what is at work.
+                DashboardEvent::Command(Command::Launch(order)) if busy.is_some() => {
                     let words = format!("`{}` was not begun: something else is under way", order.what.name());
-                    deck.tell(News::Say(Tone::Warn, words)).await;
+                    dashboard.tell(News::Say(Tone::Warn, words)).await;
                 }
-                Heard::Wish(Wish::Launch(order)) => {
+                DashboardEvent::Command(Command::Launch(order)) => {
                     busy = Some(Box::pin(launch(context, order, &signals, &show)));
                 }
-                Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
-                Heard::Wish(Wish::Act(act)) => show.act(act),
-                Heard::Tick if signals.exit().is_some() && busy.is_none() => deck.close(),
-                Heard::Wish(Wish::Exported(path)) => show.act(Act::Export(path)),
-                Heard::Tick => {}
+                DashboardEvent::Command(Command::Interrupt) => Signals::interrupt(),
+                DashboardEvent::Command(Command::Act(act)) => show.act(act),
+                DashboardEvent::Tick if signals.exit().is_some() && busy.is_none() => dashboard.close(),
+                DashboardEvent::Command(Command::Exported(path)) => show.act(Act::Export(path)),
+                DashboardEvent::Tick => {}
             },
             (what, result) = finished(&mut busy) => {
                 busy = None;
@@ -145,11 +145,11 @@ async fn serve(
                     Ok(done) => (Tone::Good, format!("{}: ended with exit code {}", what.name(), done.code())),
                     Err(error) => (Tone::Bad, format!("{}: {}", what.name(), cause::chain(error.as_ref()))),
                 };
-                deck.tell(News::Launched(tone, words)).await;
+                dashboard.tell(News::Launched(tone, words)).await;
                 if ended.is_some() {
                     exit = result?;
                 } else if what != What::Start && result.is_ok() && watching.is_none() {
-                    watching = watch(context, &deck, &show).await;
+                    watching = watch(context, &dashboard, &show).await;
                 }
             }
         }
@@ -167,10 +167,10 @@ async fn finished(busy: &mut Option<Busy<'_>>) -> (What, anyhow::Result<Exit>) {
 }
 
 /// Looks at the stack that has just come up.
-async fn watch(context: &Context, deck: &Deck, show: &RunShow) -> Option<Watching> {
+async fn watch(context: &Context, dashboard: &Dashboard, show: &RunShow) -> Option<Watching> {
     let (stack, state) = (context.stack().ok()?, context.state().ok()?);
     let watching = Watching::start(Some(state.clone()), stack);
-    deck.tell(News::Source(Source::Live(watching.state.clone()), Origin::Watching)).await;
+    dashboard.tell(News::Source(Source::Live(watching.state.clone()), Origin::Watching)).await;
     show.set_hands(Hands::Stack(state));
     Some(watching)
 }

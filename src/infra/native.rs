@@ -134,8 +134,8 @@ impl Native {
     /// Returns what was changed, in words.
     pub fn avoid_taken_ports(&mut self, ours: impl Fn(u16) -> bool) -> Result<Vec<String>, InfraError> {
         let mut notes = Vec::new();
-        let mut taken: BTreeSet<u16> = all_ports(&self.places).into_iter().map(|(_, port)| *port).collect();
-        for (name, port) in all_ports_mut(&mut self.places) {
+        let mut taken: BTreeSet<u16> = ports_of(&mut self.places).into_iter().map(|(_, port)| *port).collect();
+        for (name, port) in ports_of(&mut self.places) {
             if ours(*port) || ports::is_free(*port) {
                 continue;
             }
@@ -251,16 +251,7 @@ fn draw_brokers(places: &Places, brokers: u8) -> Result<Vec<BrokerPorts>, InfraE
     (0..brokers).map(|_| Ok(BrokerPorts { broker: next()?, controller: next()? })).collect()
 }
 
-fn all_ports(places: &Places) -> Vec<(String, &u16)> {
-    let mut all = vec![("mysql".to_owned(), &places.mysql.port), ("redis".to_owned(), &places.redis.port)];
-    for (index, ports) in places.kafka.iter().enumerate() {
-        all.push((format!("kafka-{}", index + 1), &ports.broker));
-        all.push((format!("kafka-{} (controller)", index + 1), &ports.controller));
-    }
-    all
-}
-
-fn all_ports_mut(places: &mut Places) -> Vec<(String, &mut u16)> {
+fn ports_of(places: &mut Places) -> Vec<(String, &mut u16)> {
     let mut all = vec![("mysql".to_owned(), &mut places.mysql.port), ("redis".to_owned(), &mut places.redis.port)];
     for (index, ports) in places.kafka.iter_mut().enumerate() {
         all.push((format!("kafka-{}", index + 1), &mut ports.broker));

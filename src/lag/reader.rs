@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     event::watch::{Broker, KafkaSample, Member},
-    kafka::{self, Appetite, GroupReader, Offsets, Oldest, Ranges, TopicMetadata},
+    kafka::{self, FetchSize, GroupReader, Offsets, Oldest, Ranges, TopicMetadata},
 };
 
 /// Longest wait for one call, and for all calls of one look.
@@ -87,7 +87,7 @@ impl Reader {
     pub fn look(&mut self) -> Result<Look, String> {
         let mut client = match self.client.take() {
             Some(client) => client,
-            None => GroupReader::new(&self.plan.endpoint, &self.plan.group, Appetite::Taste)?,
+            None => GroupReader::new(&self.plan.endpoint, &self.plan.group, FetchSize::Minimal)?,
         };
         let result = self.look_with(&mut client);
         // Errors of connections wait there to be taken.

@@ -1,6 +1,6 @@
 //! What may be changed about a load while it runs: its end, its virtual users, its rate.
 //!
-//! A wish is written here and numbered; each thread looks at the number at least every 100 ms and takes the wish over
+//! A change is written here and numbered; each thread looks at the number at least every 100 ms and takes it over
 //! for its share. A rate takes effect at one instant in the near future, so that no iteration is due twice or never.
 
 use std::{
@@ -33,8 +33,8 @@ struct Inner {
     stopped: AtomicBool,
     /// Virtual users may be raised above what the schedule needs.
     roomy: bool,
-    /// Number of the newest wish.
-    wish: AtomicU64,
+    /// Number of the newest change.
+    version: AtomicU64,
     running: Mutex<Option<Running>>,
 }
 
@@ -44,7 +44,7 @@ struct Running {
     clock: Clock,
     start: Nanos,
     scenarios: Vec<Limits>,
-    wishes: Vec<Wish>,
+    overrides: Vec<Override>,
 }
 
 /// What a scenario plans, and what it can do at most.
@@ -59,7 +59,7 @@ struct Limits {
 
 /// What was asked of one scenario; nothing: the plan holds.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Wish {
+pub(super) struct Override {
     /// Closed: virtual users, until the scenario is over.
     pub vus: Option<u32>,
     /// Open: the pace.
@@ -118,7 +118,7 @@ impl LoadControl {
             let most = rooms.iter().fold(0_u32, |sum, room| sum.saturating_add(*room));
             let shares = deal(vus, &planned, &rooms).ok_or(ControlError::TooMany(most))?;
             for (i, share) in shares.into_iter().enumerate().filter(|(i, _)| rooms[*i] > 0) {
-                running.wishes[i].vus = Some(share);
+                running.overrides[i].vus = Some(share);
             }
             Ok(())
         })
@@ -144,8 +144,8 @@ impl LoadControl {
             if planned <= 0.0 {
                 return Err(ControlError::NoRate);
             }
-            for (limits, wish) in running.scenarios.iter().zip(&mut running.wishes).filter(|(l, _)| runs(l)) {
-                wish.pace = Some(Pace { from, rate: rate * limits.rate / planned });
+            for (limits, by_hand) in running.scenarios.iter().zip(&mut running.overrides).filter(|(l, _)| runs(l)) {
+                by_hand.pace = Some(Pace { from, rate: rate * limits.rate / planned });
             }
             Ok(())
         })
@@ -158,21 +158,21 @@ impl LoadControl {
     pub fn follow_plan(&self) -> Result<(), ControlError> {
         self.change(|running, now| {
             let from = now.saturating_add(NOTICE.as_nanos() as Nanos);
-            for (limits, wish) in running.scenarios.iter().zip(&mut running.wishes) {
+            for (limits, by_hand) in running.scenarios.iter().zip(&mut running.overrides) {
                 // A pace that was changed goes on from here; one that never was needs nothing.
-                let pace = wish.pace.map(|_| Pace { from, rate: limits.rate });
-                *wish = Wish { vus: None, pace };
+                let pace = by_hand.pace.map(|_| Pace { from, rate: limits.rate });
+                *by_hand = Override { vus: None, pace };
             }
             Ok(())
         })
     }
 
-    fn change(&self, wish: impl FnOnce(&mut Running, Nanos) -> Result<(), ControlError>) -> Result<(), ControlError> {
+    fn change(&self, change: impl FnOnce(&mut Running, Nanos) -> Result<(), ControlError>) -> Result<(), ControlError> {
         let mut running = self.running();
         let running = running.as_mut().filter(|_| !self.is_stopped()).ok_or(ControlError::NotRunning)?;
         let now = running.clock.now().saturating_sub(running.start);
-        wish(running, now)?;
-        self.inner.wish.fetch_add(1, Ordering::Release);
+        change(running, now)?;
+        self.inner.version.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
@@ -198,8 +198,8 @@ impl LoadControl {
             rate: Pace::of(&scenario.schedule).map_or(0.0, |pace| pace.rate),
             end: scenario.schedule.end(),
         });
-        let wishes = vec![Wish::default(); scenarios.len()];
-        *self.running() = Some(Running { clock, start, scenarios: limits.collect(), wishes });
+        let overrides = vec![Override::default(); scenarios.len()];
+        *self.running() = Some(Running { clock, start, scenarios: limits.collect(), overrides });
     }
 
     /// The load is over.
@@ -207,16 +207,16 @@ impl LoadControl {
         *self.running() = None;
     }
 
-    /// The wishes by scenario, if there are newer ones than number `seen`.
-    pub(super) fn news(&self, seen: &mut u64) -> Option<Vec<Wish>> {
-        let newest = self.inner.wish.load(Ordering::Acquire);
+    /// The overrides by scenario, if there are newer ones than number `seen`.
+    pub(super) fn news(&self, seen: &mut u64) -> Option<Vec<Override>> {
+        let newest = self.inner.version.load(Ordering::Acquire);
         if newest == *seen {
             return None;
         }
         let running = self.running();
-        // Read under the lock: a wish that comes meanwhile is in what is read, or has a newer number.
+        // Read under the lock: a change that comes meanwhile is in what is read, or has a newer number.
         *seen = newest;
-        running.as_ref().map(|running| running.wishes.clone())
+        running.as_ref().map(|running| running.overrides.clone())
     }
 }
 

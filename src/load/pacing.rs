@@ -19,7 +19,7 @@ impl Part {
     /// its own instant: what is due before comes at the old one.
     fn next_due(&mut self, schedule: &Schedule) -> Option<Nanos> {
         let mut due = self.pace?.at(self.next_iteration);
-        if let Some(pace) = self.wish.pace.filter(|pace| self.pace != Some(*pace) && due >= pace.from) {
+        if let Some(pace) = self.by_hand.pace.filter(|pace| self.pace != Some(*pace) && due >= pace.from) {
             self.pace = Some(pace);
             self.next_iteration = u64::from(self.rank);
             due = pace.at(self.next_iteration);
@@ -64,7 +64,7 @@ impl Worker<'_> {
         let schedule = &shared.plan.scenarios[part.scenario].schedule;
         let at = now.saturating_sub(shared.start);
         // What was asked for by hand holds until the scenario is over.
-        let by_hand = part.wish.vus.filter(|_| at < schedule.end());
+        let by_hand = part.by_hand.vus.filter(|_| at < schedule.end());
         let target = by_hand.unwrap_or_else(|| schedule.target_vus(at));
         let wanted = share(target, part.rank, part.parts).min(part.vus);
         let (first, before) = (part.first, part.limit);

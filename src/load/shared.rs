@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub clock: Clock,
     /// When the load begins.
     pub start: Nanos,
-    /// The caller's wishes.
+    /// What the caller asks for while it runs.
     pub control: LoadControl,
     /// Virtual users that each scenario is allotted.
     pub rooms: Vec<u32>,

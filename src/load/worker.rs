@@ -15,7 +15,7 @@ use super::{
     cache::ByCache,
     clock::Nanos,
     compile::CompiledScenario,
-    control::Wish,
+    control::Override,
     ledger::LedgerWriter,
     machine,
     measure::{Measures, micros},
@@ -47,7 +47,7 @@ pub(super) struct Part {
     pub pace: Option<Pace>,
     pub next_iteration: u64,
     /// What was asked for by hand.
-    pub wish: Wish,
+    pub by_hand: Override,
     /// No iteration begins any more.
     pub over: bool,
     /// No request begins any more.
@@ -76,8 +76,8 @@ pub(super) struct Worker<'a> {
     pub cached: ByCache<Trend>,
     pub next_publication: Nanos,
     pub ledger: Option<LedgerWriter>,
-    /// Number of the newest wish that was taken over.
-    wish: u64,
+    /// Number of the newest change that was taken over.
+    change_seen: u64,
     rng: SmallRng,
 }
 
@@ -111,7 +111,7 @@ impl<'a> Worker<'a> {
                 idle: if compiled.schedule.is_open() { (first..vus.len()).collect() } else { VecDeque::new() },
                 pace: Pace::of(&compiled.schedule),
                 next_iteration: u64::from(rank),
-                wish: Wish::default(),
+                by_hand: Override::default(),
                 over: own == 0,
                 cut: false,
             });
@@ -135,7 +135,7 @@ impl<'a> Worker<'a> {
             cached: ByCache::default(),
             next_publication: shared.start + SECOND,
             ledger,
-            wish: 0,
+            change_seen: 0,
             rng: SmallRng::seed_from_u64(seed),
         })
     }
@@ -150,7 +150,7 @@ impl<'a> Worker<'a> {
             if !self.stopping && self.shared.stopping() {
                 self.stop();
             }
-            self.take_wishes();
+            self.take_overrides();
             let more = self.advance(now);
             self.fire_wakes(now);
             self.fire_deadlines(now);
@@ -182,10 +182,10 @@ impl<'a> Worker<'a> {
     }
 
     /// Takes over what was asked for by hand.
-    fn take_wishes(&mut self) {
-        if let Some(wishes) = self.shared.control.news(&mut self.wish) {
+    fn take_overrides(&mut self) {
+        if let Some(overrides) = self.shared.control.news(&mut self.change_seen) {
             for part in self.parts.iter_mut().filter(|part| !part.over) {
-                part.wish = wishes.get(part.scenario).copied().unwrap_or_default();
+                part.by_hand = overrides.get(part.scenario).copied().unwrap_or_default();
                 part.next_change = 0;
             }
         }

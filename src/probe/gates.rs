@@ -11,7 +11,7 @@ use backend::{
 };
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
 
-use crate::epoch::run_id_of;
+use crate::{epoch::run_id_of, held::Held};
 
 /// Longest time that one look may take.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ type Answer = (u64, Option<i64>, u64, Option<String>, Option<u64>);
 #[derive(Debug)]
 pub(super) struct Gates {
     endpoint: RedisEndpoint,
-    connection: Option<Connected>,
+    connection: Held<Connected>,
 }
 
 /// A connection and the run id of the server behind it: a connection belongs to one life of Redis.
@@ -55,34 +55,30 @@ pub fn run_id(info: &str) -> Option<String> {
 
 impl Gates {
     pub fn new(endpoint: RedisEndpoint) -> Self {
-        Self { endpoint, connection: None }
+        Self { endpoint, connection: Held::default() }
     }
 
     /// Coupon → its gate, and how long the round trip took.
     pub async fn read(&mut self, coupons: &[u64]) -> Result<(BTreeMap<u64, GateReading>, Duration), String> {
-        let taken = self.connection.take();
-        match tokio::time::timeout(LIMIT * 2, look(&self.endpoint, taken, coupons)).await {
-            Ok(Ok((gates, took, connection))) => {
-                self.connection = Some(connection);
-                Ok((gates, took))
-            }
+        match tokio::time::timeout(LIMIT * 2, look(&self.endpoint, &mut self.connection, coupons)).await {
+            Ok(Ok(looked)) => Ok(looked),
             Ok(Err(error)) => Err(format!("Redis at {}: {error}", self.endpoint)),
             Err(_) => Err(format!("Redis at {}: no answer in time", self.endpoint)),
         }
     }
 }
 
-type Looked = (BTreeMap<u64, GateReading>, Duration, Connected);
+type Looked = (BTreeMap<u64, GateReading>, Duration);
 
-async fn look(endpoint: &RedisEndpoint, taken: Option<Connected>, coupons: &[u64]) -> redis::RedisResult<Looked> {
-    let mut connected = if let Some(connected) = taken {
-        connected
-    } else {
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(LIMIT)).set_response_timeout(Some(LIMIT));
-        let mut connection = endpoint.client()?.get_multiplexed_async_connection_with_config(&config).await?;
-        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
-        Connected { connection, run_id: run_id(&info) }
-    };
+async fn connect(endpoint: &RedisEndpoint) -> redis::RedisResult<Connected> {
+    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(LIMIT)).set_response_timeout(Some(LIMIT));
+    let mut connection = endpoint.client()?.get_multiplexed_async_connection_with_config(&config).await?;
+    let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+    Ok(Connected { connection, run_id: run_id(&info) })
+}
+
+async fn look(endpoint: &RedisEndpoint, held: &mut Held<Connected>, coupons: &[u64]) -> redis::RedisResult<Looked> {
+    let mut connected = held.take_or(connect(endpoint)).await?;
     let mut pipe = redis::pipe();
     for coupon in coupons {
         let keys = names::gate_keys(*coupon);
@@ -97,7 +93,8 @@ async fn look(endpoint: &RedisEndpoint, taken: Option<Connected>, coupons: &[u64
     let took = began.elapsed();
     let readings = answers.into_iter().map(|answer| reading(answer, connected.run_id.as_deref()));
     let gates = coupons.iter().copied().zip(readings).collect();
-    Ok((gates, took, connected))
+    held.give_back(connected);
+    Ok((gates, took))
 }
 
 fn reading((grants, stock, pending, epoch, sequence): Answer, run_id: Option<&str>) -> GateReading {

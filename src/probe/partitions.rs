@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::Starts;
 use crate::{
     event::PartitionSample,
-    kafka::{self, Appetite, Oldest, Ranges},
+    kafka::{self, FetchSize, Oldest, Ranges},
 };
 
 /// Longest wait for one call.
@@ -100,7 +100,7 @@ impl Watch {
                 look.error = Some(kafka::failed(&self.endpoint, &why));
                 self.known = None;
             }
-            // Whoever asked may have given up waiting.
+            // The receiver is dropped when the caller timed out.
             let _ = answer.send(look);
         }
     }
@@ -109,7 +109,7 @@ impl Watch {
         let deadline = Instant::now() + LOOK;
         let client = match self.client.take() {
             Some(client) => client,
-            None => kafka::reader(&self.endpoint, &self.group, Appetite::Sip)?,
+            None => kafka::reader(&self.endpoint, &self.group, FetchSize::Small)?,
         };
         let result = self.look_with(&client, deadline, look);
         self.client = Some(client);

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use backend::endpoint::MysqlEndpoint;
 use mysql_async::{Conn, Params, Value, prelude::Queryable};
 
+use crate::held::Held;
+
 /// Longest time that one look may take.
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -31,30 +33,25 @@ pub(super) struct RowsReading {
 #[derive(Debug)]
 pub(super) struct Rows {
     endpoint: MysqlEndpoint,
-    connection: Option<Conn>,
+    connection: Held<Conn>,
     /// Rows at the last look.
     seen: u64,
 }
 
 impl Rows {
     pub fn new(endpoint: MysqlEndpoint) -> Self {
-        Self { endpoint, connection: None, seen: 0 }
+        Self { endpoint, connection: Held::default(), seen: 0 }
     }
 
     pub async fn read(&mut self, coupons: &[u64]) -> Result<RowsReading, String> {
-        // While the look runs the connection is not in its place: a look that fails or is given up leaves none.
-        let taken = self.connection.take();
         let looking = async {
-            let mut connection = match taken {
-                Some(connection) => connection,
-                None => Conn::new(self.endpoint.opts(0, 1)).await?,
-            };
+            let mut connection = self.connection.take_or(Conn::new(self.endpoint.opts(0, 1))).await?;
             let reading = query(&mut connection, coupons, self.seen <= MOST_DISTINCT).await?;
-            Ok::<_, mysql_async::Error>((reading, connection))
+            self.connection.give_back(connection);
+            Ok::<_, mysql_async::Error>(reading)
         };
         match tokio::time::timeout(LIMIT, looking).await {
-            Ok(Ok((reading, connection))) => {
-                self.connection = Some(connection);
+            Ok(Ok(reading)) => {
                 self.seen = reading.coupons.values().map(|coupon| coupon.count).sum();
                 Ok(reading)
             }

@@ -93,7 +93,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     };
     let performing = tokio::spawn(performer(&walk, recorder.snapshots.clone(), acting.clone()).run(asked));
     let mut begun = Started::default();
-    let walked = Box::pin(stages::walk(&walk, &mut begun)).await;
+    let walked = Box::pin(stages::run_all(&walk, &mut begun)).await;
     drop(server);
     acting.cancel();
     let _ = performing.await;

@@ -52,11 +52,11 @@ pub struct Walked {
     pub broken: Option<String>,
 }
 
-/// Walks through all stages.
+/// Runs all stages in order.
 ///
 /// # Errors
 /// When a stage cannot be done, or a signal came before there was any load.
-pub async fn walk(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
+pub async fn run_all(walk: &Walk<'_>, started: &mut Started) -> Result<Walked> {
     let cancel = &walk.request.cancel;
     let mut stack = up(walk, started).await?;
     let containers = containers(walk, &stack).await?;
@@ -120,7 +120,7 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
     request.in_run = true;
     request.swap = walk.request.swap;
     request.pull = walk.request.pull;
-    let say = |event: UpEvent| walk.show.say(&event.to_string());
+    let say = |event: UpEvent| walk.show.message(&event.to_string());
     let report = infra::up(&request, &say, walk.request.cancel.clone()).await.context("the stack did not come up")?;
     // Servers that ran before are not ours to stop.
     started.servers = report.components.iter().any(|c| c.provider != Provider::External && !c.reused);
@@ -136,7 +136,7 @@ async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
         seeded = seeding => seeded.context("seeding failed")?,
         () = walk.request.cancel.cancelled() => bail!("interrupted"),
     };
-    walk.show.say(&seeding::words(&seeded.report));
+    walk.show.message(&seeding::words(&seeded.report));
     // At once: a run that is killed later must still be told from the next one.
     let mut file = walk.folder.read().context("cannot read run.json back")?;
     file.epochs = Some(seeded.opened.clone());
@@ -165,7 +165,7 @@ async fn launch(walk: &Walk<'_>, stack: &mut Stack, containers: Option<Container
     walk.emitter.stage(Stage::Backend).await;
     let (state, settings) = (walk.request.state, &walk.request.loaded.profile.backend);
     if let Some(api) = kept::reuse(state, stack, settings).await? {
-        walk.show.say(&format!("backend kept from before: API on {api}"));
+        walk.show.message(&format!("backend kept from before: API on {api}"));
         return Ok(api);
     }
     let plan = LaunchPlan {
@@ -181,7 +181,7 @@ async fn launch(walk: &Walk<'_>, stack: &mut Stack, containers: Option<Container
     let backend =
         Backend::start(&plan, &walk.emitter, &walk.request.cancel).await.context("the backend did not come up")?;
     let api = backend.api.context("no API was launched")?;
-    walk.show.say(&format!("backend ready: API on {api}, {} consumers, reconciler", settings.consumers));
+    walk.show.message(&format!("backend ready: API on {api}, {} consumers, reconciler", settings.consumers));
     stack.api = Some(api);
     state.save_stack(stack)?;
     *walk.live.backend.lock().await = Some(backend);
@@ -217,7 +217,7 @@ impl Started {
         if self.servers && !keep {
             let what = Down { in_run: true, ..Down::default() };
             match infra::down_as(walk.request.state, &what).await {
-                // Somebody has put a backend on the servers meanwhile: they are not taken from under it.
+                // Another backend uses the servers by now: they stay up.
                 Err(error @ InfraError::Locked { .. }) => {
                     let message = format!("the servers stay up: {error}");
                     walk.emitter.emit(Event::Warning { message }).await;

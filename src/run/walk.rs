@@ -50,7 +50,7 @@ pub trait Show: Sync {
         drop(control);
     }
     /// A component of the stack came up, or a step of seeding was done.
-    fn say(&self, text: &str);
+    fn message(&self, text: &str);
     /// It has ended; nothing more is shown.
     fn end(&self);
 }

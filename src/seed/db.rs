@@ -130,9 +130,9 @@ impl Db {
         }
         let (good, params) = table.good();
         let what = format!("removing rows of {} that are not as asked", table.name);
-        if table.name == "users" {
-            // Whoever goes takes his coupons along: they refer to him.
-            let sql = format!("DELETE FROM coupon_users WHERE user_id IN (SELECT id FROM users WHERE NOT {good})");
+        if let Some((dependants, column)) = table.dependants {
+            let gone = format!("SELECT {} FROM {} WHERE NOT {good}", table.key, table.name);
+            let sql = format!("DELETE FROM {dependants} WHERE {column} IN ({gone})");
             self.execute(&what, &sql, Params::Positional(params.clone())).await?;
         }
         let sql = format!("DELETE FROM {} WHERE NOT {good}", table.name);

@@ -21,6 +21,8 @@ pub(super) struct Table {
     /// Its parameters.
     pub params: Vec<Value>,
     pub asked: u64,
+    /// Table and column that refer to the key; their rows are deleted first (foreign key).
+    pub dependants: Option<(&'static str, &'static str)>,
     /// The API keeps rows of it in Redis.
     pub is_kept: bool,
     pub row: RowOf,
@@ -47,6 +49,7 @@ impl Table {
             as_asked: USERS_AS_ASKED,
             params,
             asked: plan.users,
+            dependants: Some(("coupon_users", "user_id")),
             is_kept: false,
             row: Box::new(move |n| vec![n.into(), users.name.fill(n).into(), users.email.fill(n).into()]),
             api_path: Some("/api/users"),
@@ -65,6 +68,7 @@ impl Table {
             as_asked: "balance = ?",
             params: vec![balance.into()],
             asked: plan.users,
+            dependants: None,
             is_kept: false,
             row: Box::new(move |n| vec![n.into(), balance.into()]),
             api_path: None,
@@ -85,6 +89,7 @@ impl Table {
             as_asked: PRODUCTS_AS_ASKED,
             params,
             asked: plan.products,
+            dependants: None,
             is_kept: true,
             row: Box::new(move |n| {
                 let price = n.saturating_mul(p.price_step);

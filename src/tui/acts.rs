@@ -5,7 +5,7 @@ use crate::run::control::Act;
 
 /// What goes out of the dashboard, after a person said yes to it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Wish {
+pub enum Command {
     /// Do this to the run.
     Act(Act),
     /// Bring this up, fill it or run it.

@@ -1,4 +1,4 @@
-//! The dashboard at work: keys, snapshots, logs and ticks go in; a screen and wishes come out. It draws only when
+//! The dashboard at work: keys, snapshots, logs and ticks go in; a screen and commands come out. It draws only when
 //! something changed.
 
 use std::{
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    acts::Wish,
+    acts::Command,
     board,
     draw::{self, table::Data},
     export, keys,
@@ -67,8 +67,8 @@ pub struct Setup {
     pub logs: mpsc::Receiver<LogLine>,
     /// Words of the command line.
     pub news: mpsc::Receiver<News>,
-    /// Where wishes go.
-    pub wishes: mpsc::Sender<Wish>,
+    /// Where commands go.
+    pub commands: mpsc::Sender<Command>,
     /// Cancelled: close.
     pub stop: CancellationToken,
 }
@@ -266,26 +266,26 @@ impl App {
             Effect::Suspend => self.suspended = true,
             Effect::Seek(to) => self.seek(to)?,
             Effect::Export => self.export(),
-            Effect::Wish(wish) => self.wish(wish),
+            Effect::Command(command) => self.command(command),
         }
         Ok(true)
     }
 
-    fn wish(&mut self, wish: Wish) {
+    fn command(&mut self, command: Command) {
         // Without a run Ctrl-C ends what there is: the dashboard.
-        if wish == Wish::Interrupt && self.view.origin != Origin::Run {
+        if command == Command::Interrupt && self.view.origin != Origin::Run {
             self.closed = true;
             return;
         }
-        let words = match &wish {
-            Wish::Act(act) => format!("{act}: asked for"),
-            Wish::Launch(order) => format!("{} {}: asked for", order.what.name(), order.profile),
-            Wish::Interrupt => "ending the run; once more to end it at once".into(),
-            Wish::Exported(path) => format!("written to {path}"),
+        let words = match &command {
+            Command::Act(act) => format!("{act}: asked for"),
+            Command::Launch(order) => format!("{} {}: asked for", order.what.name(), order.profile),
+            Command::Interrupt => "ending the run; once more to end it at once".into(),
+            Command::Exported(path) => format!("written to {path}"),
         };
-        match self.setup.wishes.try_send(wish) {
-            // A screen that was written is written, whoever hears of it.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(Wish::Exported(_))) => self.view.say(Tone::Plain, words),
+        match self.setup.commands.try_send(command) {
+            // The file is there even when the receiver of commands is gone.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(Command::Exported(_))) => self.view.say(Tone::Plain, words),
             Err(mpsc::error::TrySendError::Full(_)) => self.view.say(Tone::Warn, "too much waits already"),
             Err(mpsc::error::TrySendError::Closed(_)) => self.view.say(Tone::Warn, "nobody is there to do it any more"),
         }
@@ -299,7 +299,7 @@ impl App {
         (self.view.overlay, self.view.notice) = (overlay, notice);
         let (now, text) = (jiff::Timestamp::now(), export::text(&buffer));
         match export::write(&self.setup.folder, self.view.panel().name, now, &text) {
-            Ok(path) => self.wish(Wish::Exported(path.display().to_string())),
+            Ok(path) => self.command(Command::Exported(path.display().to_string())),
             Err(error) => {
                 let folder = self.setup.folder.display();
                 self.view.say(Tone::Bad, format!("cannot write into {folder}: {error}"));

@@ -2,13 +2,11 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use super::model::{
-    Alarm, AlarmState, Away, Board, Check, Coupon, Goal, GoalState, Load, Phase, Series, Source, Tone, Verdict, Word,
-};
+use super::model::{Alarm, AlarmState, Board, Check, Coupon, Phase, Series, Source, Tone, Verdict, Word};
 use crate::{
     alarm::registry::in_unit,
     event::{
-        AlarmLevel, LoadSample,
+        AlarmLevel,
         names::{self, Overall, ProcessState, Stage},
     },
     goal::State,
@@ -24,9 +22,9 @@ pub fn board(state: &RunState) -> Board {
         stage: state.stage.clone(),
         phases: phases(state),
         progress: state.load_done(),
-        load: state.load.as_ref().map(load),
+        load: state.load.clone(),
         series: series(&state.history),
-        goals: state.goals.iter().map(goal).collect(),
+        goals: state.goals.clone(),
         alarms: alarms(state),
         funnel: state.funnel(),
         coupons: coupons(state),
@@ -42,10 +40,7 @@ pub fn board(state: &RunState) -> Board {
 }
 
 fn source<T>(newest: Option<&Newest<T>>, state: &RunState, name: &str) -> Source<T> {
-    Source {
-        newest: newest.map(|newest| Arc::clone(&newest.sample)),
-        away: state.away.get(name).map(|away| Away { since_ms: away.since_ms, why: away.why.clone() }),
-    }
+    Source { newest: newest.map(|newest| Arc::clone(&newest.sample)), away: state.away.get(name).cloned() }
 }
 
 fn phases(state: &RunState) -> Vec<Phase> {
@@ -63,22 +58,6 @@ fn phases(state: &RunState) -> Vec<Phase> {
     state.phases.keys().map(of).collect()
 }
 
-fn load(sample: &LoadSample) -> Load {
-    Load {
-        vus: sample.vus,
-        rps: sample.rps,
-        sent: sample.sent,
-        p50_ms: sample.p50_ms,
-        p95_ms: sample.p95_ms,
-        p99_ms: sample.p99_ms,
-        outcomes: sample.outcomes.iter().map(|(class, n)| (class.clone(), *n)).collect(),
-        // A refusal (SOLD_OUT, DUPLICATE) is an answer; these two are none.
-        errors: ["ERROR", "UNKNOWN"].iter().filter_map(|class| sample.outcomes.get(*class)).sum(),
-        dropped: sample.dropped,
-        cache: sample.cache.iter().map(|(name, c)| (name.clone(), c.answers, c.p95_ms)).collect(),
-    }
-}
-
 fn series(history: &state::History) -> Series {
     let line = |series: &state::Series| series.points().iter().map(|point| Some(point.max)).collect();
     Series {
@@ -94,22 +73,9 @@ fn series(history: &state::History) -> Series {
     }
 }
 
-fn goal(result: &crate::goal::GoalResult) -> Goal {
-    Goal {
-        metric: result.metric.clone(),
-        expression: result.expression.clone(),
-        actual: result.actual,
-        state: match result.state {
-            State::Met => GoalState::Met,
-            State::Missed => GoalState::Missed,
-            State::Unknown => GoalState::Unknown,
-        },
-    }
-}
-
 fn alarms(state: &RunState) -> Vec<Alarm> {
     let alarm = |now: &AlarmNow| Alarm {
-        plan: now.plan.clone(),
+        now: now.clone(),
         state: match now.level {
             AlarmLevel::Critical => AlarmState::Critical,
             AlarmLevel::Warning => AlarmState::Warning,
@@ -117,10 +83,6 @@ fn alarms(state: &RunState) -> Vec<Alarm> {
             AlarmLevel::Ok if now.highest.is_none() => AlarmState::Unknown,
             AlarmLevel::Ok => AlarmState::Ok,
         },
-        value: now.value,
-        component: now.component.clone(),
-        since_ms: now.since_ms,
-        highest: now.highest,
     };
     let mut all: Vec<_> = state.alarms.values().map(alarm).collect();
     all.sort_by_key(|alarm| Reverse(alarm.state));
@@ -232,12 +194,13 @@ fn attention(state: &RunState) -> Vec<Word> {
 
 /// `consumer_lag critical since 00:31, now 2,348: add consumers`
 pub(super) fn raised(alarm: &Alarm) -> Word {
-    let since = alarm.since_ms.map_or_else(String::new, |ms| format!(" since {}", super::text::clock(ms)));
-    let now = alarm.value.map_or_else(String::new, |value| format!(", now {}", in_unit(&alarm.plan.metric, value)));
-    let of = alarm.component.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
-    let act = alarm.plan.act.as_ref().map_or_else(String::new, |act| format!(": {act}"));
-    let text = format!("{} {}{since}{now}{of}{act}", alarm.plan.metric, alarm.state.name());
-    Word { at_ms: alarm.since_ms, tone: alarm.state.tone(), text }
+    let AlarmNow { plan, since_ms, value, component, .. } = &alarm.now;
+    let since = since_ms.map_or_else(String::new, |ms| format!(" since {}", super::text::clock(ms)));
+    let now = value.map_or_else(String::new, |value| format!(", now {}", in_unit(&plan.metric, value)));
+    let of = component.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
+    let act = plan.act.as_ref().map_or_else(String::new, |act| format!(": {act}"));
+    let text = format!("{} {}{since}{now}{of}{act}", plan.metric, alarm.state.name());
+    Word { at_ms: *since_ms, tone: alarm.state.tone(), text }
 }
 
 fn happenings(state: &RunState) -> Vec<Word> {
@@ -275,6 +238,7 @@ mod tests {
         plan::{AlarmPlan, RunPlan},
         watch::RedisSample,
     };
+    use crate::run::state::Away;
 
     fn state(events: Vec<Event>) -> RunState {
         let mut state = RunState::default();
@@ -335,7 +299,7 @@ mod tests {
         let away = Event::Unreachable { source: "redis".into(), why: "refused".into() };
         let mut state = state(vec![begun, Event::Probe(probe), raise, away]);
         let seen = board(&state);
-        let states: Vec<_> = seen.alarms.iter().map(|a| (a.plan.metric.as_str(), a.state)).collect();
+        let states: Vec<_> = seen.alarms.iter().map(|a| (a.now.plan.metric.as_str(), a.state)).collect();
         let expected = [
             ("consumer_lag", AlarmState::Critical),
             ("dead_letters", AlarmState::Pending),
@@ -360,7 +324,10 @@ mod tests {
             serde_json::from_str::<Stamped>(&text).unwrap().event
         };
         let cache = r#","cache":{"hit":{"answers":7,"p95_ms":1.5},"miss":{"answers":2,"p95_ms":null}}"#;
-        let seen = |event| board(&state(vec![event])).load.unwrap().cache;
+        let seen = |event| -> Vec<_> {
+            let cache = board(&state(vec![event])).load.unwrap().cache;
+            cache.into_iter().map(|(name, of)| (name, of.answers, of.p95_ms)).collect()
+        };
         assert_eq!(seen(line(cache)), [("hit".to_owned(), 7, Some(1.5)), ("miss".to_owned(), 2, None)]);
         assert_eq!(seen(line("")), Vec::new(), "files of older versions have none");
     }

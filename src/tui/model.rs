@@ -1,15 +1,17 @@
-//! What the dashboard draws: plain data, made from the run's state by [`super::board`] and nowhere else.
+//! What the dashboard draws, made from the run's state by [`super::board`] and nowhere else. What is drawn as it is
+//! (samples, goals, the funnel, who is away) keeps the state's type; a type of its own is for what is put together here.
 
 use std::sync::Arc;
 
 use crate::{
     event::{
+        LoadSample,
         names::Stage,
-        plan::AlarmPlan,
         watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
     },
+    goal::GoalResult,
     infra::logs::said::{Level, said},
-    run::state::Funnel,
+    run::state::{AlarmNow, Away, Funnel},
 };
 
 /// Everything that can be seen at one moment.
@@ -26,11 +28,11 @@ pub struct Board {
     /// Share of the planned load that is over, 0..1.
     pub progress: Option<f64>,
     /// What the generator does.
-    pub load: Option<Load>,
+    pub load: Option<LoadSample>,
     /// Newest points of what is drawn as a line; oldest first.
     pub series: Series,
     /// Goals.
-    pub goals: Vec<Goal>,
+    pub goals: Vec<GoalResult>,
     /// Alarms, the worst first.
     pub alarms: Vec<Alarm>,
     /// From request to row.
@@ -95,15 +97,6 @@ impl<T> Default for Source<T> {
     }
 }
 
-/// Since when a source cannot be read, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Away {
-    /// Milliseconds since the beginning.
-    pub since_ms: u64,
-    /// Why.
-    pub why: String,
-}
-
 /// A scenario's phase.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Phase {
@@ -117,31 +110,6 @@ pub struct Phase {
     pub target: f64,
     /// Share of the phase that is over, 0..1.
     pub progress: Option<f64>,
-}
-
-/// What the generator does.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Load {
-    /// Virtual users that are active.
-    pub vus: u32,
-    /// Requests per second.
-    pub rps: f64,
-    /// Requests since the start.
-    pub sent: u64,
-    /// Latencies of the last second in milliseconds.
-    pub p50_ms: Option<f64>,
-    /// 95th percentile.
-    pub p95_ms: Option<f64>,
-    /// 99th percentile.
-    pub p99_ms: Option<f64>,
-    /// Outcome class → requests since the start.
-    pub outcomes: Vec<(String, u64)>,
-    /// Requests that failed: time-outs, resets, 5xx.
-    pub errors: u64,
-    /// Iterations that were dropped.
-    pub dropped: u64,
-    /// Answers from the cache and past it: name, answers, p95 in milliseconds. Empty where nothing is cached.
-    pub cache: Vec<(String, u64, Option<f64>)>,
 }
 
 /// Lines. A point that is absent could not be measured.
@@ -165,31 +133,6 @@ pub struct Series {
     pub connections: Vec<Option<f64>>,
     /// Statements per second.
     pub queries: Vec<Option<f64>>,
-}
-
-/// State of a goal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GoalState {
-    /// It holds.
-    Met,
-    /// It does not hold.
-    Missed,
-    /// It cannot be told yet.
-    #[default]
-    Unknown,
-}
-
-/// A goal.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Goal {
-    /// Metric.
-    pub metric: String,
-    /// Threshold.
-    pub expression: String,
-    /// What it is now.
-    pub actual: Option<f64>,
-    /// Its state now.
-    pub state: GoalState,
 }
 
 /// State of an alarm. The worse comes later.
@@ -234,18 +177,10 @@ impl AlarmState {
 /// An alarm.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Alarm {
-    /// Metric, levels, and what to do.
-    pub plan: AlarmPlan,
-    /// Its state now.
+    /// Its level and figures.
+    pub now: AlarmNow,
+    /// What they come to.
     pub state: AlarmState,
-    /// The metric's value now; absent where it cannot be measured.
-    pub value: Option<f64>,
-    /// The component that the value is of, where there are several.
-    pub component: Option<String>,
-    /// Since when its level counts, or is over; absent while none ever counted.
-    pub since_ms: Option<u64>,
-    /// Highest value so far.
-    pub highest: Option<f64>,
 }
 
 /// A coupon.

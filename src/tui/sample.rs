@@ -5,13 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     board,
     logs::Logs,
-    model::{
-        Alarm, AlarmState, Away, Board, Check, Coupon, Goal, GoalState, Load, LogLine, Phase, Series, Source, Tone,
-        Verdict, Word,
-    },
+    model::{Alarm, AlarmState, Board, Check, Coupon, LogLine, Phase, Series, Source, Tone, Verdict, Word},
 };
 use crate::{
     event::{
+        CacheSample, LoadSample,
         names::{self, ComponentState, Provider, Stage},
         plan::AlarmPlan,
         watch::{
@@ -19,7 +17,8 @@ use crate::{
             PartitionLag, PoolSample, RedisSample, SlowCommand, SlowQuery, StackSample,
         },
     },
-    run::state::Funnel,
+    goal::{GoalResult, State},
+    run::state::{AlarmNow, Away, Funnel},
 };
 
 /// A coupon event at its height: Kafka falls behind, MySQL is locked, everything can be read.
@@ -36,10 +35,10 @@ pub fn busy() -> Board {
         load: Some(load()),
         series: series(),
         goals: vec![
-            goal("http_req_duration{name:issue}", "p(95)<100", Some(87.63), GoalState::Met),
-            goal("http_req_failed", "rate<0.05", Some(0.0), GoalState::Met),
-            goal("consumer_lag", "max<1000", Some(2_348.0), GoalState::Missed),
-            goal("http_reqs", "count>=50000", None, GoalState::Unknown),
+            goal("http_req_duration{name:issue}", "p(95)<100", Some(87.63), State::Met),
+            goal("http_req_failed", "rate<0.05", Some(0.0), State::Met),
+            goal("consumer_lag", "max<1000", Some(2_348.0), State::Missed),
+            goal("http_reqs", "count>=50000", None, State::Unknown),
         ],
         alarms: alarms(),
         funnel: Funnel {
@@ -102,25 +101,25 @@ pub fn trouble() -> Board {
     board
 }
 
-fn load() -> Load {
+fn load() -> LoadSample {
     let outcome = |class: &str, n| (class.to_owned(), n);
-    Load {
+    let cache = |name: &str, answers, p95_ms| (name.to_owned(), CacheSample { answers, p95_ms: Some(p95_ms) });
+    LoadSample {
         vus: 2_850,
         rps: 2_310.4,
         sent: 41_207,
         p50_ms: Some(12.4),
         p95_ms: Some(87.63),
         p99_ms: Some(123.0),
-        outcomes: vec![
+        outcomes: BTreeMap::from([
             outcome("DUPLICATE", 948),
             outcome("ERROR", 16),
             outcome("OK", 25_957),
             outcome("QUEUED", 1_000),
             outcome("SOLD_OUT", 13_286),
-        ],
-        errors: 16,
-        dropped: 0,
-        cache: vec![("hit".into(), 22_104, Some(9.2)), ("miss".into(), 3_853, Some(61.0))],
+        ]),
+        cache: BTreeMap::from([cache("hit", 22_104, 9.2), cache("miss", 3_853, 61.0)]),
+        ..LoadSample::default()
     }
 }
 
@@ -149,19 +148,18 @@ fn series() -> Series {
     }
 }
 
-fn goal(metric: &str, expression: &str, actual: Option<f64>, state: GoalState) -> Goal {
-    Goal { metric: metric.into(), expression: expression.into(), actual, state }
+fn goal(metric: &str, expression: &str, actual: Option<f64>, state: State) -> GoalResult {
+    GoalResult { metric: metric.into(), expression: expression.into(), actual, state }
 }
 
 /// One in each state.
 fn alarms() -> Vec<Alarm> {
-    let alarm = |metric: &str, (warning, critical), state, value, component: &str| Alarm {
-        plan: AlarmPlan { metric: metric.into(), warning, critical, for_s: 10.0, act: None },
-        state,
-        value,
-        component: (!component.is_empty()).then(|| component.to_owned()),
-        since_ms: None,
-        highest: value,
+    let alarm = |metric: &str, (warning, critical), state, value, component: &str| {
+        let mut now = AlarmNow::default();
+        now.plan = AlarmPlan { metric: metric.into(), warning, critical, for_s: 10.0, act: None };
+        now.component = (!component.is_empty()).then(|| component.to_owned());
+        (now.value, now.highest) = (value, value);
+        Alarm { now, state }
     };
     let lag = (Some(100.0), Some(1_000.0));
     let mut all = vec![
@@ -171,8 +169,8 @@ fn alarms() -> Vec<Alarm> {
         alarm("mysql_connections_used", (Some(0.8), None), AlarmState::Ok, Some(0.74), ""),
         alarm("http_req_failed", (Some(0.1), None), AlarmState::Unknown, None, ""),
     ];
-    all[0].plan.act = Some("add consumers".into());
-    (all[0].since_ms, all[1].since_ms) = (Some(31_000), Some(40_000));
+    all[0].now.plan.act = Some("add consumers".into());
+    (all[0].now.since_ms, all[1].now.since_ms) = (Some(31_000), Some(40_000));
     all
 }
 

@@ -48,7 +48,7 @@ pub fn can_draw(term: Option<&OsStr>) -> bool {
 pub fn leave() {
     if ENTERED.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
-        // There is nobody to tell when the terminal is gone.
+        // Errors are ignored: the terminal may be closed.
         let _ = execute!(out, DisableBracketedPaste, LeaveAlternateScreen, Show);
         let _ = out.flush();
         let _ = disable_raw_mode();

@@ -2,31 +2,13 @@
 
 use std::borrow::Cow;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
+
+pub use crate::table::fit;
 
 /// Cells that `text` takes.
 pub fn width(text: &str) -> usize {
     text.width()
-}
-
-/// `text` in no more than `most` cells; what was cut off is told by `mark` (`…`).
-pub fn fit<'a>(text: &'a str, most: usize, mark: &str) -> Cow<'a, str> {
-    if width(text) <= most {
-        return Cow::Borrowed(text);
-    }
-    let mark = if width(mark) <= most { mark } else { "" };
-    let room = most - width(mark);
-    let mut used = 0;
-    let mut end = 0;
-    for (at, c) in text.char_indices() {
-        let wide = c.width().unwrap_or(0);
-        if used + wide > room {
-            break;
-        }
-        used += wide;
-        end = at + c.len_utf8();
-    }
-    Cow::Owned(format!("{}{mark}", &text[..end]))
 }
 
 /// `text` without what would move the cursor or change colours: escape sequences go, tabs become spaces.

@@ -4,7 +4,7 @@ mod cursor;
 mod over;
 
 use super::{
-    acts::Wish,
+    acts::Command,
     draw::{
         panel::Panel,
         panels::{LOG_SECTION, panel},
@@ -102,7 +102,7 @@ pub enum Effect {
     /// Give the terminal to the shell until it lets us go on.
     Suspend,
     /// Send this out.
-    Wish(Wish),
+    Command(Command),
     /// Write the screen to a file.
     Export,
     /// Show this moment of the replay.
@@ -192,7 +192,7 @@ impl View {
     pub fn apply(&mut self, action: Action, data: &Data<'_>) -> Effect {
         self.notice = None;
         if action == Action::Interrupt {
-            return Effect::Wish(Wish::Interrupt);
+            return Effect::Command(Command::Interrupt);
         }
         if action == Action::Suspend {
             return self.suspend();

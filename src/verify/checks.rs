@@ -28,7 +28,7 @@ const MOST_NAMED: usize = 5;
 
 /// What one check says about one coupon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// It is true; the figures.
     Holds(String),
     /// It is false; the figures and the offenders.
@@ -51,7 +51,7 @@ pub struct Inputs<'a> {
 }
 
 /// The function that decides `check`.
-fn judge(check: Check) -> fn(&View<'_>) -> Outcome {
+fn judge(check: Check) -> fn(&View<'_>) -> CheckOutcome {
     match check {
         Check::Sy1 => accounting::sy1,
         Check::Cp1 => bounds::cp1,
@@ -128,18 +128,18 @@ fn view_of<'a>(inputs: &'a Inputs<'a>, sets: &'a CouponSets) -> View<'a> {
 }
 
 /// One result from what the check says about each coupon. The worst verdict wins; its evidence comes first.
-fn merge(id: &str, outcomes: Vec<(u64, Outcome)>) -> CheckResult {
+fn merge(id: &str, outcomes: Vec<(u64, CheckOutcome)>) -> CheckResult {
     let several = outcomes.len() > 1;
-    let anybody = outcomes.iter().any(|(_, outcome)| !matches!(outcome, Outcome::Idle(_)));
+    let anybody = outcomes.iter().any(|(_, outcome)| !matches!(outcome, CheckOutcome::Idle(_)));
     let mut parts: Vec<(Verdict, String)> = Vec::new();
     let mut offenders = Vec::new();
     for (coupon, outcome) in outcomes {
         let (verdict, text) = match outcome {
             // Where another coupon has something to say, one that nobody touched has no say.
-            Outcome::Idle(text) if !anybody => (Verdict::Unknown, text),
-            Outcome::Holds(text) | Outcome::Idle(text) => (Verdict::Holds, text),
-            Outcome::Unknown(text) => (Verdict::Unknown, text),
-            Outcome::Violated(text, rows) => {
+            CheckOutcome::Idle(text) if !anybody => (Verdict::Unknown, text),
+            CheckOutcome::Holds(text) | CheckOutcome::Idle(text) => (Verdict::Holds, text),
+            CheckOutcome::Unknown(text) => (Verdict::Unknown, text),
+            CheckOutcome::Violated(text, rows) => {
                 offenders.extend(rows.into_iter().map(|row| named(several, coupon, &row)));
                 (Verdict::Violated, text)
             }
@@ -174,23 +174,23 @@ pub(crate) fn some_of(offenders: &[String]) -> String {
 }
 
 /// Several statements about one coupon: any violation wins, then any that is not known.
-pub(crate) fn conjunction(parts: Vec<Outcome>) -> Outcome {
+pub(crate) fn conjunction(parts: Vec<CheckOutcome>) -> CheckOutcome {
     let (mut bad, mut rows, mut unknown, mut good) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         match part {
-            Outcome::Violated(text, offenders) => {
+            CheckOutcome::Violated(text, offenders) => {
                 bad.push(text);
                 rows.extend(offenders);
             }
-            Outcome::Unknown(text) | Outcome::Idle(text) => unknown.push(text),
-            Outcome::Holds(text) if text.is_empty() => {}
-            Outcome::Holds(text) => good.push(text),
+            CheckOutcome::Unknown(text) | CheckOutcome::Idle(text) => unknown.push(text),
+            CheckOutcome::Holds(text) if text.is_empty() => {}
+            CheckOutcome::Holds(text) => good.push(text),
         }
     }
     if !bad.is_empty() {
-        return Outcome::Violated(bad.join("; "), rows);
+        return CheckOutcome::Violated(bad.join("; "), rows);
     }
-    if unknown.is_empty() { Outcome::Holds(good.join("; ")) } else { Outcome::Unknown(unknown.join("; ")) }
+    if unknown.is_empty() { CheckOutcome::Holds(good.join("; ")) } else { CheckOutcome::Unknown(unknown.join("; ")) }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::model::{DeadLetter, EventRecord, Events, Known, PartitionFacts, TopicFacts};
 use crate::{
     epoch::counter_of,
-    kafka::{self, Appetite, Ranges, Reading},
+    kafka::{self, FetchSize, Ranges, Reading},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,7 +89,7 @@ pub struct LogBefore {
 impl LogReader {
     pub fn open(endpoint: &KafkaEndpoint, topic: &str, group: &str, before: LogBefore) -> Known<Self> {
         let fail = |why: String| kafka::failed(endpoint, &why);
-        let consumer = kafka::reader(endpoint, group, Appetite::Gulp)?;
+        let consumer = kafka::reader(endpoint, group, FetchSize::Bulk)?;
         let partitions = kafka::partitions(&consumer, topic, TIMEOUT).map_err(fail)?;
         let committed = kafka::committed_of(&consumer, topic, &partitions, TIMEOUT).map_err(fail)?;
         Ok(Self { endpoint: endpoint.clone(), topic: topic.to_owned(), consumer, committed, before })

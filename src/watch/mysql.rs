@@ -13,9 +13,12 @@ use mysql_async::{Conn, Error, Row, prelude::Queryable};
 
 use self::queries::Cells;
 use super::{Source, Stacked, pools::Pools};
-use crate::event::{
-    Event,
-    watch::{Digest, LockWait, MysqlSample, SlowQuery},
+use crate::{
+    event::{
+        Event,
+        watch::{Digest, LockWait, MysqlSample, SlowQuery},
+    },
+    held::Held,
 };
 
 /// Longest time for connecting.
@@ -28,7 +31,7 @@ const TOO_LONG: Duration = Duration::from_millis(100);
 /// The watcher.
 pub(super) struct Mysql {
     endpoint: MysqlEndpoint,
-    connection: Option<Conn>,
+    connection: Held<Conn>,
     pools: Pools,
     looks: u64,
     /// What is read seldom, as it was last.
@@ -52,7 +55,7 @@ impl Mysql {
     pub fn new(endpoint: MysqlEndpoint, stack: Stacked) -> Self {
         Self {
             endpoint,
-            connection: None,
+            connection: Held::default(),
             pools: Pools::new(stack),
             looks: 0,
             digests: None,
@@ -63,15 +66,14 @@ impl Mysql {
         }
     }
 
-    async fn connect(&mut self) -> Result<Conn, Error> {
-        let connecting = tokio::time::timeout(CONNECT, Conn::new(self.endpoint.opts(0, 1))).await;
+    async fn connect(endpoint: &MysqlEndpoint) -> Result<Conn, Error> {
+        let connecting = tokio::time::timeout(CONNECT, Conn::new(endpoint.opts(0, 1))).await;
         let mut connection =
             connecting.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?;
         // Our own looks shall neither lock anything up nor stand in what they look at. Each server knows some of these.
         for statement in queries::SESSION {
             permitted(connection.query_drop(statement).await)?;
         }
-        (self.looks, self.slow_again, self.before) = (0, 0, None);
         Ok(connection)
     }
 
@@ -154,13 +156,13 @@ impl Source for Mysql {
 
     async fn look(&mut self) -> Result<Event, String> {
         let looking = async {
-            // Until the look is over the connection is not in its place: one that fails or is given up leaves none.
-            let mut connection = match self.connection.take() {
-                Some(connection) => connection,
-                None => self.connect().await?,
-            };
+            if self.connection.is_empty() {
+                // The next connection may lead to another server: its counters are others.
+                (self.looks, self.slow_again, self.before) = (0, 0, None);
+            }
+            let mut connection = self.connection.take_or(Self::connect(&self.endpoint)).await?;
             let sample = self.read(&mut connection).await?;
-            self.connection = Some(connection);
+            self.connection.give_back(connection);
             Ok::<_, Error>(sample)
         };
         let mut sample = looking.await.map_err(|e| format!("MySQL at {}: {e}", self.endpoint))?;

@@ -17,6 +17,7 @@ use crate::{
         Event,
         watch::{GateSample, RedisSample, SlowCommand},
     },
+    held::Held,
     infra::gates::GateScan,
 };
 
@@ -34,7 +35,7 @@ const ARGUMENTS: (usize, usize) = (4, 48);
 /// The watcher.
 pub(super) struct Redis {
     endpoint: RedisEndpoint,
-    connection: Option<MultiplexedConnection>,
+    connection: Held<MultiplexedConnection>,
     before: Option<Counters>,
     coupons: Vec<u64>,
     found: Option<Instant>,
@@ -51,12 +52,12 @@ struct Counters {
 
 impl Redis {
     pub fn new(endpoint: RedisEndpoint) -> Self {
-        Self { endpoint, connection: None, before: None, coupons: Vec::new(), found: None }
+        Self { endpoint, connection: Held::default(), before: None, coupons: Vec::new(), found: None }
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+    async fn connect(endpoint: &RedisEndpoint) -> Result<MultiplexedConnection, RedisError> {
         let config = AsyncConnectionConfig::new().set_connection_timeout(Some(LIMIT)).set_response_timeout(Some(LIMIT));
-        self.endpoint.client()?.get_multiplexed_async_connection_with_config(&config).await
+        endpoint.client()?.get_multiplexed_async_connection_with_config(&config).await
     }
 
     async fn read(&mut self, connection: &mut MultiplexedConnection) -> Result<RedisSample, RedisError> {
@@ -117,13 +118,9 @@ impl Source for Redis {
 
     async fn look(&mut self) -> Result<Event, String> {
         let looking = async {
-            // Until the look is over the connection is not in its place: one that fails or is given up leaves none.
-            let mut connection = match self.connection.take() {
-                Some(connection) => connection,
-                None => self.connect().await?,
-            };
+            let mut connection = self.connection.take_or(Self::connect(&self.endpoint)).await?;
             let sample = self.read(&mut connection).await?;
-            self.connection = Some(connection);
+            self.connection.give_back(connection);
             Ok::<_, RedisError>(sample)
         };
         let sample = looking.await;

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Deck, Hands, Heard};
+use super::{Dashboard, DashboardEvent, Hands};
 use crate::{
     cli::{
         common::{Context, note},
@@ -20,7 +20,7 @@ use crate::{
         state::RunState,
         walk::Show,
     },
-    tui::{acts::Wish, app::News, source::Source, view::Origin},
+    tui::{acts::Command, app::News, source::Source, view::Origin},
 };
 
 /// Shows runs on a dashboard.
@@ -40,10 +40,10 @@ struct Now {
 }
 
 impl RunShow {
-    /// Shows runs on `deck`.
-    pub fn new(deck: &Deck, context: &Context) -> Self {
+    /// Shows runs on this dashboard.
+    pub fn new(dashboard: &Dashboard, context: &Context) -> Self {
         Self {
-            news: deck.news(),
+            news: dashboard.news(),
             progress: Progress::new(context.draw),
             now: Mutex::new(Now { hands: Hands::Nobody, run: None, left: false }),
         }
@@ -93,8 +93,8 @@ impl Show for RunShow {
         self.set_hands(Hands::Run(control));
     }
 
-    fn say(&self, text: &str) {
-        if self.now().left { self.progress.say(text) } else { note(text) }
+    fn message(&self, text: &str) {
+        if self.now().left { self.progress.message(text) } else { note(text) }
     }
 
     fn end(&self) {
@@ -107,7 +107,7 @@ impl Show for RunShow {
 /// Does `work` with the dashboard beside it. Both must end: a run goes on when somebody leaves the dashboard, and the
 /// dashboard stays when the run has ended, unless a signal ended it.
 pub async fn beside<T>(
-    mut deck: Deck,
+    mut dashboard: Dashboard,
     show: &RunShow,
     signals: &Signals,
     work: impl Future<Output = T>,
@@ -121,16 +121,16 @@ pub async fn beside<T>(
         };
         tokio::select! {
             result = &mut work, if done.is_none() => done = Some(result),
-            heard = deck.next() => match heard {
-                Heard::Closed(result) => {
+            event = dashboard.next() => match event {
+                DashboardEvent::Closed(result) => {
                     closed = Some(result);
                     show.take_over();
                 }
-                Heard::Wish(Wish::Act(act)) => show.act(act),
-                Heard::Wish(Wish::Interrupt) => Signals::interrupt(),
-                Heard::Tick if done.is_some() && signals.exit().is_some() => deck.close(),
-                Heard::Wish(Wish::Exported(path)) => show.act(Act::Export(path)),
-                Heard::Wish(Wish::Launch(_)) | Heard::Tick => {}
+                DashboardEvent::Command(Command::Act(act)) => show.act(act),
+                DashboardEvent::Command(Command::Interrupt) => Signals::interrupt(),
+                DashboardEvent::Tick if done.is_some() && signals.exit().is_some() => dashboard.close(),
+                DashboardEvent::Command(Command::Exported(path)) => show.act(Act::Export(path)),
+                DashboardEvent::Command(Command::Launch(_)) | DashboardEvent::Tick => {}
             },
         }
     }

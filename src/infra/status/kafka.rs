@@ -16,7 +16,7 @@ use crate::{
         clients::{self, Cluster},
         error::InfraError,
     },
-    kafka::{self, Appetite, GroupReader},
+    kafka::{self, FetchSize, GroupReader},
 };
 
 /// Lag of one partition.
@@ -57,7 +57,7 @@ pub(super) async fn look(endpoint: &KafkaEndpoint, limit: Duration) -> Result<Ka
             left => Ok(left),
         };
         let look = || {
-            let mut reader = GroupReader::new(&endpoint, COUPON_GROUP, Appetite::Sip)?;
+            let mut reader = GroupReader::new(&endpoint, COUPON_GROUP, FetchSize::Small)?;
             let metadata = reader.client().fetch_metadata(None, left()?).map_err(|e| kafka::explain(&e))?;
             let cluster = clients::cluster_of(&metadata);
             let lag = kafka::topic_of(&metadata, COUPON_TOPIC)

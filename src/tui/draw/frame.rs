@@ -8,9 +8,10 @@ use super::{
 };
 use crate::{
     event::names::Stage,
+    run::state::Away,
     tui::{
         keys::{self, Mode},
-        model::{Away, Board, Tone},
+        model::{Board, Tone},
         text,
         theme::Role,
         view::{Origin, Overlay, TABS, View},

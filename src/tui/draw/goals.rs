@@ -7,19 +7,20 @@ use super::{
 use crate::{
     alarm::registry::in_unit,
     figure::millis,
+    goal::{GoalResult, State},
     tui::{
-        model::{Alarm, AlarmState, Goal, GoalState},
+        model::{Alarm, AlarmState},
         text::clock,
         theme::Role,
     },
 };
 
 /// A goal. Signs are ASCII: they stand in every glyph set.
-pub(super) fn goal_row(goal: &Goal) -> Vec<Piece<'_>> {
+pub(super) fn goal_row(goal: &GoalResult) -> Vec<Piece<'_>> {
     let (sign, role) = match goal.state {
-        GoalState::Met => ("+", Role::Good),
-        GoalState::Missed => ("x", Role::Bad),
-        GoalState::Unknown => ("?", Role::Dim),
+        State::Met => ("+", Role::Good),
+        State::Missed => ("x", Role::Bad),
+        State::Unknown => ("?", Role::Dim),
     };
     let now = goal.actual.map_or_else(|| "-".into(), |n| millis(Some(n)));
     vec![
@@ -31,11 +32,11 @@ pub(super) fn goal_row(goal: &Goal) -> Vec<Piece<'_>> {
 }
 
 /// A goal in full.
-pub(super) fn goal_detail(goal: &Goal) -> Detail {
+pub(super) fn goal_detail(goal: &GoalResult) -> Detail {
     let state = match goal.state {
-        GoalState::Met => "met",
-        GoalState::Missed => "missed",
-        GoalState::Unknown => "cannot be told yet",
+        State::Met => "met",
+        State::Missed => "missed",
+        State::Unknown => "cannot be told yet",
     };
     let now = goal.actual.map_or_else(|| "-".into(), |n| n.to_string());
     let lines = vec![format!("{}: {}", goal.metric, goal.expression), format!("now {now}: {state}")];
@@ -46,14 +47,14 @@ pub(super) fn goal_detail(goal: &Goal) -> Detail {
 pub(super) fn alarm_row(alarm: &Alarm) -> Vec<Piece<'_>> {
     let sign = sign(alarm.state);
     let role = if alarm.state == AlarmState::Unknown { Role::Dim } else { role_of(alarm.state.tone()) };
-    let metric = match &alarm.component {
-        Some(name) => format!("{} ({name})", alarm.plan.metric).into(),
-        None => alarm.plan.metric.as_str().into(),
+    let metric = match &alarm.now.component {
+        Some(name) => format!("{} ({name})", alarm.now.plan.metric).into(),
+        None => alarm.now.plan.metric.as_str().into(),
     };
-    let level = match (alarm.state, alarm.since_ms) {
+    let level = match (alarm.state, alarm.now.since_ms) {
         (AlarmState::Pending, _) | (_, None) => {
             let relation = if alarm.state == AlarmState::Pending { ">=" } else { "<" };
-            format!("{} {relation} {}", alarm.state.name(), value(alarm, Some(alarm.plan.lowest())))
+            format!("{} {relation} {}", alarm.state.name(), value(alarm, Some(alarm.now.plan.lowest())))
         }
         (state, Some(since)) => format!("{} {}", state.name(), clock(since)),
     };
@@ -61,7 +62,7 @@ pub(super) fn alarm_row(alarm: &Alarm) -> Vec<Piece<'_>> {
         piece(sign, role),
         Piece { text: metric, role: Role::Text },
         piece(level, role),
-        piece(value(alarm, alarm.value), role),
+        piece(value(alarm, alarm.now.value), role),
     ]
 }
 
@@ -69,7 +70,7 @@ pub(super) fn alarm_row(alarm: &Alarm) -> Vec<Piece<'_>> {
 pub(super) fn raised(alarms: &[Alarm]) -> Vec<Piece<'_>> {
     let raised = alarms.iter().filter(|alarm| alarm.state >= AlarmState::Warning);
     let words = raised
-        .map(|alarm| piece(format!(" {} {} ", sign(alarm.state), alarm.plan.metric), role_of(alarm.state.tone())));
+        .map(|alarm| piece(format!(" {} {} ", sign(alarm.state), alarm.now.plan.metric), role_of(alarm.state.tone())));
     let words: Vec<_> = words.collect();
     if words.is_empty() { words } else { std::iter::once(piece("   alarms", Role::Dim)).chain(words).collect() }
 }
@@ -86,19 +87,19 @@ fn sign(state: AlarmState) -> &'static str {
 
 /// An alarm in full.
 pub(super) fn alarm_detail(alarm: &Alarm) -> Detail {
-    let plan = &alarm.plan;
+    let plan = &alarm.now.plan;
     let level = |level: Option<f64>| level.map_or_else(|| "none".into(), |level| value(alarm, Some(level)));
-    let since = alarm.since_ms.map_or_else(String::new, |ms| format!(" since {}", clock(ms)));
-    let of = alarm.component.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+    let since = alarm.now.since_ms.map_or_else(String::new, |ms| format!(" since {}", clock(ms)));
+    let of = alarm.now.component.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
     let mut lines = vec![
-        format!("now {}{of}: {}{since}", value(alarm, alarm.value), alarm.state.name()),
+        format!("now {}{of}: {}{since}", value(alarm, alarm.now.value), alarm.state.name()),
         format!("warning from {}, critical from {}, for {} s", level(plan.warning), level(plan.critical), plan.for_s),
-        format!("highest so far {}", value(alarm, alarm.highest)),
+        format!("highest so far {}", value(alarm, alarm.now.highest)),
     ];
     lines.extend(plan.act.as_ref().map(|act| format!("what to do: {act}")));
     Detail { title: headline(&format!("Alarm: {}", plan.metric)), lines }
 }
 
 fn value(alarm: &Alarm, value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |value| in_unit(&alarm.plan.metric, value))
+    value.map_or_else(|| "-".into(), |value| in_unit(&alarm.now.plan.metric, value))
 }

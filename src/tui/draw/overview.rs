@@ -9,12 +9,9 @@ use super::{
     table::{Column, Data, Detail, Section, col, no_detail, num},
 };
 use crate::{
+    event::LoadSample,
     run::state::Funnel,
-    tui::{
-        model::{Board, Load},
-        text,
-        theme::Role,
-    },
+    tui::{model::Board, text, theme::Role},
 };
 
 pub const PANEL: Panel = Panel {
@@ -144,10 +141,12 @@ fn phases(pen: &mut Pen<'_>, area: Rect, board: &Board) -> u16 {
     shown as u16
 }
 
-fn figures(pen: &mut Pen<'_>, area: Rect, load: &Load) -> u16 {
-    let failing = if load.errors > 0 { Role::Bad } else { Role::Good };
+fn figures(pen: &mut Pen<'_>, area: Rect, load: &LoadSample) -> u16 {
+    // A refusal (SOLD_OUT, DUPLICATE) is an answer; these two are none.
+    let errors: u64 = ["ERROR", "UNKNOWN"].iter().filter_map(|class| load.outcomes.get(*class)).sum();
+    let failing = if errors > 0 { Role::Bad } else { Role::Good };
     let dropped = if load.dropped > 0 { Role::Warn } else { Role::Text };
-    let errors = format!("{} ({})", crate::figure::count(load.errors), crate::figure::percent(load.errors, load.sent));
+    let errors = format!("{} ({})", crate::figure::count(errors), crate::figure::percent(errors, load.sent));
     let mut all = vec![
         figure("VUs", crate::figure::count(u64::from(load.vus)), Role::Accent),
         figure("RPS", text::rate(Some(load.rps)), Role::Accent),
@@ -158,17 +157,17 @@ fn figures(pen: &mut Pen<'_>, area: Rect, load: &Load) -> u16 {
         figure("errors", errors, failing),
         figure("dropped", crate::figure::count(load.dropped), dropped),
     ];
-    for (name, count, p95) in &load.cache {
-        all.push(figure(name, format!("{} p95 {}", crate::figure::count(*count), text::ms(*p95)), Role::Text));
+    for (name, of) in &load.cache {
+        all.push(figure(name, format!("{} p95 {}", crate::figure::count(of.answers), text::ms(of.p95_ms)), Role::Text));
     }
     pen.flow(area, &all)
 }
 
-fn outcomes(pen: &mut Pen<'_>, area: Rect, load: &Load) -> u16 {
+fn outcomes(pen: &mut Pen<'_>, area: Rect, load: &LoadSample) -> u16 {
     let all: Vec<_> = load
         .outcomes
         .iter()
-        .filter(|(_, n)| *n > 0)
+        .filter(|(_, n)| **n > 0)
         .map(|(class, n)| {
             let bad = matches!(class.as_str(), "ERROR" | "UNKNOWN" | "TIMEOUT");
             figure(class, crate::figure::count(*n), if bad { Role::Warn } else { Role::Text })
@@ -177,7 +176,7 @@ fn outcomes(pen: &mut Pen<'_>, area: Rect, load: &Load) -> u16 {
     pen.flow(top(area, 2), &all)
 }
 
-fn sparks(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &Load) -> u16 {
+fn sparks(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &LoadSample) -> u16 {
     // Where there is room for two rows or three, two lines beside each other leave the tables the others.
     let wide = area.width >= 120 || area.height < 4;
     let high = (area.height / if wide { 2 } else { 4 }).clamp(1, 6);

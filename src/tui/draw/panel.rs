@@ -6,7 +6,10 @@ use super::{
     pen::Pen,
     table::{Data, Section},
 };
-use crate::tui::model::{Away, Board, Tone};
+use crate::{
+    run::state::Away,
+    tui::model::{Board, Tone},
+};
 
 /// Draws the figures above the tables; gives how many rows it took.
 pub(super) type Summary = fn(&mut Pen<'_>, Rect, &Data<'_>) -> u16;

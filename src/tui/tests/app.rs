@@ -1,4 +1,4 @@
-//! The dashboard as a whole, without a terminal: snapshots in, screens and wishes out.
+//! The dashboard as a whole, without a terminal: snapshots in, screens and commands out.
 
 use std::{
     sync::Arc,
@@ -15,7 +15,7 @@ use crate::{
     event::{Event, LoadSample, Stamped},
     run::{control::Act, state::RunState},
     tui::{
-        acts::Wish,
+        acts::Command,
         app::{App, News, Setup},
         model::{LogLine, Tone},
         source::Source,
@@ -27,7 +27,7 @@ struct World {
     state: watch::Sender<Arc<RunState>>,
     logs: mpsc::Sender<LogLine>,
     news: mpsc::Sender<News>,
-    wishes: mpsc::Receiver<Wish>,
+    commands: mpsc::Receiver<Command>,
     folder: tempfile::TempDir,
 }
 
@@ -35,7 +35,7 @@ fn world() -> World {
     let (state, snapshots) = watch::channel(Arc::new(RunState::default()));
     let (logs, log_receiver) = mpsc::channel(64);
     let (news, news_receiver) = mpsc::channel(64);
-    let (wish_sender, wishes) = mpsc::channel(1);
+    let (command_sender, commands) = mpsc::channel(1);
     let folder = tempfile::tempdir().unwrap();
     let setup = Setup {
         source: Source::Live(snapshots),
@@ -45,10 +45,10 @@ fn world() -> World {
         form: None,
         logs: log_receiver,
         news: news_receiver,
-        wishes: wish_sender,
+        commands: command_sender,
         stop: CancellationToken::new(),
     };
-    World { app: App::new(setup).unwrap(), state, logs, news, wishes, folder }
+    World { app: App::new(setup).unwrap(), state, logs, news, commands, folder }
 }
 
 impl World {
@@ -113,13 +113,13 @@ fn between_snapshots_the_clock_goes_on_and_words_do_not_stay_for_ever() {
 fn what_is_asked_for_goes_out_and_what_came_of_it_is_told() {
     let mut world = world();
     world.press("V\n");
-    assert_eq!(world.wishes.try_recv().unwrap(), Wish::Act(Act::Verify));
+    assert_eq!(world.commands.try_recv().unwrap(), Command::Act(Act::Verify));
     world.news.try_send(News::Say(Tone::Good, "verify: nothing contradicts".into())).unwrap();
     assert!(world.tick());
     assert!(world.screen().contains("verify: nothing contradicts"));
     world.press("V\nV\n");
     assert!(world.screen().contains("too much waits already"), "a full channel does not block keys");
-    drop(world.wishes);
+    drop(world.commands);
     world.app.key(&KeyEvent::new(KeyCode::Char('V'), KeyModifiers::NONE)).unwrap();
     world.app.key(&KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)).unwrap();
     let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 30));
@@ -133,7 +133,7 @@ fn the_screen_is_written_without_what_lies_over_it() {
     world.load(1_000, 42);
     world.tick();
     world.press("s");
-    let Wish::Exported(path) = world.wishes.try_recv().unwrap() else { panic!("nothing was exported") };
+    let Command::Exported(path) = world.commands.try_recv().unwrap() else { panic!("nothing was exported") };
     assert!(path.starts_with(&*world.folder.path().to_string_lossy()));
     assert!(std::fs::read_to_string(path).unwrap().contains("VUs 42"));
 }
@@ -158,7 +158,7 @@ fn ctrl_c_asks_for_the_end_of_the_run_and_closes_where_there_is_none() {
     let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     let mut world = world();
     world.app.key(&ctrl_c).unwrap();
-    assert_eq!(world.wishes.try_recv().unwrap(), Wish::Interrupt);
+    assert_eq!(world.commands.try_recv().unwrap(), Command::Interrupt);
     assert!(!world.app.closed());
     world.news.try_send(News::Source(Source::Idle, Origin::Watching)).unwrap();
     world.tick();

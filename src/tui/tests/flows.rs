@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     run::control::Act,
     tui::{
-        acts::Wish,
+        acts::Command,
         keys::{self, Mode},
         logs::Pushed,
         view::{Effect, Slider},
@@ -62,7 +62,7 @@ fn an_act_is_done_only_after_yes() {
         assert_eq!(press(&mut view, &board, "n"), Effect::Draw, "{keys}: no");
         assert_eq!(view.mode(), Mode::Look);
         press(&mut view, &board, if keys.len() > 1 { "R" } else { keys });
-        assert_eq!(press(&mut view, &board, "y"), Effect::Wish(Wish::Act(act)), "{keys}: yes");
+        assert_eq!(press(&mut view, &board, "y"), Effect::Command(Command::Act(act)), "{keys}: yes");
     }
 }
 
@@ -70,8 +70,8 @@ fn an_act_is_done_only_after_yes() {
 fn numbers_are_typed_and_what_is_none_is_not_sent() {
     let board = sample::busy();
     let mut view = view();
-    assert_eq!(press(&mut view, &board, "v2x5<BS>00<Enter>"), Effect::Wish(Wish::Act(Act::SetVus(200))));
-    assert_eq!(press(&mut view, &board, "r12.5.5<Enter>"), Effect::Wish(Wish::Act(Act::SetRate(12.55))));
+    assert_eq!(press(&mut view, &board, "v2x5<BS>00<Enter>"), Effect::Command(Command::Act(Act::SetVus(200))));
+    assert_eq!(press(&mut view, &board, "r12.5.5<Enter>"), Effect::Command(Command::Act(Act::SetRate(12.55))));
     assert_eq!(press(&mut view, &board, "v<Enter>"), Effect::Draw);
     assert!(text(&board, &view, (80, 24)).contains("a number is needed"));
     press(&mut view, &board, "<Esc>");
@@ -219,6 +219,6 @@ fn ctrl_c_is_never_swallowed() {
     for opener in ["", "?", "v", "S", "/", "2<Enter>"] {
         let mut view = view();
         press(&mut view, &board, opener);
-        assert_eq!(press(&mut view, &board, "<C-c>"), Effect::Wish(Wish::Interrupt), "{opener}");
+        assert_eq!(press(&mut view, &board, "<C-c>"), Effect::Command(Command::Interrupt), "{opener}");
     }
 }

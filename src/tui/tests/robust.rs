@@ -21,7 +21,7 @@ fn boards() -> impl Strategy<Value = Board> {
             board.phases.extend(board.phases.clone());
             if let Some(load) = &mut board.load {
                 (load.rps, load.p50_ms, load.sent) = (number, Some(number), count);
-                load.outcomes.push((words.clone(), count));
+                load.outcomes.insert(words.clone(), count);
             }
             for coupon in &mut board.coupons {
                 coupon.name.clone_from(&words);

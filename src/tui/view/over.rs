@@ -4,7 +4,7 @@ use super::{Effect, Overlay, View};
 use crate::{
     load::LoadControl,
     run::control::Act,
-    tui::{acts::Wish, draw::table::Data, keys::Action, model::Tone},
+    tui::{acts::Command, draw::table::Data, keys::Action, model::Tone},
 };
 
 impl View {
@@ -24,7 +24,7 @@ impl View {
             (Overlay::Detail(detail, at), action) => {
                 self.overlay = Some(Overlay::Detail(detail, scrolled(at, action, page)));
             }
-            (Overlay::Confirm(act), Action::Accept) => return Effect::Wish(Wish::Act(act)),
+            (Overlay::Confirm(act), Action::Accept) => return Effect::Command(Command::Act(act)),
             (Overlay::Number { vus, text }, Action::Accept) => return self.number(vus, text),
             (Overlay::Number { vus, mut text }, Action::Type(c)) => {
                 if text.len() < 9 && (c != '.' || (!vus && !text.contains('.'))) {
@@ -64,7 +64,7 @@ impl View {
             (rate.map(Act::SetRate), "a rate above 0 is needed; `x` ends the load")
         };
         if let Some(act) = act {
-            return Effect::Wish(Wish::Act(act));
+            return Effect::Command(Command::Act(act));
         }
         self.say(Tone::Warn, needed);
         self.overlay = Some(Overlay::Number { vus, text });
@@ -89,7 +89,7 @@ impl View {
                     self.say(Tone::Warn, format!("`{}` is under way", busy.name()));
                 } else if let Some(order) = form.accept() {
                     form.busy = Some(order.what);
-                    return Effect::Wish(Wish::Launch(order));
+                    return Effect::Command(Command::Launch(order));
                 }
             }
             Action::Leave => return Effect::Leave,

@@ -1,13 +1,13 @@
 //! SY1 and CP13: do the counts add up?
 
-use super::{Outcome, View};
+use super::{CheckOutcome, View};
 use crate::load::ledger;
 
 /// SY1: sent = `QUEUED` + `SOLD_OUT` + `DUPLICATE` + `ERROR` + `UNKNOWN`.
-pub fn sy1(view: &View<'_>) -> Outcome {
+pub fn sy1(view: &View<'_>) -> CheckOutcome {
     let ledger = match &view.raw_ledger {
         Ok(ledger) => ledger,
-        Err(why) => return Outcome::Unknown(why.clone()),
+        Err(why) => return CheckOutcome::Unknown(why.clone()),
     };
     let sum = [
         ledger::Outcome::Queued,
@@ -19,29 +19,29 @@ pub fn sy1(view: &View<'_>) -> Outcome {
     .map(|outcome| format!("{} {}", ledger.count(outcome), outcome.name()))
     .join(" + ");
     match view.sent {
-        None if view.is_idle() => Outcome::Idle("nobody asked for it".into()),
-        None => Outcome::Unknown(format!("how many requests were sent is not known; outcomes: {sum}")),
-        Some(0) if ledger.answers() == 0 => Outcome::Idle("nobody asked for it".into()),
-        Some(sent) if sent == ledger.answers() => Outcome::Holds(format!("{sent} sent = {sum}")),
-        Some(sent) => Outcome::Violated(format!("{sent} sent, but {sum} = {}", ledger.answers()), Vec::new()),
+        None if view.is_idle() => CheckOutcome::Idle("nobody asked for it".into()),
+        None => CheckOutcome::Unknown(format!("how many requests were sent is not known; outcomes: {sum}")),
+        Some(0) if ledger.answers() == 0 => CheckOutcome::Idle("nobody asked for it".into()),
+        Some(sent) if sent == ledger.answers() => CheckOutcome::Holds(format!("{sent} sent = {sum}")),
+        Some(sent) => CheckOutcome::Violated(format!("{sent} sent, but {sum} = {}", ledger.answers()), Vec::new()),
     }
 }
 
 /// CP13: coupons.issued = count of rows.
-pub fn cp13(view: &View<'_>) -> Outcome {
+pub fn cp13(view: &View<'_>) -> CheckOutcome {
     let rows = match view.rows() {
         Ok(rows) => rows.len() as u64,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     let issued = match &view.sets.facts {
         Ok(facts) => facts.issued,
-        Err(why) => return Outcome::Unknown(format!("coupons.issued is not known: {why}")),
+        Err(why) => return CheckOutcome::Unknown(format!("coupons.issued is not known: {why}")),
     };
     if issued != rows {
-        return Outcome::Violated(format!("coupons.issued = {issued}, rows = {rows}"), Vec::new());
+        return CheckOutcome::Violated(format!("coupons.issued = {issued}, rows = {rows}"), Vec::new());
     }
     if view.is_idle() {
-        return Outcome::Idle("nothing was issued".into());
+        return CheckOutcome::Idle("nothing was issued".into());
     }
-    Outcome::Holds(format!("coupons.issued = rows = {rows}"))
+    CheckOutcome::Holds(format!("coupons.issued = rows = {rows}"))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Outcome, View, conjunction, some_of};
+use super::{CheckOutcome, View, conjunction, some_of};
 use crate::verify::{
     ledger::{CouponLedger, Told},
     model::{Gate, Known},
@@ -12,27 +12,27 @@ use crate::verify::{
 const MOST_HOLES: usize = 1_000;
 
 /// CP9: the grant sequence is without hole or duplicate within the epoch.
-pub fn cp9(view: &View<'_>) -> Outcome {
+pub fn cp9(view: &View<'_>) -> CheckOutcome {
     let gate = match view.gate() {
         Ok(gate) => gate,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     let numbers = match numbers(gate) {
         Ok(numbers) => numbers,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     if numbers.is_empty() && gate.last_seq.unwrap_or_default() == 0 {
         return if view.is_idle() {
-            Outcome::Idle("nothing was granted".into())
+            CheckOutcome::Idle("nothing was granted".into())
         } else {
-            Outcome::Unknown("nothing was granted".into())
+            CheckOutcome::Unknown("nothing was granted".into())
         };
     }
     let doubled = conjunction(vec![doubled_in_gate(&numbers), doubled_in_events(view), doubled_in_rows(view)]);
     let holes = match view.rebuilt(gate) {
         Ok(false) => holes(&numbers.keys().copied().collect(), 1, gate.last_seq),
         Ok(true) => holes_since_rebuild(view, gate),
-        Err(why) => Outcome::Unknown(why),
+        Err(why) => CheckOutcome::Unknown(why),
     };
     conjunction(vec![holes, doubled])
 }
@@ -47,7 +47,7 @@ fn numbers(gate: &Gate) -> Known<BTreeMap<u64, Vec<u64>>> {
     Ok(numbers)
 }
 
-fn doubled_in_gate(numbers: &BTreeMap<u64, Vec<u64>>) -> Outcome {
+fn doubled_in_gate(numbers: &BTreeMap<u64, Vec<u64>>) -> CheckOutcome {
     let offenders: Vec<String> = numbers
         .iter()
         .filter(|(_, users)| users.len() > 1)
@@ -60,9 +60,9 @@ fn doubled_in_gate(numbers: &BTreeMap<u64, Vec<u64>>) -> Outcome {
 }
 
 /// Within one epoch two events never share a number.
-fn doubled_in_events(view: &View<'_>) -> Outcome {
+fn doubled_in_events(view: &View<'_>) -> CheckOutcome {
     let Ok(events) = view.events() else {
-        return Outcome::Holds(String::new()); // CP4 tells that K is not known; G alone decides here.
+        return CheckOutcome::Holds(String::new()); // CP4 tells that K is not known; G alone decides here.
     };
     let mut seen: BTreeMap<(u64, u64), &str> = BTreeMap::new();
     let mut offenders = Vec::new();
@@ -80,10 +80,10 @@ fn doubled_in_events(view: &View<'_>) -> Outcome {
     doubled("K", offenders)
 }
 
-fn doubled_in_rows(view: &View<'_>) -> Outcome {
-    let (Ok(rows), Ok(gate)) = (view.rows(), view.gate()) else { return Outcome::Holds(String::new()) };
+fn doubled_in_rows(view: &View<'_>) -> CheckOutcome {
+    let (Ok(rows), Ok(gate)) = (view.rows(), view.gate()) else { return CheckOutcome::Holds(String::new()) };
     if view.rebuilt(gate).unwrap_or(true) {
-        return Outcome::Holds(String::new()); // rows do not say their epoch
+        return CheckOutcome::Holds(String::new()); // rows do not say their epoch
     }
     let mut seen: HashMap<u64, &str> = HashMap::new();
     let mut offenders = Vec::new();
@@ -97,20 +97,20 @@ fn doubled_in_rows(view: &View<'_>) -> Outcome {
     doubled("M", offenders)
 }
 
-fn doubled(set: &str, offenders: Vec<String>) -> Outcome {
+fn doubled(set: &str, offenders: Vec<String>) -> CheckOutcome {
     if offenders.is_empty() {
-        return Outcome::Holds(String::new());
+        return CheckOutcome::Holds(String::new());
     }
-    Outcome::Violated(format!("given twice in {set}: {}", some_of(&offenders)), offenders)
+    CheckOutcome::Violated(format!("given twice in {set}: {}", some_of(&offenders)), offenders)
 }
 
 /// Every number from `first` to the last one that was given out is there.
-fn holes(numbers: &BTreeSet<u64>, first: u64, last_seq: Option<u64>) -> Outcome {
+fn holes(numbers: &BTreeSet<u64>, first: u64, last_seq: Option<u64>) -> CheckOutcome {
     let highest = numbers.last().copied().unwrap_or_default();
     let last = last_seq.unwrap_or(highest);
     if highest > last {
         let text = format!("number {highest} is above the last one given out, {last}");
-        return Outcome::Violated(text.clone(), vec![text]);
+        return CheckOutcome::Violated(text.clone(), vec![text]);
     }
     let missing: Vec<String> = (first..=last)
         .filter(|seq| !numbers.contains(seq))
@@ -118,23 +118,23 @@ fn holes(numbers: &BTreeSet<u64>, first: u64, last_seq: Option<u64>) -> Outcome 
         .map(|seq| format!("number {seq}"))
         .collect();
     if missing.is_empty() {
-        return Outcome::Holds(format!("numbers {first} to {last}, each once"));
+        return CheckOutcome::Holds(format!("numbers {first} to {last}, each once"));
     }
-    Outcome::Violated(format!("{} numbers up to {last}; missing: {}", numbers.len(), some_of(&missing)), missing)
+    CheckOutcome::Violated(format!("{} numbers up to {last}; missing: {}", numbers.len(), some_of(&missing)), missing)
 }
 
 /// After a rebuild only the grants since then can be without holes; K tells which these are.
-fn holes_since_rebuild(view: &View<'_>, gate: &Gate) -> Outcome {
+fn holes_since_rebuild(view: &View<'_>, gate: &Gate) -> CheckOutcome {
     let events = match view.events() {
         Ok(events) => events,
-        Err(why) => return Outcome::Unknown(format!("the gate was rebuilt, and {why}")),
+        Err(why) => return CheckOutcome::Unknown(format!("the gate was rebuilt, and {why}")),
     };
     let present = events.list.iter().filter(|event| event.counter == gate.counter).map(|event| event.seq);
     let pending = gate.pending.iter().filter_map(|one| *gate.users.get(&one.user?)?);
     let numbers: BTreeSet<u64> = present.chain(pending).collect();
     match numbers.first() {
         Some(first) => holes(&numbers, *first, gate.last_seq),
-        None => Outcome::Unknown("the gate was rebuilt and has granted nothing since".into()),
+        None => CheckOutcome::Unknown("the gate was rebuilt and has granted nothing since".into()),
     }
 }
 
@@ -149,30 +149,30 @@ struct Grant {
 
 /// CP10: whoever had the answer before another one began to ask has the lower number; and `SOLD_OUT` is told only when
 /// at least T grants had begun.
-pub fn cp10(view: &View<'_>) -> Outcome {
+pub fn cp10(view: &View<'_>) -> CheckOutcome {
     let ledger = match view.asked() {
         Ok(ledger) => ledger,
         Err(outcome) => return outcome,
     };
     if let Err(why) = view.whole_ledger() {
-        return Outcome::Unknown(why);
+        return CheckOutcome::Unknown(why);
     }
     let gate = match view.gate() {
         Ok(gate) => gate,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     let rebuilt = match view.rebuilt(gate) {
         Ok(rebuilt) => rebuilt,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     let epochs = match epochs(view, ledger, gate, rebuilt) {
         Ok(epochs) => epochs,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     let sold_out = too_early(view, ledger, gate, rebuilt);
     let grants: usize = epochs.values().map(Vec::len).sum();
-    if grants < 2 && !matches!(sold_out, Outcome::Violated(..)) {
-        return Outcome::Unknown(format!("{grants} grants in the ledger: there is no order to compare"));
+    if grants < 2 && !matches!(sold_out, CheckOutcome::Violated(..)) {
+        return CheckOutcome::Unknown(format!("{grants} grants in the ledger: there is no order to compare"));
     }
     conjunction(vec![in_order(epochs.into_values().collect()), sold_out])
 }
@@ -194,7 +194,7 @@ fn epochs(view: &View<'_>, ledger: &CouponLedger, gate: &Gate, rebuilt: bool) ->
 }
 
 /// Sweeps over the requests by their begin and keeps the highest number that was answered before: O(n log n).
-fn in_order(epochs: Vec<Vec<Grant>>) -> Outcome {
+fn in_order(epochs: Vec<Vec<Grant>>) -> CheckOutcome {
     let (mut grants, mut ordered, mut offenders) = (0_usize, 0_usize, Vec::new());
     for mut by_begin in epochs {
         grants += by_begin.len();
@@ -221,30 +221,32 @@ fn in_order(epochs: Vec<Vec<Grant>>) -> Outcome {
     }
     let figures = format!("{ordered} of {grants} grants began after another was answered");
     if !offenders.is_empty() {
-        return Outcome::Violated(format!("{figures}; out of order: {}", some_of(&offenders)), offenders);
+        return CheckOutcome::Violated(format!("{figures}; out of order: {}", some_of(&offenders)), offenders);
     }
     if ordered == 0 {
-        return Outcome::Unknown(format!("{figures}: all ran at once"));
+        return CheckOutcome::Unknown(format!("{figures}: all ran at once"));
     }
-    Outcome::Holds(format!("{figures}, each with a higher number"))
+    CheckOutcome::Holds(format!("{figures}, each with a higher number"))
 }
 
 /// For the `SOLD_OUT` that ended first at least T grants began before its end. A grant that the ledger did not time may
 /// have begun at any time: it counts as early.
-fn too_early(view: &View<'_>, ledger: &CouponLedger, gate: &Gate, rebuilt: bool) -> Outcome {
-    let Some((end, user)) = ledger.first_sold_out else { return Outcome::Holds("nobody was told SOLD_OUT".into()) };
+fn too_early(view: &View<'_>, ledger: &CouponLedger, gate: &Gate, rebuilt: bool) -> CheckOutcome {
+    let Some((end, user)) = ledger.first_sold_out else {
+        return CheckOutcome::Holds("nobody was told SOLD_OUT".into());
+    };
     if rebuilt {
-        return Outcome::Unknown("SOLD_OUT is not judged: the gate was rebuilt, grants may be gone".into());
+        return CheckOutcome::Unknown("SOLD_OUT is not judged: the gate was rebuilt, grants may be gone".into());
     }
     let total = match view.total() {
         Ok(total) => total,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     let early = |user: &u64| ledger.users.get(user).and_then(Told::began).is_none_or(|began| began < end);
     let begun = gate.users.keys().filter(|user| early(user)).count() as u64;
     let figures = format!("{begun} grants had begun when the first SOLD_OUT ended, T = {total}");
     if begun >= total {
-        return Outcome::Holds(figures);
+        return CheckOutcome::Holds(figures);
     }
-    Outcome::Violated(format!("{figures}: too early"), vec![format!("user {user} was told SOLD_OUT too early")])
+    CheckOutcome::Violated(format!("{figures}: too early"), vec![format!("user {user} was told SOLD_OUT too early")])
 }

@@ -1,29 +1,29 @@
 //! CP7: at rest every grant became a row or a dead letter, and nothing is left on its way.
 
-use super::{Outcome, View, conjunction, some_of};
+use super::{CheckOutcome, View, conjunction, some_of};
 use crate::verify::model::PartitionFacts;
 
 /// CP7: |G| = |M| + |D|, pending = 0, lag 0.
-pub fn cp7(view: &View<'_>) -> Outcome {
+pub fn cp7(view: &View<'_>) -> CheckOutcome {
     let outcome = conjunction(vec![balance(view), pending(view), lag(view)]);
     match outcome {
-        Outcome::Violated(text, _) if view.sets.moving.is_some() => {
-            Outcome::Unknown(format!("{text}; {}", view.sets.moving.as_deref().unwrap_or_default()))
+        CheckOutcome::Violated(text, _) if view.sets.moving.is_some() => {
+            CheckOutcome::Unknown(format!("{text}; {}", view.sets.moving.as_deref().unwrap_or_default()))
         }
-        Outcome::Holds(_) if view.is_idle() => Outcome::Idle("nothing was granted".into()),
+        CheckOutcome::Holds(_) if view.is_idle() => CheckOutcome::Idle("nothing was granted".into()),
         other => other,
     }
 }
 
-fn balance(view: &View<'_>) -> Outcome {
+fn balance(view: &View<'_>) -> CheckOutcome {
     let (gate, rows, dead) = match (view.gate(), view.rows(), view.dead()) {
         (Ok(gate), Ok(rows), Ok(dead)) => (gate, rows, dead),
-        (Err(why), _, _) | (_, Err(why), _) | (_, _, Err(why)) => return Outcome::Unknown(why),
+        (Err(why), _, _) | (_, Err(why), _) | (_, _, Err(why)) => return CheckOutcome::Unknown(why),
     };
     let grants = gate.users.len();
     let figures = format!("|G| = {grants}, |M| + |D| = {} + {}", rows.len(), dead.len());
     if grants == rows.len() + dead.len() {
-        return Outcome::Holds(figures);
+        return CheckOutcome::Holds(figures);
     }
     let buried: std::collections::HashSet<u64> = dead.iter().map(|letter| letter.user).collect();
     let offenders: Vec<String> = gate
@@ -33,29 +33,29 @@ fn balance(view: &View<'_>) -> Outcome {
         .map(|user| format!("user {user}"))
         .collect();
     let text = if offenders.is_empty() { figures } else { format!("{figures}; no row: {}", some_of(&offenders)) };
-    Outcome::Violated(text, offenders)
+    CheckOutcome::Violated(text, offenders)
 }
 
-fn pending(view: &View<'_>) -> Outcome {
+fn pending(view: &View<'_>) -> CheckOutcome {
     let pending = match view.gate() {
         Ok(gate) => &gate.pending,
         // `balance` says why already.
-        Err(_) => return Outcome::Unknown("pending is not known".into()),
+        Err(_) => return CheckOutcome::Unknown("pending is not known".into()),
     };
     if pending.is_empty() {
-        return Outcome::Holds("pending 0".into());
+        return CheckOutcome::Holds("pending 0".into());
     }
     let offenders: Vec<String> = pending
         .iter()
         .map(|one| one.user.map_or_else(|| format!("member {}", one.member), |user| format!("user {user}")))
         .collect();
-    Outcome::Violated(format!("pending {}: {}", pending.len(), some_of(&offenders)), offenders)
+    CheckOutcome::Violated(format!("pending {}: {}", pending.len(), some_of(&offenders)), offenders)
 }
 
-fn lag(view: &View<'_>) -> Outcome {
+fn lag(view: &View<'_>) -> CheckOutcome {
     let topic = match view.topic() {
         Ok(topic) => topic,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     let behind = |p: &&PartitionFacts| p.unconsumed > 0;
     let never: Vec<String> = { topic.partitions.iter() }
@@ -72,15 +72,15 @@ fn lag(view: &View<'_>) -> Outcome {
         .collect();
     if !offenders.is_empty() {
         let lag: u64 = topic.partitions.iter().map(|p| p.unconsumed).sum();
-        return Outcome::Violated(format!("lag {lag}: {}", some_of(&offenders)), offenders);
+        return CheckOutcome::Violated(format!("lag {lag}: {}", some_of(&offenders)), offenders);
     }
     // Another group may do the work. Where none does, rows are missing, and that is seen without the lag.
     if !never.is_empty() {
-        return Outcome::Unknown(format!("the group has committed nothing in partitions {}", some_of(&never)));
+        return CheckOutcome::Unknown(format!("the group has committed nothing in partitions {}", some_of(&never)));
     }
     let unreadable: u64 = topic.partitions.iter().map(|p| p.unconsumed_unreadable).sum();
     if unreadable > 0 {
-        return Outcome::Unknown(format!("{unreadable} records that are no events are not consumed"));
+        return CheckOutcome::Unknown(format!("{unreadable} records that are no events are not consumed"));
     }
-    Outcome::Holds("lag 0".into())
+    CheckOutcome::Holds("lag 0".into())
 }

@@ -2,25 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Outcome, View, conjunction, some_of};
+use super::{CheckOutcome, View, conjunction, some_of};
 use crate::verify::model::Row;
 
 /// Column sets that must be unique, whatever the keys are called.
 const REQUIRED: [&[&str]; 2] = [&["event_id"], &["coupon_id", "user_id"]];
 
 /// CP2: one row per (coupon, user) and per event, and the UNIQUE keys really exist.
-pub fn cp2(view: &View<'_>) -> Outcome {
+pub fn cp2(view: &View<'_>) -> CheckOutcome {
     let outcome = conjunction(vec![keys(view), rows(view)]);
     match outcome {
-        Outcome::Holds(_) if view.is_idle() => Outcome::Idle("nothing was issued".into()),
+        CheckOutcome::Holds(_) if view.is_idle() => CheckOutcome::Idle("nothing was issued".into()),
         other => other,
     }
 }
 
-fn keys(view: &View<'_>) -> Outcome {
+fn keys(view: &View<'_>) -> CheckOutcome {
     let keys = match view.keys() {
         Ok(keys) => keys,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     let missing: Vec<String> = REQUIRED
         .iter()
@@ -34,22 +34,22 @@ fn keys(view: &View<'_>) -> Outcome {
         .map(|columns| format!("UNIQUE({})", columns.join(", ")))
         .collect();
     if missing.is_empty() {
-        return Outcome::Holds("both unique keys exist".into());
+        return CheckOutcome::Holds("both unique keys exist".into());
     }
-    Outcome::Violated(format!("coupon_users has no {}", missing.join(" and no ")), Vec::new())
+    CheckOutcome::Violated(format!("coupon_users has no {}", missing.join(" and no ")), Vec::new())
 }
 
-fn rows(view: &View<'_>) -> Outcome {
+fn rows(view: &View<'_>) -> CheckOutcome {
     let rows = match view.rows() {
         Ok(rows) => rows,
-        Err(why) => return Outcome::Unknown(why),
+        Err(why) => return CheckOutcome::Unknown(why),
     };
     let mut offenders = repeated(rows, |row| row.user, |user| format!("user {user}"));
     offenders.extend(repeated(rows, |row| &row.event_id, |event| format!("event {event}")));
     if offenders.is_empty() {
-        return Outcome::Holds(format!("{} rows for {} users", rows.len(), rows.len()));
+        return CheckOutcome::Holds(format!("{} rows for {} users", rows.len(), rows.len()));
     }
-    Outcome::Violated(format!("|M| = {}; more than one row: {}", rows.len(), some_of(&offenders)), offenders)
+    CheckOutcome::Violated(format!("|M| = {}; more than one row: {}", rows.len(), some_of(&offenders)), offenders)
 }
 
 /// "user 7 (rows 3, 9)" for each value that more than one row has.

@@ -122,8 +122,8 @@ impl<'a> View<'a> {
     }
 
     /// The ledger, where it can be used and has at least one answer for this coupon.
-    pub fn asked(&self) -> Result<&'a CouponLedger, super::Outcome> {
-        use super::Outcome::{Idle, Unknown};
+    pub fn asked(&self) -> Result<&'a CouponLedger, super::CheckOutcome> {
+        use super::CheckOutcome::{Idle, Unknown};
         match &self.ledger {
             Err(why) => Err(Unknown(why.clone())),
             Ok(ledger) if ledger.answers() == 0 && self.is_idle() => Err(Idle("nobody asked for it".into())),

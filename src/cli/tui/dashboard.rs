@@ -18,7 +18,7 @@ use crate::{
         out::{self, Stream},
     },
     tui::{
-        acts::Wish,
+        acts::Command,
         app::{self, News, Setup},
         launch::Form,
         model::Tone,
@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// Words and wishes that may wait.
+/// Words and commands that may wait.
 const QUEUE: usize = 64;
 /// Log lines that may wait; a reader of logs waits when it is full.
 const LINES: usize = 4_096;
@@ -39,9 +39,9 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// The dashboard, open. Dropping it closes it.
 #[derive(Debug)]
-pub struct Deck {
+pub struct Dashboard {
     news: mpsc::Sender<News>,
-    wishes: mpsc::Receiver<Wish>,
+    commands: mpsc::Receiver<Command>,
     close: CancellationToken,
     ended: oneshot::Receiver<io::Result<()>>,
     over: bool,
@@ -51,16 +51,16 @@ pub struct Deck {
 
 /// What comes from the dashboard.
 #[derive(Debug)]
-pub enum Heard {
+pub enum DashboardEvent {
     /// Somebody has left it, or it failed. The terminal is given back.
     Closed(io::Result<()>),
     /// Somebody wants something done.
-    Wish(Wish),
+    Command(Command),
     /// A moment has passed.
     Tick,
 }
 
-impl Deck {
+impl Dashboard {
     /// Opens it; `logs` is the state folder of the stack whose logs are shown. [`possible`] comes before, and before
     /// anything is started.
     ///
@@ -73,7 +73,7 @@ impl Deck {
         logs: Option<lines::From>,
     ) -> anyhow::Result<Self> {
         let (news, news_receiver) = mpsc::channel(QUEUE);
-        let (wish_sender, wishes) = mpsc::channel(QUEUE);
+        let (command_sender, commands) = mpsc::channel(QUEUE);
         let (line_sender, line_receiver) = mpsc::channel(LINES);
         let (end, ended) = oneshot::channel();
         let close = CancellationToken::new();
@@ -85,19 +85,19 @@ impl Deck {
             form,
             logs: line_receiver,
             news: news_receiver,
-            wishes: wish_sender,
+            commands: command_sender,
             stop: close.clone(),
         };
         std::thread::Builder::new().name("dashboard".into()).spawn(move || {
             let outcome = app::run(setup);
             out::release();
-            // Whoever waited has gone if this fails.
+            // It fails only when the receiver was dropped.
             let _ = end.send(outcome);
         })?;
         if let Some(from) = logs {
             lines::feed(from, line_sender, close.clone());
         }
-        Ok(Self { news, wishes, close, ended, over: false, closing: None })
+        Ok(Self { news, commands, close, ended, over: false, closing: None })
     }
 
     /// Where news go.
@@ -110,24 +110,25 @@ impl Deck {
         let _ = self.news.send(news).await;
     }
 
-    /// Waits for what comes next. After [`Heard::Closed`] only ticks come.
-    pub async fn next(&mut self) -> Heard {
+    /// Waits for what comes next. After [`DashboardEvent::Closed`] only ticks come.
+    pub async fn next(&mut self) -> DashboardEvent {
         tokio::select! {
             ended = &mut self.ended, if !self.over => {
                 self.over = true;
                 self.close.cancel();
-                Heard::Closed(ended.unwrap_or_else(|_| Err(io::Error::other("the dashboard's thread panicked"))))
+                let panicked = |_| Err(io::Error::other("the dashboard's thread panicked"));
+                DashboardEvent::Closed(ended.unwrap_or_else(panicked))
             }
-            Some(wish) = self.wishes.recv(), if !self.over => Heard::Wish(wish),
+            Some(command) = self.commands.recv(), if !self.over => DashboardEvent::Command(command),
             () = tokio::time::sleep(TICK) => {
                 if !self.over && self.closing.is_some_and(|since| since.elapsed() > CLOSES_WITHIN) {
                     self.over = true;
-                    return Heard::Closed(Err(io::Error::other("the dashboard does not close")));
+                    return DashboardEvent::Closed(Err(io::Error::other("the dashboard does not close")));
                 }
                 if let Some(line) = out::fresh() {
                     let _ = self.news.try_send(News::Say(Tone::Plain, line));
                 }
-                Heard::Tick
+                DashboardEvent::Tick
             }
         }
     }
@@ -157,7 +158,7 @@ pub fn possible(context: &Context) -> Result<(), UsageError> {
     Err(UsageError(why.into()))
 }
 
-impl Drop for Deck {
+impl Drop for Dashboard {
     fn drop(&mut self) {
         self.close.cancel();
     }
