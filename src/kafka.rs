@@ -10,6 +10,7 @@ use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    groups::{GroupInfo, GroupList},
     message::{BorrowedMessage, Headers as _},
     metadata::Metadata,
 };
@@ -70,6 +71,51 @@ fn quiet(endpoint: &KafkaEndpoint) -> ClientConfig {
 /// "Kafka at host:port: why"
 pub fn failed(endpoint: &KafkaEndpoint, error: &dyn std::fmt::Display) -> String {
     format!("Kafka at {endpoint}: {error}")
+}
+
+/// What a cluster says of a group.
+pub enum Described<'l> {
+    /// There is no such group.
+    Absent,
+    /// There is one, and nobody tells its members: groups of the newer protocol are listed, but this request says of
+    /// them that they are dead.
+    Untold,
+    /// Its state and members.
+    Told(&'l GroupInfo),
+}
+
+impl<'l> Described<'l> {
+    /// What `list` says of `group`.
+    pub fn of(list: &'l GroupList, group: &str) -> Self {
+        match list.groups().iter().find(|found| found.name() == group) {
+            None => Self::Absent,
+            Some(found) if found.members().is_empty() && matches!(found.state(), "" | "Dead") => Self::Untold,
+            Some(found) => Self::Told(found),
+        }
+    }
+}
+
+/// Client ids and hosts of the members of `group`; `None` where the cluster does not tell them. Blocks for at most
+/// `limit` for each broker.
+///
+/// # Errors
+/// When the cluster does not answer in time, or refuses.
+pub fn clients_of(
+    endpoint: &KafkaEndpoint,
+    group: &str,
+    limit: Duration,
+) -> Result<Option<Vec<(String, String)>>, String> {
+    let client = reader(endpoint, group, FetchSize::Small)?;
+    let list = client.fetch_group_list(Some(group), limit).map_err(|e| failed(endpoint, &explain(&e)))?;
+    Ok(match Described::of(&list, group) {
+        Described::Absent => Some(Vec::new()),
+        Described::Untold => None,
+        Described::Told(found) => Some(
+            { found.members().iter() }
+                .map(|member| (member.client_id().to_owned(), member.client_host().trim_start_matches('/').to_owned()))
+                .collect(),
+        ),
+    })
 }
 
 /// A topic as the cluster's metadata have it.

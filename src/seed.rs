@@ -18,7 +18,7 @@ use std::{future::Future, time::Instant};
 
 use backend::endpoint::Endpoints;
 pub use error::SeedError;
-pub use guard::{Owned, before_serving};
+pub use guard::{Owned, before_serving, refuse};
 use mysql_async::Pool;
 use serde::Serialize;
 
@@ -57,6 +57,8 @@ pub struct SeedPlan {
     pub via: Via,
     /// Which servers are ecomctl's own. On others nothing is deleted or changed without `yes`.
     pub owned: Owned,
+    /// What else would be harmed on servers of others, in words. Without `yes` it is refused with the rest.
+    pub elsewhere: Vec<String>,
     /// The person agreed that rows are deleted and changed.
     pub yes: bool,
 }
@@ -74,6 +76,7 @@ impl SeedPlan {
             coupons,
             via: Via::Sql,
             owned: Owned { mysql: true, redis: true },
+            elsewhere: Vec::new(),
             yes: false,
         })
     }

@@ -202,7 +202,13 @@ impl Command {
     /// Whether `--set` and `--env-var` can change anything of what it does.
     pub fn reads_profile(&self) -> bool {
         match self {
-            Self::Up(_) | Self::Seed(_) | Self::Serve(_) | Self::Run(_) | Self::Tui(_) | Self::Demo(_) => true,
+            Self::Up(_)
+            | Self::Seed(_)
+            | Self::Serve(_)
+            | Self::Run(_)
+            | Self::Tui(_)
+            | Self::Demo(_)
+            | Self::Doctor(_) => true,
             Self::Verify(args) => args.run.is_none() && args.history.is_none(),
             Self::Topics(args) => !matches!(args.action, TopicsAction::List | TopicsAction::Describe { .. }),
             Self::Profiles(args) => matches!(args.action, Some(ProfilesAction::Check { .. })),
@@ -216,7 +222,6 @@ impl Command {
             | Self::Lag(_)
             | Self::Report(_)
             | Self::Runs(_)
-            | Self::Doctor(_)
             | Self::Completions(_)
             | Self::Man => false,
         }

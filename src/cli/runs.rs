@@ -6,11 +6,12 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use backend::cause;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde_json::json;
+use serde::Serialize;
 
 use super::{
     args::{Format, ReportArgs, RunsAction, RunsArgs, StopArgs},
@@ -47,27 +48,71 @@ fn list(context: &Context) -> anyhow::Result<Exit> {
     let mut rows = Vec::new();
     let mut table = table::new(&["run", "profile", "state", "verdict", "exit"], &[4]);
     for run in RunFolder::list(&context.runs()?)? {
-        let file = run.read()?;
-        let summary = read_summary(&run).ok();
-        let state = match (&summary, under_way(&file)) {
-            (_, true) => "under way",
-            (Some(_), false) => "ended",
-            (None, false) => "broken off",
-        };
-        let verdict = summary.as_ref().map(|s| s.verdict.name());
-        let exit = summary.as_ref().map(|s| s.exit_code);
+        let row = Row::of(&run);
+        let dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
         table.add_row(vec![
-            run.name(),
-            file.profile.clone(),
-            state.to_owned(),
-            verdict.unwrap_or("-").to_owned(),
-            figure::or_dash(exit),
+            row.run.clone(),
+            dash(row.profile.as_deref()),
+            row.state.to_owned(),
+            dash(row.verdict),
+            figure::or_dash(row.exit_code),
         ]);
-        rows.push(json!({"run": run.name(), "profile": file.profile, "started_at": file.started_at, "state": state, "verdict": verdict, "exit_code": exit}));
+        rows.push(row);
     }
     context.print(&table.to_string(), &rows)?;
+    for row in &rows {
+        if let Some(why) = &row.unreadable {
+            note(&format!("{}: {why}", row.run));
+        }
+    }
     tell_size(context);
     Ok(Exit::Done)
+}
+
+/// A run in the list.
+#[derive(Debug, Serialize)]
+struct Row {
+    run: String,
+    profile: Option<String>,
+    started_at: Option<String>,
+    state: &'static str,
+    verdict: Option<&'static str>,
+    exit_code: Option<u8>,
+    /// Why the run, or its summary, cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<String>,
+}
+
+impl Row {
+    /// What can be read of a run: one that cannot be is no reason not to list the others.
+    fn of(run: &RunFolder) -> Self {
+        let (file, why) = halves(run.read().map_err(|error| cause::chain(&error)));
+        let (summary, no_summary) = halves(summary(run).map_err(|error| cause::chain(error.as_ref())));
+        let summary = summary.flatten();
+        let unreadable = why.or(no_summary);
+        let state = match (&file, &summary) {
+            (Some(file), _) if under_way(file) => "under way",
+            _ if unreadable.is_some() => "unreadable",
+            (_, Some(_)) => "ended",
+            (_, None) => "broken off",
+        };
+        Self {
+            run: run.name(),
+            profile: file.as_ref().map(|file| file.profile.clone()),
+            started_at: file.map(|file| file.started_at),
+            state,
+            verdict: summary.as_ref().map(|summary| summary.verdict.name()),
+            exit_code: summary.map(|summary| summary.exit_code),
+            unreadable,
+        }
+    }
+}
+
+fn halves<T>(result: Result<T, String>) -> (Option<T>, Option<String>) {
+    match result {
+        Ok(value) => (Some(value), None),
+        Err(why) => (None, Some(why)),
+    }
 }
 
 /// Says so when the runs take more room than the settings allow.
@@ -91,7 +136,13 @@ fn remove_older(context: &Context, keep: usize) -> anyhow::Result<Exit> {
     let all = RunFolder::list(&context.runs()?)?;
     let older = &all[..all.len().saturating_sub(keep)];
     // What cannot be read may be a newer ecomctl's, and what is a link lies elsewhere: both are somebody's own affair.
-    let own = |run: &&RunFolder| !run.path().is_symlink() && run.read().is_ok_and(|file| !under_way(&file));
+    let own = |run: &&RunFolder| match run.read() {
+        Ok(file) => !run.path().is_symlink() && !under_way(&file),
+        Err(error) => {
+            note(&format!("{} stays: {}", run.name(), cause::chain(&error)));
+            false
+        }
+    };
     let names: Vec<_> = older.iter().filter(own).map(RunFolder::name).collect();
     if names.is_empty() {
         note(&format!("nothing to remove: there are {} runs", all.len()));
@@ -106,7 +157,9 @@ fn remove(context: &Context, names: &[String]) -> anyhow::Result<Exit> {
     runs.sort_by_key(RunFolder::name);
     runs.dedup();
     for run in &runs {
-        if under_way(&run.read()?) {
+        // Whether one that cannot be read is under way nobody can say.
+        let file = run.read().with_context(|| format!("{} was not deleted, nor any other", run.name()))?;
+        if under_way(&file) {
             bail!("{} is under way: `ecomctl stop {}` first", run.name(), run.name());
         }
     }
@@ -203,14 +256,87 @@ pub fn find(context: &Context, name: Option<&str>) -> anyhow::Result<RunFolder> 
     }
 }
 
-/// The summary of a run.
+/// The summary of a run that came to its end.
+///
+/// # Errors
+/// Also where there is none. The run is named.
 pub fn read_summary(run: &RunFolder) -> anyhow::Result<Summary> {
+    summary(run)?.with_context(|| match run.read() {
+        Ok(file) if under_way(&file) => format!("{} has no summary yet: it is under way", run.name()),
+        _ => format!("{} has no summary: it was broken off", run.name()),
+    })
+}
+
+/// The summary of a run; none where it wrote none.
+fn summary(run: &RunFolder) -> anyhow::Result<Option<Summary>> {
     let path = run.summary();
-    let bytes = std::fs::read(&path).with_context(|| format!("{} has no summary: it was broken off", run.name()))?;
+    let bytes = match std::fs::read(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.with_context(|| format!("{} cannot be read", path.display()))?,
+    };
     let version: serde_json::Value =
         serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))?;
     if version["schema_version"].as_u64().is_some_and(|v| v > u64::from(summary::SCHEMA_VERSION)) {
         bail!("{} was written by a newer ecomctl: use that one", path.display());
     }
-    serde_json::from_value(version).with_context(|| format!("{} is damaged", path.display()))
+    serde_json::from_value(version).map(Some).with_context(|| format!("{} is damaged", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(runs: &Path, profile: &str, files: &[(&str, &str)]) -> RunFolder {
+        let run = RunFolder::create(runs, profile, jiff::Timestamp::UNIX_EPOCH).unwrap();
+        for (name, text) in files {
+            std::fs::write(run.path().join(name), text).unwrap();
+        }
+        run
+    }
+
+    /// One run that nobody can read is listed with the reason, and the others are listed as they are.
+    #[test]
+    fn a_run_that_cannot_be_read_is_a_row_with_its_reason() {
+        const GOOD: &str = r#"{"schema_version":1,"profile":"p","started_at":"t","coupons":[],"require":[],"origin_unix_ns":0,"process":null}"#;
+        let folder = tempfile::tempdir().unwrap();
+        run(folder.path(), "a", &[("run.json", GOOD)]);
+        run(folder.path(), "b", &[("run.json", r#"{"schema_version":9,"what":"else"}"#)]);
+        run(folder.path(), "c", &[("run.json", &GOOD[..40])]);
+        run(folder.path(), "d", &[("run.json", GOOD), ("summary.json", r#"{"schema_v"#)]);
+        run(folder.path(), "e", &[("run.json", GOOD), ("summary.json", r#"{"schema_version":99}"#)]);
+        // A file that may not be read is one for root too when it is a link in a ring.
+        let ring = run(folder.path(), "f", &[]);
+        std::os::unix::fs::symlink("run.json", ring.path().join("run.json")).unwrap();
+        run(folder.path(), "g", &[("notes.txt", "no run")]);
+
+        let rows: Vec<Row> = RunFolder::list(folder.path()).unwrap().iter().map(Row::of).collect();
+        let wanted = [
+            ("a", "broken off", ""),
+            ("b", "unreadable", "run.json was written by a newer ecomctl (schema 9"),
+            ("c", "unreadable", "run.json is damaged"),
+            ("d", "unreadable", "summary.json is damaged"),
+            ("e", "unreadable", "summary.json was written by a newer ecomctl"),
+            ("f", "unreadable", "run.json cannot be read"),
+        ];
+        assert_eq!(rows.len(), wanted.len(), "{rows:#?}");
+        for (row, (name, state, why)) in rows.iter().zip(wanted) {
+            assert!(row.run.ends_with(name) && row.state == state, "{row:?}");
+            assert_eq!(row.unreadable.is_some(), state == "unreadable", "{row:?}");
+            assert!(row.unreadable.as_deref().unwrap_or_default().contains(why), "{row:?}");
+        }
+    }
+
+    /// The last run is the last one, also when it cannot be read: then that is told of it, and not another one shown.
+    #[test]
+    fn a_summary_that_cannot_be_read_names_its_run() {
+        let folder = tempfile::tempdir().unwrap();
+        for (profile, summary, why) in
+            [("a", None, "has no summary: it was broken off"), ("b", Some("{"), "summary.json is damaged")]
+        {
+            let files: Vec<_> = summary.map(|text| ("summary.json", text)).into_iter().collect();
+            let run = run(folder.path(), profile, &files);
+            let error = cause::chain(read_summary(&run).unwrap_err().as_ref());
+            assert!(error.contains(&run.name()) && error.contains(why), "{error}");
+        }
+    }
 }

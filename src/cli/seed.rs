@@ -26,7 +26,7 @@ pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let stack = state.require_stack()?;
     // New epochs under a run would take its evidence away.
     let _run = state.lock(RUN, "seed")?;
-    let mut plan = seeding::plan(SeedPlan::new(&loaded.profile.seed)?, &stack, context.global.yes);
+    let mut plan = seeding::plan(SeedPlan::new(&loaded.profile.seed)?, &stack, context.global.yes, &note).await;
     if args.via == Via::Api {
         let api = kept::api_url(&state, &stack).await;
         let why = "--via api needs an API that answers: `ecomctl serve` in another shell";

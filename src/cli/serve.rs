@@ -111,7 +111,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
     if stack.components.keys().any(|name| is_backend(name)) {
         return Err(UsageError("a backend is up already: see `ecomctl status`, or `ecomctl down`".into()).into());
     }
-    seeding::before_serving(&stack, context.global.yes).await?;
+    seeding::before_serving(&stack, context.global.yes, &note).await?;
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let logs = state.folder("logs")?;
     let events = logs.join("serve-events.jsonl");

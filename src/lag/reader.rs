@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     event::watch::{Broker, KafkaSample, Member},
-    kafka::{self, FetchSize, GroupReader, Offsets, Oldest, Ranges, TopicMetadata},
+    kafka::{self, Described, FetchSize, GroupReader, Offsets, Oldest, Ranges, TopicMetadata},
 };
 
 /// Longest wait for one call, and for all calls of one look.
@@ -254,11 +254,10 @@ impl Reader {
             self.group_after = Some(Instant::now() + GROUP_PAUSE);
             return unknown;
         };
-        match list.groups().iter().find(|group| group.name() == self.plan.group) {
-            None => GroupLook { state: "Dead".into(), members: Some(Vec::new()) },
-            // Groups of the newer protocol are listed, but this request says of them that they are dead.
-            Some(group) if group.members().is_empty() && matches!(group.state(), "" | "Dead") => unknown,
-            Some(group) => GroupLook { state: group.state().to_owned(), members: Some(members(group)) },
+        match Described::of(&list, &self.plan.group) {
+            Described::Absent => GroupLook { state: "Dead".into(), members: Some(Vec::new()) },
+            Described::Untold => unknown,
+            Described::Told(group) => GroupLook { state: group.state().to_owned(), members: Some(members(group)) },
         }
     }
 

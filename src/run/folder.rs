@@ -115,7 +115,7 @@ impl RunFolder {
             .sum()
     }
 
-    /// The runs below `runs`, oldest first.
+    /// The runs below `runs`, oldest first; also those of which nobody may see what they hold.
     pub fn list(runs: &Path) -> io::Result<Vec<Self>> {
         let entries = match std::fs::read_dir(runs) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -124,7 +124,11 @@ impl RunFolder {
         let mut all = Vec::new();
         for entry in entries {
             let path = entry?.path();
-            if path.join("run.json").is_file() {
+            let is_run = match path.join("run.json").metadata() {
+                Ok(file) => file.is_file(),
+                Err(e) => !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+            };
+            if is_run {
                 all.push(Self { path });
             }
         }
@@ -192,17 +196,23 @@ impl RunFolder {
     }
 
     /// Reads `run.json`.
+    ///
+    /// # Errors
+    /// With the file's path, where it cannot be read, is damaged, or was written by a newer version.
     pub fn read(&self) -> io::Result<RunFile> {
         let path = self.path.join("run.json");
-        let file: RunFile = serde_json::from_slice(&std::fs::read(&path)?)?;
-        if file.schema_version > SCHEMA_VERSION {
-            return Err(io::Error::other(format!(
-                "{} was written by a newer ecomctl (schema {}, this one reads up to {SCHEMA_VERSION}): use that one",
-                path.display(),
-                file.schema_version
-            )));
+        let failed = |kind, why: &dyn std::fmt::Display| io::Error::new(kind, format!("{} {why}", path.display()));
+        let bytes = std::fs::read(&path).map_err(|e| failed(e.kind(), &format_args!("cannot be read: {e}")))?;
+        let damaged = |e: serde_json::Error| failed(io::ErrorKind::InvalidData, &format_args!("is damaged: {e}"));
+        // The version first: a newer file may lack what this version wants.
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+        if let Some(version) = value["schema_version"].as_u64().filter(|version| *version > SCHEMA_VERSION.into()) {
+            let newer = format_args!(
+                "was written by a newer ecomctl (schema {version}, this one reads up to {SCHEMA_VERSION}): use that one"
+            );
+            return Err(failed(io::ErrorKind::Other, &newer));
         }
-        Ok(file)
+        serde_json::from_value(value).map_err(damaged)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Seeding, wired to the backend's own migrations and epochs.
 
+mod group;
+
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -79,13 +81,21 @@ async fn log_ends(kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochEr
     epoch::kafka_log_ends(&kafka, &[COUPON_TOPIC, &dead_letter_topic(COUPON_TOPIC)]).await
 }
 
-/// `plan` for the servers of `stack`.
-#[must_use]
-pub fn plan(mut plan: SeedPlan, stack: &Stack, yes: bool) -> SeedPlan {
+/// `plan` for the servers of `stack`. `say` is told what could not be looked at.
+pub async fn plan(mut plan: SeedPlan, stack: &Stack, yes: bool, say: &(dyn Fn(&str) + Sync)) -> SeedPlan {
     // What ecomctl started is its own to overwrite; on others the user must say so. Each server guards its own.
     plan.owned = Owned { mysql: is_ours(stack, Server::Mysql), redis: is_ours(stack, Server::Redis) };
     plan.yes = yes;
+    // Where the API is somebody's own, its consumers are too, and no backend joins them.
+    if !yes && stack.api_url.is_none() {
+        plan.elsewhere = strangers(stack, say).await;
+    }
     plan
+}
+
+/// Consumers of somebody else in our group, where Kafka is not ours.
+async fn strangers(stack: &Stack, say: &(dyn Fn(&str) + Sync)) -> Vec<String> {
+    if is_ours(stack, Server::Kafka) { Vec::new() } else { group::strangers(stack, say).await }
 }
 
 /// What a seed did.
@@ -103,15 +113,19 @@ fn is_ours(stack: &Stack, server: Server) -> bool {
     stack.components.iter().any(|(name, c)| server.has(name) && c.provider != Provider::External)
 }
 
-/// Looks whether a backend that is started now would rebuild gates of somebody else in a Redis that is not ours.
+/// Looks whether a backend that is started now would rebuild gates of somebody else in a Redis that is not ours, or take
+/// partitions from somebody's consumers in a Kafka that is not ours. `say` is told what could not be looked at.
 ///
 /// # Errors
 /// With each of them, unless `yes`; and where MySQL or Redis do not answer.
-pub async fn before_serving(stack: &Stack, yes: bool) -> Result<()> {
-    if yes || is_ours(stack, Server::Redis) {
+pub async fn before_serving(stack: &Stack, yes: bool, say: &(dyn Fn(&str) + Sync)) -> Result<()> {
+    if yes {
         return Ok(());
     }
-    Ok(seed::before_serving(&stack.endpoints).await?)
+    let mut harm =
+        if is_ours(stack, Server::Redis) { Vec::new() } else { seed::before_serving(&stack.endpoints).await? };
+    harm.extend(strangers(stack, say).await);
+    Ok(seed::refuse(harm)?)
 }
 
 /// Makes exist what `plan` says: rows, and a new epoch of every coupon.

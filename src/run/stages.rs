@@ -130,8 +130,11 @@ async fn up(walk: &Walk<'_>, started: &mut Started) -> Result<Stack> {
 async fn seed(walk: &Walk<'_>, stack: &Stack) -> Result<()> {
     interrupted(walk)?;
     walk.emitter.stage(Stage::Seed).await;
-    let plan = seeding::plan(walk.seed.clone(), stack, walk.request.yes);
-    let seeding = seeding::run(&plan, stack, &|_| {});
+    let say = |words: &str| walk.show.message(words);
+    let seeding = async {
+        let plan = seeding::plan(walk.seed.clone(), stack, walk.request.yes, &say).await;
+        seeding::run(&plan, stack, &|_| {}).await
+    };
     let seeded = tokio::select! {
         seeded = seeding => seeded.context("seeding failed")?,
         () = walk.request.cancel.cancelled() => bail!("interrupted"),

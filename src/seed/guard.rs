@@ -53,6 +53,7 @@ pub(super) async fn check(
         }
         harm.extend(on("Redis", &endpoints.redis, there));
     }
+    harm.extend(plan.elsewhere.iter().cloned());
     refuse(harm)
 }
 
@@ -61,7 +62,10 @@ fn on(server: &str, address: &impl std::fmt::Display, harm: Vec<String>) -> Vec<
 }
 
 /// An error where there is anything in `harm`.
-pub(super) fn refuse(harm: Vec<String>) -> Result<(), SeedError> {
+///
+/// # Errors
+/// [`SeedError::NeedsYes`] with all of it.
+pub fn refuse(harm: Vec<String>) -> Result<(), SeedError> {
     if harm.is_empty() { Ok(()) } else { Err(SeedError::NeedsYes { harm }) }
 }
 
@@ -96,23 +100,23 @@ pub(super) async fn check_gates(db: &Db, redis: &RedisEndpoint, asked: &[u64]) -
     Ok(on("Redis", redis, gate::foreign(redis, known).await?))
 }
 
-/// Refuses where a backend that is started now would rebuild gates of somebody else: those of coupons that MySQL has,
-/// with an epoch that MySQL does not have.
+/// Gates of somebody else that a backend would rebuild which is started now: those of coupons that MySQL has, with an
+/// epoch that MySQL does not have. In words, each with its server.
 ///
 /// # Errors
-/// [`SeedError::NeedsYes`] with each of them, and where MySQL or Redis do not answer.
-pub async fn before_serving(endpoints: &Endpoints) -> Result<(), SeedError> {
+/// Where MySQL or Redis do not answer.
+pub async fn before_serving(endpoints: &Endpoints) -> Result<Vec<String>, SeedError> {
     let db = Db::new(&endpoints.mysql);
     let result = async {
         let mut conn = db.conn().await?;
         let tables: Vec<String> = db.step("listing tables", conn.query("SHOW TABLES LIKE 'coupons'")).await?;
         drop(conn);
         if tables.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let known = epochs(&db).await?;
         let known = known.iter().filter_map(|(id, epoch)| Some((*id, Some(epoch.as_deref()?))));
-        refuse(on("Redis", &endpoints.redis, gate::foreign(&endpoints.redis, known).await?))
+        Ok(on("Redis", &endpoints.redis, gate::foreign(&endpoints.redis, known).await?))
     }
     .await;
     db.close().await;

@@ -47,7 +47,8 @@ async fn connect(endpoint: &RedisEndpoint) -> redis::RedisResult<(MultiplexedCon
 fn of_this_life(gate: Gate, run_id: Option<&str>) -> Known<Gate> {
     match run_id {
         Some(run_id) if run_id_of(&gate.epoch) != run_id => Err(format!(
-            "it was started anew since epoch {} was opened: the gate is closed until it is rebuilt",
+            "it was started anew since epoch {} was opened: the gate is closed until it is rebuilt; `ecomctl verify \
+             --history RUN` judges a run by what was read at its end",
             gate.counter
         )),
         Some(_) => Ok(gate),

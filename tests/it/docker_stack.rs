@@ -218,7 +218,16 @@ fn a_stack_in_docker_is_loaded_proven_and_taken_down() {
     assert_eq!(down["containers"].as_array().unwrap().len(), 3, "{down:#}");
     assert_eq!(down["volumes"].as_array().unwrap().len(), 3, "data stay: {down:#}");
     assert_eq!(place.json(&["up", small(&place)])["components"][0]["reused"], false);
-    assert_eq!(place.json(&["verify"])["verdict"], "consistent", "after a down and an up the data are there");
+    // After a down and an up the data are there. A Redis that was started anew may have lost its newest grants, though:
+    // what rests on it is unknown, and the run's own files still prove it.
+    let output = wait(place.start(&["verify", "--format", "json"]), LONG);
+    let again: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let verdict =
+        |id: &str| again["checks"].as_array().unwrap().iter().find(|c| c["id"] == id).unwrap()["verdict"].clone();
+    assert_eq!((verdict("CP1"), verdict("CP5"), verdict("CP13")), ("holds".into(), "holds".into(), "holds".into()));
+    assert_eq!((verdict("CP3"), &again["verdict"]), ("unknown".into(), &"unproven".into()), "{again:#}");
+    let name = summary["run"].as_str().unwrap();
+    assert_eq!(place.json(&["verify", "--history", name])["verdict"], "consistent");
     let output = wait(place.start(&["up", small(&place), "--set", "stack.brokers=3"]), LONG);
     assert!(both(&output).contains("belong to 1 broker(s), not 3"), "{}", both(&output));
     // A state folder that somebody has deleted: what belonged to it is still found.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bollard::models::HostConfig;
-use ecomctl::infra::{self, InfraError};
+use ecomctl::infra::{self, InfraError, state::StateDir};
 use serde_json::Value;
 
 use crate::{
@@ -61,13 +61,10 @@ fn component<'s>(status: &'s Value, name: &str) -> &'s Value {
 #[test]
 fn a_stack_in_containers_is_looked_at_at_once_and_its_logs_are_its_own() {
     let place = InDocker::new();
-    let logs = place.stack.state_dir().join("logs");
-    std::fs::create_dir_all(&logs).unwrap();
+    let logs = StateDir::create(place.stack.state_dir()).unwrap().folder("logs").unwrap();
     let old = std::fs::File::create(logs.join("mysql.log")).unwrap();
     std::io::Write::write_all(&mut &old, b"an earlier server: Shutdown complete\n").unwrap();
     old.set_modified(std::time::SystemTime::now() - Duration::from_secs(3_600)).unwrap();
-    // Such a folder is one of ours.
-    std::fs::write(place.stack.state_dir().join(".gitignore"), "*\n").unwrap();
     place.ok(&["up", small(&place)]);
 
     let (code, seen, took) = status(&place);

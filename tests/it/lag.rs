@@ -87,8 +87,16 @@ impl Scene {
         list
     }
 
-    /// Sets the group's offsets as an administrator does; it must have no members.
+    /// Sets the group's offsets as an administrator does; it must have no members. Only partition 0 has records: on the
+    /// others nothing lies beyond 0.
     pub fn reset(&self, offset: i64) {
+        let mut offsets = self.offsets(0);
+        offsets.set_partition_offset(&self.topic, 0, Offset::Offset(offset)).unwrap();
+        self.client().commit(&offsets, CommitMode::Sync).unwrap();
+    }
+
+    /// Sets the offset of every partition, also of those whose log ends before it.
+    pub fn reset_all(&self, offset: i64) {
         self.client().commit(&self.offsets(offset), CommitMode::Sync).unwrap();
     }
 
@@ -135,6 +143,8 @@ impl Scene {
                 if offset >= 0 {
                     let mut list = TopicPartitionList::new();
                     for element in consumer.assignment().unwrap().elements() {
+                        // As for [`Scene::reset`].
+                        let offset = if element.partition() == 0 { offset } else { 0 };
                         list.add_partition_offset(&topic, element.partition(), Offset::Offset(offset)).unwrap();
                     }
                     consumer.commit(&list, CommitMode::Sync).unwrap();

@@ -15,12 +15,12 @@ use crate::{
 async fn an_offset_beyond_the_end_is_no_lag_of_nothing() {
     let scene = Scene::new().await;
     scene.produce(0, 5).await;
-    scene.reset(198);
+    scene.reset_all(198);
     let watching = scene.watch();
     let sample = watching.until(|sample| sample.partitions[0].end == 5);
     assert_eq!((sample.status, sample.lag, sample.drain_s), (LagStatus::Ahead, None, None), "{sample:#?}");
     assert!(sample.partitions.iter().all(|p| p.lag.is_none() && p.status == LagStatus::Ahead), "{sample:#?}");
-    scene.reset(5);
+    scene.reset_all(5);
     let sample = watching.until(|sample| sample.partitions[0].status == LagStatus::Ok);
     assert_eq!((sample.status, sample.lag), (LagStatus::Ahead, None), "the others are ahead still");
 }

@@ -287,7 +287,10 @@ async fn a_redis_of_others_keeps_its_gates_and_products_whatever_mysql_says() {
     seed::before_serving(&own.endpoints).await.unwrap();
     // Until somebody else opens one of them.
     redis::cmd("HSET").arg(&theirs.epoch).arg(EPOCH_ID).arg("x:1").query_async::<()>(&mut redis).await.unwrap();
-    for refused in [own.seed(&backend, &careful).await.map(drop), seed::before_serving(&own.endpoints).await] {
+    for refused in [
+        own.seed(&backend, &careful).await.map(drop),
+        seed::before_serving(&own.endpoints).await.and_then(seed::refuse),
+    ] {
         let Err(SeedError::NeedsYes { harm }) = refused else { panic!("{refused:?}") };
         assert!(harm.len() == 1 && harm[0].contains("coupon 1 has a gate"), "{harm:?}");
     }

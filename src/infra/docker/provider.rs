@@ -233,11 +233,10 @@ impl Provider {
 pub fn preview(spec: &StackSpec, variables: &BTreeMap<String, String>) -> Result<Project, InfraError> {
     let mut all = variables.clone();
     all.extend(Places::new(spec)?.variables());
-    // Ports that any number will do for are no question yet.
+    // Ports that any number will do for are no question yet. (A broker listens on the port that it is reached at, inside
+    // its container too, so it keeps the one that was drawn.)
     let drawn = [("ECOMCTL_PORT_MYSQL", spec.ports.mysql), ("ECOMCTL_PORT_REDIS", spec.ports.redis)];
-    let brokers = (1..=spec.brokers).map(|n| (format!("ECOMCTL_PORT_KAFKA_{n}"), spec.ports.kafka));
-    let drawn = drawn.map(|(name, port)| (name.to_owned(), port)).into_iter().chain(brokers);
-    all.extend(drawn.filter(|(_, port)| *port == 0).map(|(name, _)| (name, "0".to_owned())));
+    all.extend(drawn.into_iter().filter(|(_, port)| *port == 0).map(|(name, _)| (name.to_owned(), "0".to_owned())));
     load("ecomctl-preview", &files_of(spec.original, spec.brokers, spec.monitoring), &needed(spec.brokers), &all)
 }
 
