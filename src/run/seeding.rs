@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Result;
 use backend::{
+    cause,
     endpoint::Endpoints,
     endpoint::KafkaEndpoint,
     epoch,
@@ -52,7 +53,7 @@ impl Wired {
 
 impl seed::Backend for Wired {
     async fn migrate(&self, pool: &Pool) -> Result<(), String> {
-        backend::migrate::run(pool).await.map_err(|e| e.to_string())
+        backend::migrate::run(pool).await.map_err(|e| cause::chain(&e))
     }
 
     async fn open_epoch(
@@ -68,7 +69,7 @@ impl seed::Backend for Wired {
             self.note(&ends);
             Ok(ends)
         };
-        epoch::open(pool, &endpoints.redis, ends, coupon_id, total).await.map(|_| ()).map_err(|e| e.to_string())
+        epoch::open(pool, &endpoints.redis, ends, coupon_id, total).await.map(|_| ()).map_err(|e| cause::chain(&e))
     }
 
     async fn post(&self, url: &str, body: &Value) -> Result<(u16, String), String> {

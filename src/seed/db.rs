@@ -81,7 +81,7 @@ impl Db {
     ) -> Result<T, SeedError> {
         let why = match tokio::time::timeout(TIMEOUT, step).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(e)) => e.to_string(),
+            Ok(Err(e)) => backend::cause::chain(&e),
             Err(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
         };
         Err(SeedError::Mysql { server: self.server.clone(), what: what.to_owned(), why })
@@ -218,5 +218,20 @@ impl Db {
             }
         };
         self.step(what, attempts).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The library says its own name for the error twice, which helps nobody.
+    #[tokio::test]
+    async fn a_server_that_is_not_there_says_its_cause_once() {
+        let port = crate::infra::ports::free(&std::collections::BTreeSet::new()).unwrap();
+        let endpoint: MysqlEndpoint = format!("mysql://u:p@127.0.0.1:{port}/d").parse().unwrap();
+        let error = Db::new(&endpoint).conn().await.map(drop).unwrap_err().to_string();
+        assert_eq!(error.matches("Input/output error").count(), 1, "{error}");
+        assert_eq!(error.matches("os error").count(), 1, "{error}");
     }
 }

@@ -8,6 +8,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 use bollard::{
     Docker,
+    models::ImageInspect,
     query_parameters::{
         BuildImageOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
         RemoveImageOptionsBuilder,
@@ -20,6 +21,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use self::pack::Pack;
+use super::call;
 use crate::infra::error::InfraError;
 
 /// Variable that names an image to build on.
@@ -47,7 +49,17 @@ pub struct Made {
 }
 
 fn failed(why: impl std::fmt::Display) -> InfraError {
-    InfraError::BackendImage { why: why.to_string() }
+    InfraError::BackendImage { why: backend::cause::once(&why.to_string()) }
+}
+
+/// What the Engine knows of an image; none where it answers that there is no such image. Any other error says nothing
+/// about that.
+async fn known(docker: &Docker, image: &str) -> Result<Option<ImageInspect>, InfraError> {
+    match docker.inspect_image(image).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if call::is_gone(&error) => Ok(None),
+        Err(error) => Err(call::failed(&format!("look at the image {image}"), &error)),
+    }
 }
 
 /// Makes the image of this program where the Engine does not have it yet, and removes those of older builds.
@@ -66,9 +78,9 @@ async fn make(docker: &Docker, base: Option<&str>) -> Result<Made, InfraError> {
     fits(docker).await?;
     let pack = tokio::task::spawn_blocking(Pack::of_this_program).await.map_err(failed)?;
     let pack = Arc::new(pack.map_err(failed)?);
-    let tag = tag(docker, &pack, base).await;
+    let tag = tag(docker, &pack, base).await?;
     let image = format!("{REPOSITORY}:{tag}");
-    let built = docker.inspect_image(&image).await.is_err();
+    let built = known(docker, &image).await?.is_none();
     if built {
         match base {
             None => import(docker, &pack, &tag).await?,
@@ -106,10 +118,10 @@ fn go_arch(arch: &str) -> &str {
 }
 
 /// The same program on the same base has the same tag.
-async fn tag(docker: &Docker, pack: &Pack, base: Option<&str>) -> String {
-    let Some(base) = base else { return short(&format!("{LAYOUT} {}", pack.digest)) };
-    let id = docker.inspect_image(base).await.ok().and_then(|image| image.id).unwrap_or_default();
-    short(&format!("{LAYOUT} {} {base} {id}", pack.digest))
+async fn tag(docker: &Docker, pack: &Pack, base: Option<&str>) -> Result<String, InfraError> {
+    let Some(base) = base else { return Ok(short(&format!("{LAYOUT} {}", pack.digest))) };
+    let id = known(docker, base).await?.and_then(|image| image.id).unwrap_or_default();
+    Ok(short(&format!("{LAYOUT} {} {base} {id}", pack.digest)))
 }
 
 fn short(text: &str) -> String {
@@ -216,11 +228,14 @@ async fn remove_older(docker: &Docker, pack: &Pack, image: &str) -> Vec<String> 
     removed
 }
 
-/// Number of the user that an image of somebody else runs as; 0 where it says none, or only a name.
-pub async fn user_of(docker: &Docker, image: &str) -> u32 {
-    let config = docker.inspect_image(image).await.ok().and_then(|image| image.config);
+/// Number of the user that an image of somebody else runs as; 0 where it says none, or only a name, or is not there yet.
+///
+/// # Errors
+/// Where the Engine cannot tell.
+pub async fn user_of(docker: &Docker, image: &str) -> Result<u32, InfraError> {
+    let config = known(docker, image).await?.and_then(|image| image.config);
     let user = config.and_then(|config| config.user).unwrap_or_default();
-    user.split(':').next().and_then(|user| user.parse().ok()).unwrap_or(0)
+    Ok(user.split(':').next().and_then(|user| user.parse().ok()).unwrap_or(0))
 }
 
 /// Where the image has a file of the host.

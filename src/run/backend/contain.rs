@@ -104,7 +104,7 @@ async fn launch(
 ) -> Result<Vec<Contained>, LaunchError> {
     let engine = &containers.provider.engine;
     let (image, user) = if let Some(image) = &containers.image {
-        (image.clone(), image::user_of(&engine.docker, image).await)
+        (image.clone(), image::user_of(&engine.docker, image).await.map_err(Box::new)?)
     } else {
         let base = std::env::var(image::BASE).ok().filter(|base| !base.is_empty());
         (image::ensure(&engine.docker, base.as_deref(), cancel).await.map_err(Box::new)?.image, image::USER)
