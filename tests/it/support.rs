@@ -21,21 +21,24 @@ pub struct Stack {
     guard: Child,
 }
 
+/// Takes down what a test left. A run that a failed test began still uses the stack: it is stopped first, and `down`
+/// tried again until it has ended.
+const GUARD: &str = r#"cat >/dev/null
+tries=0
+until "$0" down -v --state-dir "$1/state" >/dev/null 2>&1 || [ $? -ne 1 ] || [ $tries -ge 60 ]; do
+  "$0" stop --state-dir "$1/state" >/dev/null 2>&1
+  tries=$((tries + 1))
+  sleep 0.5
+done
+rm -rf -- "$1""#;
+
 impl Stack {
     /// An empty state folder; nothing runs yet.
     pub fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("ecomctl-it-").tempdir().unwrap();
         // The guard's input ends with this process, however it ends.
-        let guard = Command::new("sh")
-            .args([
-                "-c",
-                "cat >/dev/null; \"$0\" down -v --state-dir \"$1/state\" >/dev/null 2>&1; rm -rf -- \"$1\"",
-                ECOMCTL,
-            ])
-            .arg(folder.path())
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let guard =
+            Command::new("sh").args(["-c", GUARD, ECOMCTL]).arg(folder.path()).stdin(Stdio::piped()).spawn().unwrap();
         Self { folder, guard }
     }
 
