@@ -1,7 +1,7 @@
 //! Reading Kafka without taking part: no group is joined, nothing is committed, no topic is created.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,14 @@ use rdkafka::{
     groups::{GroupInfo, GroupList},
     message::{BorrowedMessage, Headers as _},
     metadata::Metadata,
+};
+
+mod group;
+mod records;
+
+pub use self::{
+    group::{GroupReader, Offsets, Unknown},
+    records::{Oldest, Ranges, Reading, oldest, read},
 };
 
 /// A header of a record as text.
@@ -131,132 +139,6 @@ impl TopicMetadata {
     /// Partitions that somebody leads: of the others nobody knows anything at the moment.
     fn led(&self) -> Vec<i32> {
         self.leaders.iter().filter(|(_, leader)| leader.is_some()).map(|(partition, _)| *partition).collect()
-    }
-}
-
-/// Where a group stands on a partition, and where its log begins and ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Offsets {
-    /// Offset that the group committed; absent where it committed none.
-    pub committed: Option<i64>,
-    /// Oldest offset that is still there, and that of the next record; absent while nobody leads the partition.
-    pub log: Option<(i64, i64)>,
-}
-
-/// Why nobody can say how far a group is behind on a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unknown {
-    /// The group committed nothing there. Where it will begin is its own matter.
-    NoCommit,
-    /// Nobody leads the partition, so nobody knows where its log ends.
-    NoLeader,
-    /// The group committed an offset that the log does not have: it is another log than the one that was consumed.
-    Ahead,
-}
-
-impl Unknown {
-    /// Why, for people.
-    pub fn why(self) -> &'static str {
-        match self {
-            Self::NoCommit => "nothing committed",
-            Self::NoLeader => "no broker leads the partition",
-            Self::Ahead => "committed beyond the log's end: the topic was made anew, or lost records",
-        }
-    }
-}
-
-impl Offsets {
-    /// Records behind.
-    ///
-    /// # Errors
-    /// Why that is not known.
-    pub fn lag(&self) -> Result<u64, Unknown> {
-        let committed = self.committed.ok_or(Unknown::NoCommit)?;
-        let (_, end) = self.log.ok_or(Unknown::NoLeader)?;
-        u64::try_from(end.saturating_sub(committed)).map_err(|_| Unknown::Ahead)
-    }
-}
-
-/// Partition → where the group stands there; or why the topic cannot be read.
-pub type Read = Result<BTreeMap<i32, Offsets>, String>;
-
-/// Reads where a group stands, on any topics, with clients that live from look to look.
-pub struct GroupReader {
-    endpoint: KafkaEndpoint,
-    client: BaseConsumer,
-    /// Sees records of open transactions too; made when it is needed first.
-    uncommitted: Option<BaseConsumer>,
-}
-
-impl GroupReader {
-    /// A reader for `group`, which it neither joins nor commits for.
-    ///
-    /// # Errors
-    /// When the client cannot be made from these settings.
-    pub fn new(endpoint: &KafkaEndpoint, group: &str, fetch: FetchSize) -> Result<Self, String> {
-        Ok(Self { endpoint: endpoint.clone(), client: reader(endpoint, group, fetch)?, uncommitted: None })
-    }
-
-    /// The client, for everything else that it can read.
-    pub fn client(&self) -> &BaseConsumer {
-        &self.client
-    }
-
-    /// Topic → partition → where the group stands there. A topic that cannot be read (deleted, made anew, not allowed)
-    /// says why, and the others go on.
-    ///
-    /// # Errors
-    /// When the group's coordinator or all brokers do not answer in time.
-    pub fn offsets(
-        &mut self,
-        topics: &BTreeMap<String, TopicMetadata>,
-        left: impl Fn() -> Result<Duration, String>,
-    ) -> Result<BTreeMap<String, Read>, String> {
-        // Offsets before ends: the other way round a fast group would seem to be ahead of the log.
-        let numbers = topics.iter().map(|(name, topic)| (name.clone(), topic.leaders.keys().copied().collect()));
-        let committed = committed(&self.client, &numbers.collect(), left()?)?;
-        let mut found = BTreeMap::new();
-        for (name, topic) in topics {
-            let committed = committed.get(name);
-            let read = ends(&self.client, name, &topic.led(), &left).and_then(|ends| {
-                let mut offsets: BTreeMap<i32, Offsets> = BTreeMap::new();
-                for partition in topic.leaders.keys() {
-                    let committed = committed.and_then(|all| all.get(partition)).copied();
-                    offsets.insert(*partition, Offsets { committed, log: ends.get(partition).copied() });
-                }
-                self.confirm(name, &mut offsets, &left)?;
-                Ok(offsets)
-            });
-            found.insert(name.clone(), read);
-        }
-        Ok(found)
-    }
-
-    /// The end that the client reads is that of the last transaction that is closed. A group that reads open ones too
-    /// may have committed beyond it, and is not ahead of the log.
-    fn confirm(
-        &mut self,
-        topic: &str,
-        offsets: &mut BTreeMap<i32, Offsets>,
-        left: impl Fn() -> Result<Duration, String>,
-    ) -> Result<(), String> {
-        let ahead = offsets.iter().filter(|(_, offsets)| offsets.lag() == Err(Unknown::Ahead));
-        let ahead: Vec<i32> = ahead.map(|(partition, _)| *partition).collect();
-        if ahead.is_empty() {
-            return Ok(());
-        }
-        let client = match self.uncommitted.take() {
-            Some(client) => client,
-            None => uncommitted(&self.endpoint)?,
-        };
-        let ends = ends(&client, topic, &ahead, left);
-        self.uncommitted = Some(client);
-        for (partition, log) in ends? {
-            if let Some(offsets) = offsets.get_mut(&partition) {
-                offsets.log = Some(log);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -403,112 +285,6 @@ pub fn ends(
         .into_iter()
         .map(|(partition, end)| (partition, (starts.get(&partition).copied().unwrap_or(end), end)))
         .collect())
-}
-
-/// The oldest record of a partition that is not consumed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Oldest {
-    /// There is one.
-    Record {
-        /// When it was produced, milliseconds since 1970.
-        timestamp_ms: Option<i64>,
-    },
-    /// There is none: only control records are left.
-    NoData,
-    /// It could not be read in time.
-    Unread,
-}
-
-/// Longest wait for the records at the committed offsets.
-const OLDEST: Duration = Duration::from_millis(700);
-
-/// Reads the one record where each range begins; empty ranges are left out.
-///
-/// # Errors
-/// When the partitions cannot be assigned.
-pub fn oldest(consumer: &BaseConsumer, topic: &str, ranges: &Ranges) -> Result<BTreeMap<i32, Oldest>, String> {
-    let mut found: BTreeMap<i32, Oldest> = BTreeMap::new();
-    let reading = read(consumer, topic, ranges, OLDEST, Some(OLDEST), |message| {
-        found.insert(message.partition(), Oldest::Record { timestamp_ms: message.timestamp().to_millis() });
-        false
-    })?;
-    for (partition, _) in ranges.iter().filter(|(_, (from, end))| from < end) {
-        let unread = matches!(&reading, Reading::Stalled(open, _) if open.contains(partition));
-        found.entry(*partition).or_insert(if unread { Oldest::Unread } else { Oldest::NoData });
-    }
-    Ok(found)
-}
-
-/// Partition → offset where reading begins and where it ends (exclusive).
-pub type Ranges = BTreeMap<i32, (i64, i64)>;
-
-/// How reading of ranges came to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
-    /// Every range was read to its end (control records are passed over silently).
-    Complete,
-    /// `visit` had enough.
-    Enough,
-    /// Nothing came for too long; the partitions that are not finished, and the last error.
-    Stalled(BTreeSet<i32>, String),
-}
-
-/// Reads `ranges` of `topic` and hands each record to `visit` until it returns false for a partition: then that
-/// partition is finished. Gives up when nothing comes for `patience`, or `limit` is over.
-///
-/// # Errors
-/// When the partitions cannot be assigned.
-pub fn read(
-    consumer: &BaseConsumer,
-    topic: &str,
-    ranges: &Ranges,
-    patience: Duration,
-    limit: Option<Duration>,
-    mut visit: impl FnMut(&BorrowedMessage<'_>) -> bool,
-) -> Result<Reading, String> {
-    let mut open: BTreeMap<i32, i64> =
-        ranges.iter().filter(|(_, (from, to))| from < to).map(|(p, (_, to))| (*p, *to)).collect();
-    if open.is_empty() {
-        return Ok(Reading::Complete);
-    }
-    let mut list = TopicPartitionList::new();
-    for partition in open.keys() {
-        let from = ranges.get(partition).map_or(0, |(from, _)| *from);
-        list.add_partition_offset(topic, *partition, Offset::Offset(from)).map_err(|e| e.to_string())?;
-    }
-    consumer.assign(&list).map_err(|e| e.to_string())?;
-    let began = Instant::now();
-    let (mut heard, mut error, mut enough) = (began, "no record came".to_owned(), false);
-    while !open.is_empty() {
-        if heard.elapsed() > patience || limit.is_some_and(|limit| began.elapsed() > limit) {
-            break;
-        }
-        match consumer.poll(Duration::from_millis(50)) {
-            None => {}
-            Some(Ok(message)) => {
-                heard = Instant::now();
-                let (partition, offset) = (message.partition(), message.offset());
-                let Some(end) = open.get(&partition).copied() else { continue };
-                let more = offset >= end || visit(&message);
-                enough |= !more;
-                if !more || offset + 1 >= end {
-                    open.remove(&partition);
-                }
-            }
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                heard = Instant::now();
-                open.remove(&partition);
-            }
-            Some(Err(e)) => error = e.to_string(),
-        }
-    }
-    // What is still in the fetch queue belongs to this reading, not to the next one.
-    consumer.unassign().map_err(|e| e.to_string())?;
-    Ok(match (open.is_empty(), enough) {
-        (false, _) => Reading::Stalled(open.into_keys().collect(), error),
-        (true, true) => Reading::Enough,
-        (true, false) => Reading::Complete,
-    })
 }
 
 /// Offsets that the group of `consumer` committed on the partitions of `list`. It blocks. A coordinator that is moving
