@@ -186,11 +186,11 @@ impl World {
 
     /// Makes the project's network once more, as a killed `up` may have; newer Engines refuse.
     pub async fn twin_network(&self) -> bool {
-        let network = &self.project.networks["default"];
+        let (network, state) = (&self.project.networks["default"], self.state.path().display().to_string());
         let labels = [
             ("com.docker.compose.project", self.project.name.as_str()),
             ("com.docker.compose.network", "default"),
-            ("dev.ecomctl.state", "/of/this/test"),
+            ("dev.ecomctl.state", state.as_str()),
         ];
         let body = NetworkCreateRequest {
             name: network.name.clone(),
