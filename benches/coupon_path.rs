@@ -198,7 +198,7 @@ impl Bench {
     }
 
     fn mysql(&self) -> mysql_async::Opts {
-        let endpoint: backend::endpoint::MysqlEndpoint = self.env()["MYSQL_URL"].as_str().unwrap().parse().unwrap();
+        let endpoint: contract::endpoint::MysqlEndpoint = self.env()["MYSQL_URL"].as_str().unwrap().parse().unwrap();
         endpoint.opts(0, 1)
     }
 

@@ -13,7 +13,7 @@ pub mod selector;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use backend::human::HumanDuration;
+use contract::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

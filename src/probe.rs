@@ -12,7 +12,7 @@ mod rows;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use backend::endpoint::Endpoints;
+use contract::endpoint::Endpoints;
 use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 

@@ -16,7 +16,7 @@ mod tables;
 
 use std::{future::Future, time::Instant};
 
-use backend::endpoint::Endpoints;
+use contract::endpoint::Endpoints;
 pub use error::SeedError;
 pub use guard::{Owned, before_serving, refuse};
 use mysql_async::Pool;

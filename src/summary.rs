@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backend::settings::Settings;
+use contract::settings::Settings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use backend::endpoint::Endpoints;
+use contract::endpoint::Endpoints;
 
 use self::{
     checks::Inputs,

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use backend::endpoint::Endpoints;
+use contract::endpoint::Endpoints;
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 

@@ -12,13 +12,12 @@ use tokio_util::task::TaskTracker;
 use crate::{
     coupon::{cache::Coupons, delivered::Delivered, gate::Gate},
     db::Db,
-    failpoint::Failpoints,
     producer::EventProducer,
     product::cache::ProductCache,
-    settings::Settings,
     telemetry::Metrics,
     user::directory::Directory,
 };
+use contract::{failpoint::Failpoints, settings::Settings};
 
 /// What the handlers share.
 pub struct Api {

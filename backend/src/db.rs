@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use mysql_async::{Conn, OptsBuilder, Pool};
 
-use crate::{endpoint::MysqlEndpoint, settings::DbPool};
+use contract::{endpoint::MysqlEndpoint, settings::DbPool};
 
 /// A pool of connections. Cloning it is cheap.
 #[derive(Clone)]

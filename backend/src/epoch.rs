@@ -15,11 +15,10 @@ use redis::aio::MultiplexedConnection;
 use uuid::Uuid;
 
 pub use self::log::{LogEnds, kafka_log_ends};
-use crate::{
-    db::own_connection,
+use crate::{db::own_connection, redis_pool::read_run_id};
+use contract::{
     endpoint::RedisEndpoint,
     names::{EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, gate_keys},
-    redis_pool::read_run_id,
 };
 
 /// Seconds to wait for another process that opens or rebuilds the same gate.

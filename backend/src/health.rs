@@ -20,10 +20,10 @@ use serde::Serialize;
 use crate::{
     api::reply,
     db::Db,
-    process::{ProcessConfig, Role},
     sync,
     telemetry::{Format, Metrics},
 };
+use contract::process::{ProcessConfig, Role};
 
 /// What a process knows of itself and its dependencies.
 pub struct Health {

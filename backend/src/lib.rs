@@ -5,26 +5,19 @@
 //! and commits the offset after it; the `reconciler` sends what a killed API left pending, and rebuilds a lost gate.
 
 pub mod api;
-pub mod cause;
 pub mod consumer;
 pub mod coupon;
 pub mod db;
-pub mod endpoint;
 pub mod epoch;
 pub mod event;
-pub mod failpoint;
 pub mod health;
-pub mod human;
 pub mod migrate;
-pub mod names;
-pub mod process;
 pub mod producer;
 pub mod product;
 pub mod reconciler;
 pub mod redis_pool;
 pub mod routes;
 mod run;
-pub mod settings;
 mod sync;
 pub mod telemetry;
 pub mod user;

@@ -14,7 +14,8 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord, Producer as _},
 };
 
-use crate::{endpoint::KafkaEndpoint, settings, sync, telemetry::Metrics};
+use crate::{sync, telemetry::Metrics};
+use contract::{endpoint::KafkaEndpoint, settings};
 
 /// Why it is unknown whether an event is in Kafka (or known that it is not).
 #[derive(Debug, thiserror::Error)]

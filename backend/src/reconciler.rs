@@ -14,13 +14,15 @@ use tokio::task::JoinSet;
 use crate::{
     coupon::pending::{Acknowledged, Delivery},
     db::{Db, DbError},
-    endpoint::{KafkaEndpoint, RedisEndpoint},
     epoch::EpochError,
     event::{CouponEvent, epoch_run_id, parse_pending},
-    names::{EPOCH_ID, gate_keys},
     producer::{EventProducer, Outgoing, SendError},
     redis_pool::{RedisPool, RedisPoolError},
     telemetry::Metrics,
+};
+use contract::{
+    endpoint::{KafkaEndpoint, RedisEndpoint},
+    names::{EPOCH_ID, gate_keys},
 };
 
 const CLAIM: &str = include_str!("reconciler/claim.lua");

@@ -15,7 +15,7 @@ use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, Value, aio::
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::endpoint::RedisEndpoint;
+use contract::endpoint::RedisEndpoint;
 
 /// Shortest and longest pause between two attempts to connect.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));

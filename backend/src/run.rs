@@ -18,14 +18,16 @@ use crate::{
     api,
     consumer::{group::GroupError, write},
     db::Db,
-    failpoint::{FailpointError, Failpoints},
     health::{self, Health},
     migrate::{self, MigrateError},
-    process::{ProcessConfig, Role},
     producer::ProducerError,
     redis_pool::RedisPoolError,
     routes,
     telemetry::Metrics,
+};
+use contract::{
+    failpoint::{FailpointError, Failpoints},
+    process::{ProcessConfig, Role},
 };
 
 /// Pause before the schema is tried again while MySQL cannot be reached.

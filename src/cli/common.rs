@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use backend::endpoint::KafkaEndpoint;
+use contract::endpoint::KafkaEndpoint;
 use serde::Serialize;
 
 pub use super::out::{complain, note, out};

@@ -1,7 +1,7 @@
 //! `demo`: everything at once, on servers of its own.
 
 use anyhow::Context as _;
-use backend::cause;
+use contract::cause;
 
 use super::{
     args::DemoArgs,

@@ -12,7 +12,7 @@ pub fn of_error(error: &anyhow::Error) -> Exit {
     let usage = error.chain().any(|cause| {
         cause.is::<UsageError>()
             || cause.is::<crate::profile::ProfileError>()
-            || cause.is::<backend::endpoint::EndpointError>()
+            || cause.is::<contract::endpoint::EndpointError>()
             || cause.downcast_ref::<InfraError>().is_some_and(InfraError::is_usage)
     });
     if usage { Exit::Usage } else { Exit::Failed }

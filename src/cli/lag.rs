@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use backend::{
+use contract::{
     human::HumanDuration,
     names::{COUPON_GROUP, COUPON_TOPIC},
 };

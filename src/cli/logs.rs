@@ -64,7 +64,7 @@ fn shown(context: &Context, args: &LogsArgs, line: &LogLine) -> anyhow::Result<S
 
 /// A time, or how long ago.
 fn since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    if let Ok(duration) = text.parse::<backend::human::HumanDuration>() {
+    if let Ok(duration) = text.parse::<contract::human::HumanDuration>() {
         // Longer ago than there is time: from the beginning.
         return Ok(now.checked_sub(duration.0).unwrap_or(Timestamp::MIN));
     }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use backend::{
+use contract::{
     cause,
     endpoint::{mask, mask_argument},
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use backend::{cause, human::HumanDuration, settings::Size};
+use contract::{cause, human::HumanDuration, settings::Size};
 use serde_json::json;
 
 use super::{

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use backend::cause;
+use contract::cause;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::Context as _;
-use backend::{
+use contract::{
     process::{ProcessConfig, Role},
     settings::Size,
 };

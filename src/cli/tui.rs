@@ -9,7 +9,7 @@ mod watching;
 use std::{io, pin::Pin};
 
 use anyhow::{Context as _, bail};
-use backend::cause;
+use contract::cause;
 
 pub use self::{
     dashboard::{Dashboard, DashboardEvent, possible},

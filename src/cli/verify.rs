@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use backend::names::{COUPON_GROUP, COUPON_TOPIC};
+use contract::names::{COUPON_GROUP, COUPON_TOPIC};
 
 use super::{args::VerifyArgs, common::Context, runs};
 use crate::{

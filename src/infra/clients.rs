@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
+use contract::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
 use rdkafka::{
     admin::AdminClient,
     client::DefaultClientContext,

@@ -375,6 +375,11 @@ impl InfraError {
         operation: &'static str,
         why: impl fmt::Display,
     ) -> Self {
-        Self::Client { component, address: address.to_string(), operation, why: backend::cause::once(&why.to_string()) }
+        Self::Client {
+            component,
+            address: address.to_string(),
+            operation,
+            why: contract::cause::once(&why.to_string()),
+        }
     }
 }

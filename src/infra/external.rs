@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf, str::FromStr};
 
-use backend::{
+use contract::{
     endpoint::{
         ApiEndpoint, EndpointError, Endpoints, KafkaEndpoint, KafkaSecurity, MysqlEndpoint, RedisEndpoint, Sasl, Tls,
         mask,

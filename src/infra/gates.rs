@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use backend::names::{GATE_PATTERN, gate_coupon};
+use contract::names::{GATE_PATTERN, gate_coupon};
 
 /// Keys that one command looks at.
 const AMONG: usize = 10_000;

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use backend::{
+use contract::{
     endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
     human::Secret,
     names::DATABASE,

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
-use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
+use contract::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
 use mysql_async::prelude::Queryable as _;
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::endpoint::{KafkaEndpoint, KafkaSecurity};
+use contract::endpoint::{KafkaEndpoint, KafkaSecurity};
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;

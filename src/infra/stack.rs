@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use backend::endpoint::Endpoints;
+use contract::endpoint::Endpoints;
 use serde::{Deserialize, Serialize};
 
 use super::topics::TopicPlan;

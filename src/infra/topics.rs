@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backend::{
+use contract::{
     endpoint::KafkaEndpoint,
     names::{COUPON_TOPIC, dead_letter_topic},
     settings::Settings,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use backend::endpoint::KafkaEndpoint;
+use contract::endpoint::KafkaEndpoint;
 use rdkafka::consumer::BaseConsumer;
 
 use super::{FetchSize, TopicMetadata, committed, ends, reader, uncommitted};

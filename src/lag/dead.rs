@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use backend::names;
+use contract::names;
 use rdkafka::{Message, consumer::BaseConsumer, message::BorrowedMessage};
 
 use crate::{

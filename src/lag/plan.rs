@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backend::endpoint::KafkaEndpoint;
+use contract::endpoint::KafkaEndpoint;
 
 use super::rules::Rules;
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use backend::names;
+use contract::names;
 use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     groups::GroupInfo,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::endpoint::Endpoints;
+use contract::endpoint::Endpoints;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 

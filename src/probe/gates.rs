@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::{
+use contract::{
     endpoint::RedisEndpoint,
     names::{self, EPOCH_ID, EPOCH_SEQUENCE},
 };

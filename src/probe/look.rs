@@ -198,7 +198,7 @@ fn age_of_oldest(oldest: &BTreeMap<i32, Oldest>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use backend::endpoint::Endpoints;
+    use contract::endpoint::Endpoints;
 
     use super::{super::rows::CouponRows, *};
 

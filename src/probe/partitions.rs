@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::{endpoint::KafkaEndpoint, names};
+use contract::{endpoint::KafkaEndpoint, names};
 use rdkafka::consumer::BaseConsumer;
 use tokio::sync::oneshot;
 

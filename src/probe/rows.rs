@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use backend::endpoint::MysqlEndpoint;
+use contract::endpoint::MysqlEndpoint;
 use mysql_async::{Conn, Params, Value, prelude::Queryable};
 
 use crate::held::Held;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use backend::{endpoint::mask, human::HumanDuration, settings::Settings};
+use contract::{endpoint::mask, human::HumanDuration, settings::Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backend::human::HumanDuration;
+use contract::human::HumanDuration;
 
 use super::{
     model::{Executor, Profile},

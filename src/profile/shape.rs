@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use backend::{endpoint::mask, human::HumanDuration};
+use contract::{endpoint::mask, human::HumanDuration};
 use serde_json::Value as Json;
 
 use super::{

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::{
+use contract::{
     endpoint::Endpoints,
     process::{ProcessConfig, Role},
     settings::{Settings, Size},

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use backend::{
+use contract::{
     process::{ProcessConfig, Role},
     settings::{Settings, Size},
 };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use backend::{
+use contract::{
     endpoint::ApiEndpoint,
     names::{COUPON_GROUP, COUPON_TOPIC},
 };

@@ -9,11 +9,11 @@ use std::{
 };
 
 use anyhow::Result;
-use backend::{
+use backend::epoch;
+use contract::{
     cause,
     endpoint::Endpoints,
     endpoint::KafkaEndpoint,
-    epoch,
     names::{COUPON_TOPIC, dead_letter_topic},
 };
 use mysql_async::Pool;

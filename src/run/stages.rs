@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use backend::{
+use contract::{
     cause,
     names::{COUPON_GROUP, COUPON_TOPIC},
     process::Role,

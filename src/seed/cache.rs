@@ -1,6 +1,6 @@
 //! The products that Redis keeps for the API: what the seeder changes must not be answered from there any more.
 
-use backend::{endpoint::RedisEndpoint, names::product_key};
+use contract::{endpoint::RedisEndpoint, names::product_key};
 
 use super::{
     SeedError,

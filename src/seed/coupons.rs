@@ -1,6 +1,6 @@
 //! Coupons: their rows in MySQL and their gates in Redis.
 
-use backend::endpoint::Endpoints;
+use contract::endpoint::Endpoints;
 use mysql_async::prelude::Queryable;
 
 use super::{Backend, CouponReport, SeedError, SeedPlan, SeedProgress, TableReport, db::Db, gate, guard};

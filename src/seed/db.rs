@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use backend::endpoint::MysqlEndpoint;
+use contract::endpoint::MysqlEndpoint;
 use mysql_async::{Conn, Params, Pool, Value, prelude::Queryable};
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -81,7 +81,7 @@ impl Db {
     ) -> Result<T, SeedError> {
         let why = match tokio::time::timeout(TIMEOUT, step).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(e)) => backend::cause::chain(&e),
+            Ok(Err(e)) => contract::cause::chain(&e),
             Err(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
         };
         Err(SeedError::Mysql { server: self.server.clone(), what: what.to_owned(), why })

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use backend::{
+use contract::{
     endpoint::RedisEndpoint,
     names::{EPOCH_ID, EPOCH_TOTAL, GateKeys, gate_keys},
 };
@@ -21,7 +21,7 @@ pub(super) async fn step<T>(
 ) -> Result<T, SeedError> {
     let why = match tokio::time::timeout(TIMEOUT, step).await {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(e)) => backend::cause::chain(&e),
+        Ok(Err(e)) => contract::cause::chain(&e),
         Err(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
     };
     Err(SeedError::Redis { server: redis.to_string(), what: what.to_owned(), why })

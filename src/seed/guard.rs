@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use backend::endpoint::{Endpoints, RedisEndpoint};
+use contract::endpoint::{Endpoints, RedisEndpoint};
 use mysql_async::prelude::Queryable;
 
 use super::{

@@ -1,7 +1,7 @@
 //! What the logins may do, asked before anything is changed. Servers of other people give users what they were thought to
 //! need; without this a missing right was told after a minute of load. What cannot be known is not held against anybody.
 
-use backend::{
+use contract::{
     endpoint::{Endpoints, RedisEndpoint},
     names::{GateKeys, gate_keys},
 };

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use backend::{endpoint::KafkaEndpoint, names};
+use contract::{endpoint::KafkaEndpoint, names};
 use rdkafka::{
     Message,
     consumer::{BaseConsumer, Consumer},

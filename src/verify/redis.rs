@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
-use backend::{
+use contract::{
     endpoint::RedisEndpoint,
     names::{self, EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL},
 };

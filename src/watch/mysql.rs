@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::endpoint::MysqlEndpoint;
+use contract::endpoint::MysqlEndpoint;
 use mysql_async::{Conn, Error, Row, prelude::Queryable};
 
 use self::queries::Cells;

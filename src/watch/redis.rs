@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::{endpoint::RedisEndpoint, names};
+use contract::{endpoint::RedisEndpoint, names};
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value,
     aio::MultiplexedConnection,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use backend::{
-    consumer::{Record, write::Writer},
+use backend::consumer::{Record, write::Writer};
+use contract::{
     human::HumanDuration,
     names::{HEADER_ERROR, HEADER_OFFSET, HEADER_PARTITION, HEADER_TOPIC, dead_letter_topic},
 };

@@ -9,9 +9,9 @@ use backend::{
     },
     epoch::{self, EpochError, LogEnds},
     event::PendingEvent,
-    names::{GateKeys, gate_keys},
     redis_pool::RedisPool,
 };
+use contract::names::{GateKeys, gate_keys};
 use mysql_async::prelude::Queryable;
 use redis::AsyncCommands;
 use tokio_util::sync::CancellationToken;

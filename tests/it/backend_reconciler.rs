@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use backend::{
     coupon::gate::{Answer, Gate},
     event::{PendingEvent, epoch_counter},
-    names::gate_keys,
     reconciler::{Parts, Reconciler, Round},
     redis_pool::RedisPool,
     telemetry::Metrics,
 };
+use contract::names::gate_keys;
 use mysql_async::prelude::Queryable;
 use redis::AsyncCommands;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

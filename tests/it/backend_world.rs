@@ -9,17 +9,19 @@ use backend::{
         write::{SESSION, Writer},
     },
     db::Db,
-    endpoint::Endpoints,
     epoch::{self, Epoch, kafka_log_ends},
     event::CouponEvent,
-    failpoint::Failpoints,
     health::Health,
+    producer::{EventProducer, Outgoing},
+    telemetry::Metrics,
+};
+use contract::{
+    endpoint::Endpoints,
+    failpoint::Failpoints,
     human::HumanDuration,
     names::dead_letter_topic,
     process::{ProcessConfig, Role},
-    producer::{EventProducer, Outgoing},
     settings::Settings,
-    telemetry::Metrics,
 };
 use mysql_async::{Pool, prelude::Queryable};
 use rdkafka::{

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::names;
+use contract::names;
 use ecomctl::{
     epoch::OfRun,
     probe::{DrainPlan, drain},

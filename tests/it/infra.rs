@@ -43,7 +43,7 @@ impl Place {
             state: self.state.clone(),
             system: "ecommerce".into(),
             stack: StackSpec { provider: ProviderChoice::Native, ..StackSpec::default() },
-            topics: topics::plan(&backend::settings::Settings::default()),
+            topics: topics::plan(&contract::settings::Settings::default()),
             env: Env::from_process(),
             variables: BTreeMap::new(),
             pull: false,
@@ -155,7 +155,7 @@ async fn only_the_password_opens(report: &UpReport) {
     for user in ["root", "ecomctl", ""] {
         let mut mysql = endpoints.mysql.clone();
         mysql.user = user.into();
-        mysql.password = backend::human::Secret::default();
+        mysql.password = contract::human::Secret::default();
         assert!(infra::clients::mysql(&mysql, infra::clients::LIMIT).await.is_err(), "`{user}` got in");
     }
     let mut redis = endpoints.redis.clone();

@@ -12,12 +12,10 @@ use std::{
 
 use backend::{
     consumer::{Record, dead_letter::DeadLetters},
-    endpoint::KafkaEndpoint,
-    names::dead_letter_topic,
     producer::EventProducer,
-    settings::Settings,
     telemetry::Metrics,
 };
+use contract::{endpoint::KafkaEndpoint, names::dead_letter_topic, settings::Settings};
 use ecomctl::{
     event::watch::{KafkaSample, LagStatus},
     lag::{Handle, LagPlan, Rules, Sampler},

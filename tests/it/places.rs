@@ -5,9 +5,8 @@ use std::{
     time::Duration,
 };
 
-use backend::{
-    consumer::write,
-    db::Db,
+use backend::{consumer::write, db::Db};
+use contract::{
     endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
     human::Secret,
     settings::DbPool,

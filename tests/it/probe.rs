@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use backend::names;
+use contract::names;
 use ecomctl::{
     event::ProbeSample,
     probe::{DrainPlan, Probe, ProbePlan, drain},

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::{human::HumanDuration, names::product_key};
+use contract::{human::HumanDuration, names::product_key};
 use mysql_async::prelude::Queryable;
 use serde_json::Value;
 use tokio::{

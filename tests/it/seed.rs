@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
-use backend::{
+use contract::{
     endpoint::Endpoints,
     names::{EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, gate_keys},
 };

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use backend::{endpoint::Endpoints, names};
+use contract::{endpoint::Endpoints, names};
 use ecomctl::{
     load::ledger::{Entry, LedgerWriter, Outcome},
     probe::{self, Starts},

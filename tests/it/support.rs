@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::endpoint::Endpoints;
+use contract::endpoint::Endpoints;
 
 /// The program under test.
 pub const ECOMCTL: &str = env!("CARGO_BIN_EXE_ecomctl");

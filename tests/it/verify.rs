@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backend::names;
+use contract::names;
 use ecomctl::verify::{self, CheckResult, Overall, Verdict};
 use rdkafka::{Offset, TopicPartitionList, admin::AdminOptions, producer::Producer};
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::{endpoint::Endpoints, human::Secret, names};
+use contract::{endpoint::Endpoints, human::Secret, names};
 use ecomctl::{
     event::{
         Event,

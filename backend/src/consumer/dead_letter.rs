@@ -5,10 +5,8 @@ use std::sync::Arc;
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::Record;
-use crate::{
-    names::{HEADER_ERROR, HEADER_OFFSET, HEADER_PARTITION, HEADER_TOPIC, dead_letter_topic},
-    producer::{EventProducer, Outgoing, SendError},
-};
+use crate::producer::{EventProducer, Outgoing, SendError};
+use contract::names::{HEADER_ERROR, HEADER_OFFSET, HEADER_PARTITION, HEADER_TOPIC, dead_letter_topic};
 
 /// The dead-letter topic of one topic.
 pub struct DeadLetters {

@@ -27,7 +27,8 @@ use super::{
     offsets::{COMMIT_WITHIN, Offsets},
     write::Writer,
 };
-use crate::{endpoint::KafkaEndpoint, health::Health, settings, sync, telemetry::Metrics};
+use crate::{health::Health, sync, telemetry::Metrics};
+use contract::{endpoint::KafkaEndpoint, settings};
 
 /// Longest wait in one poll: how soon a stop is noticed.
 const POLL: Duration = Duration::from_millis(100);

@@ -17,9 +17,9 @@ use super::{
 use crate::{
     db::{Class, class},
     event::{CouponEvent, epoch_counter},
-    failpoint::{Failpoints, Point},
     telemetry::Metrics,
 };
+use contract::failpoint::{Failpoints, Point};
 
 /// Statements for each new connection of the writer. READ COMMITTED takes no gap locks, so batches of several
 /// consumers meet only at the coupon's own row.

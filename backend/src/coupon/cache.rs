@@ -11,9 +11,9 @@ use tokio::sync::Mutex;
 
 use crate::{
     db::{Db, DbError},
-    names::{GateKeys, gate_keys},
     sync,
 };
+use contract::names::{GateKeys, gate_keys};
 
 /// Least time between two refreshes that a closed gate asks for.
 const REFRESH_EVERY: Duration = Duration::from_millis(100);

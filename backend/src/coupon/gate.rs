@@ -6,9 +6,9 @@ use redis::{Cmd, ErrorKind, FromRedisValue, ServerErrorKind};
 
 use crate::{
     event::epoch_run_id,
-    names::GateKeys,
     redis_pool::{Link, RedisPool, RedisPoolError},
 };
+use contract::names::GateKeys;
 
 const SCRIPT: &str = include_str!("gate.lua");
 /// How long to wait for a new connection before the one second try.

@@ -12,9 +12,9 @@ use super::{cache::Coupon, gate::Answer};
 use crate::{
     api::Api,
     event::{CouponEvent, PendingEvent},
-    failpoint::Point,
     producer::Outgoing,
 };
+use contract::failpoint::Point;
 
 /// What the client is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,8 @@
 
 use redis::{Cmd, ErrorKind, FromRedisValue, ServerErrorKind};
 
-use crate::{
-    names::GateKeys,
-    redis_pool::{RedisPool, RedisPoolError},
-};
+use crate::redis_pool::{RedisPool, RedisPoolError};
+use contract::names::GateKeys;
 
 const SCRIPT: &str = include_str!("delivered.lua");
 

@@ -13,7 +13,8 @@ use rdkafka::{
 use serde::{Deserialize, Serialize};
 
 use super::EpochError;
-use crate::{endpoint::KafkaEndpoint, event::CouponEvent};
+use crate::event::CouponEvent;
+use contract::endpoint::KafkaEndpoint;
 
 /// Longest time of one question to a broker.
 const ASK: Duration = Duration::from_secs(10);

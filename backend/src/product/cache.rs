@@ -11,7 +11,8 @@ use std::{
 use redis::FromRedisValue;
 
 use super::Product;
-use crate::{names::product_key, redis_pool::RedisPool, settings::Settings, sync, telemetry::Metrics};
+use crate::{redis_pool::RedisPool, sync, telemetry::Metrics};
+use contract::{names::product_key, settings::Settings};
 
 /// Longest a read or a write of the cache may take: beyond it MySQL is the faster one. The connections are shared with
 /// the gate; a command that is given up does not hold one.

@@ -13,14 +13,16 @@ use crate::{
         write::Writer,
     },
     coupon::{cache::Coupons, delivered::Delivered, gate::Gate, issue::now_ms},
-    failpoint::Failpoints,
-    names::{COUPON_GROUP, COUPON_TOPIC, EPOCH_ID},
     producer::EventProducer,
     product::cache::ProductCache,
     reconciler::{self, Reconciler},
     redis_pool::RedisPool,
     routes,
     user::directory::Directory,
+};
+use contract::{
+    failpoint::Failpoints,
+    names::{COUPON_GROUP, COUPON_TOPIC, EPOCH_ID},
 };
 
 /// Longest time of one question to Kafka about its topics.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use backend::settings::Size;
 use clap::{Args, Subcommand, ValueEnum};
+use contract::settings::Size;
 
 use super::LookArgs;
 

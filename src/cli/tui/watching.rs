@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::names::{COUPON_GROUP, COUPON_TOPIC};
+use contract::names::{COUPON_GROUP, COUPON_TOPIC};
 use tokio::sync::{mpsc, watch};
 
 use crate::{

@@ -54,7 +54,7 @@ pub(super) fn words(error: &Error) -> String {
         Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => {
             "its answer is not what an Engine says".to_owned()
         }
-        Error::IOError { err } => backend::cause::chain(err),
+        Error::IOError { err } => contract::cause::chain(err),
         other => innermost(other),
     }
 }
@@ -65,7 +65,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(cause) = inner.source() {
         inner = cause;
     }
-    backend::cause::once(&inner.to_string())
+    contract::cause::once(&inner.to_string())
 }
 
 /// What to do about an error of the Engine, by its words.

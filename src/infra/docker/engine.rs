@@ -155,7 +155,7 @@ async fn reachable(host: &str) -> Result<(), InfraError> {
         ),
         Ok(Err(e)) if e.kind() == ErrorKind::NotFound => ("there is no such socket".to_owned(), remedy(host)),
         Ok(Err(e)) if e.kind() == ErrorKind::ConnectionRefused => ("nobody listens there".to_owned(), remedy(host)),
-        Ok(Err(e)) => (backend::cause::chain(&e), remedy(host)),
+        Ok(Err(e)) => (contract::cause::chain(&e), remedy(host)),
         Err(_) => (format!("it did not answer within {} s", FIRST.as_secs()), remedy(host)),
     };
     Err(InfraError::Engine { host: host.to_owned(), why, remedy })

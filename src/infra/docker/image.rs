@@ -49,7 +49,7 @@ pub struct Made {
 }
 
 fn failed(why: impl std::fmt::Display) -> InfraError {
-    InfraError::BackendImage { why: backend::cause::once(&why.to_string()) }
+    InfraError::BackendImage { why: contract::cause::once(&why.to_string()) }
 }
 
 /// What the Engine knows of an image; none where it answers that there is no such image. Any other error says nothing

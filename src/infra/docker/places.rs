@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use backend::{
+use contract::{
     endpoint::{Endpoints, KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
     human::Secret,
     names::DATABASE,

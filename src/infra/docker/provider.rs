@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use backend::{
+use contract::{
     endpoint::{Endpoints, KafkaEndpoint},
     settings::Size,
 };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use backend::{
+use contract::{
     endpoint::KafkaEndpoint,
     names::{COUPON_GROUP, COUPON_TOPIC},
 };

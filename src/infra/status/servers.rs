@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use backend::{
+use contract::{
     endpoint::{MysqlEndpoint, RedisEndpoint},
     names::gate_keys,
 };

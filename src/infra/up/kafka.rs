@@ -10,7 +10,7 @@ use crate::infra::{
     ready,
     topics::{self, PROBE_TOPIC, TopicPlan, TopicReport},
 };
-use backend::endpoint::KafkaEndpoint;
+use contract::endpoint::KafkaEndpoint;
 
 impl Up<'_> {
     pub(super) async fn kafka(&self, runners: &Runners) -> Result<Parts, InfraError> {

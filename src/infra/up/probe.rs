@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use backend::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
+use contract::endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint};
 
 use crate::infra::{
     clients::Cluster,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backend::endpoint::Endpoints;
+use contract::endpoint::Endpoints;
 
 use super::{Progress, UpEvent, UpRequest};
 use crate::{

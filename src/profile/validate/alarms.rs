@@ -1,6 +1,6 @@
 //! Rules of `alarms:`.
 
-use backend::human::HumanDuration;
+use contract::human::HumanDuration;
 
 use super::Context;
 use crate::alarm::registry::{self, Unit};

@@ -1,6 +1,6 @@
 //! Rules of `backend:`.
 
-use backend::failpoint;
+use contract::failpoint;
 
 use super::Context;
 use crate::profile::model::ProviderChoice;
@@ -53,7 +53,7 @@ pub(super) fn validate_durations(c: &mut Context<'_>) {
     ];
     for (key, value, least, most) in ranges {
         if !(least..=most).contains(&(value.0.as_millis())) {
-            let show = |ms: u128| backend::human::HumanDuration::from_millis(ms as u64);
+            let show = |ms: u128| contract::human::HumanDuration::from_millis(ms as u64);
             let message = format!("{value} is out of range; allowed: {} to {}", show(least), show(most));
             c.problem(format!("backend.{key}"), message);
         }
@@ -116,7 +116,7 @@ pub(super) fn warn_of_early_reconciler(c: &mut Context<'_>) {
     let b = &c.profile.backend;
     let real = b.reconcile_after();
     if let Some(after) = b.reconciler.after.filter(|after| after.0 < real) {
-        let real = backend::human::HumanDuration(real);
+        let real = contract::human::HumanDuration(real);
         c.warn("backend.reconciler.after", format!("{after} is raised to {real}: before that the API may still send"));
     }
 }

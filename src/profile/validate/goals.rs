@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use backend::human::HumanDuration;
+use contract::human::HumanDuration;
 
 use super::Context;
 use crate::{event::names::Check, profile::suggest::did_you_mean};

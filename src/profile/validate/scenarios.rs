@@ -1,6 +1,6 @@
 //! Rules of `scenarios:`, apart from their requests.
 
-use backend::human::HumanDuration;
+use contract::human::HumanDuration;
 
 use super::Context;
 use crate::profile::model::Executor;

@@ -1,6 +1,6 @@
 //! Rules of `stack:`.
 
-use backend::endpoint::{ApiEndpoint, KafkaEndpoint, MysqlEndpoint, RedisEndpoint, mask};
+use contract::endpoint::{ApiEndpoint, KafkaEndpoint, MysqlEndpoint, RedisEndpoint, mask};
 
 use super::Context;
 use crate::profile::{

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use backend::process::{ProcessConfig, Role};
+use contract::process::{ProcessConfig, Role};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

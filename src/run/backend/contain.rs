@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use backend::{
+use contract::{
     endpoint::Endpoints,
     process::{ProcessConfig, Role},
     settings::Size,

@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use backend::{
-    endpoint::Endpoints,
-    process::{ProcessConfig, Role},
-    settings::Size,
-};
 use bollard::query_parameters::{
     InspectContainerOptions, LogsOptionsBuilder, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
     WaitContainerOptionsBuilder,
+};
+use contract::{
+    endpoint::Endpoints,
+    process::{ProcessConfig, Role},
+    settings::Size,
 };
 use futures_util::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;

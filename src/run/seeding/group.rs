@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backend::names::COUPON_GROUP;
+use contract::names::COUPON_GROUP;
 
 use crate::{
     infra::stack::{Stack, is_backend},

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use backend::{endpoint::KafkaEndpoint, names};
+use contract::{endpoint::KafkaEndpoint, names};
 use ecomctl::{
     event::{names::Provider, watch::KafkaSample},
     infra::clients,
