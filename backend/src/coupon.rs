@@ -4,5 +4,6 @@ pub mod cache;
 pub mod delivered;
 pub mod gate;
 pub mod issue;
+pub mod migrations;
 pub mod pending;
 pub mod routes;

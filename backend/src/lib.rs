@@ -12,6 +12,7 @@ pub mod epoch;
 pub mod event;
 pub mod health;
 pub mod migrate;
+pub mod point;
 pub mod producer;
 pub mod product;
 pub mod reconciler;

@@ -1,6 +1,7 @@
 //! Products: their rows in MySQL, the copies that Redis keeps of them, and the routes in front of both.
 
 pub mod cache;
+pub mod migrations;
 pub mod routes;
 
 use mysql_async::prelude::Queryable;

@@ -115,11 +115,9 @@ struct Process {
 impl Process {
     fn new(config: ProcessConfig, listener: TcpListener, stop: CancellationToken) -> Self {
         let mut pool = config.settings.db_pool.clone();
-        let (parts, session): (&[&str], &[&'static str]) = match config.role {
-            Role::Api => (&["mysql", "schema", "redis", "kafka", "gate"], &[]),
-            Role::Consumer => (&["mysql", "schema", "kafka", "group", "progress"], &write::SESSION),
-            Role::Reconciler => (&["mysql", "schema", "redis", "kafka"], &[]),
-        };
+        let spec = config.system.description().roles.iter().find(|spec| spec.role == config.role);
+        let parts = spec.map_or(&[][..], |spec| spec.ready);
+        let session: &[&'static str] = if config.role == Role::Consumer { &write::SESSION } else { &[] };
         if config.role != Role::Api {
             pool.min_idle = 1;
         }
@@ -154,7 +152,7 @@ impl Process {
         loop {
             let limit = Duration::from_secs(60);
             let done = tokio::select! {
-                done = tokio::time::timeout(limit, migrate::run(self.db.pool())) => done,
+                done = tokio::time::timeout(limit, migrate::run(self.db.pool(), self.config.system)) => done,
                 () = self.stop.cancelled() => return Ok(()),
             };
             let reason = match done {

@@ -1,4 +1,5 @@
 //! Users: who exists, and what they hold.
 
 pub mod directory;
+pub mod migrations;
 pub mod routes;

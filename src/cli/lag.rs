@@ -7,10 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use contract::{
-    human::HumanDuration,
-    names::{COUPON_GROUP, COUPON_TOPIC},
-};
+use contract::{human::HumanDuration, system::System};
 use tokio::sync::mpsc;
 
 use super::{
@@ -92,12 +89,12 @@ fn plan(context: &Context, args: &LagArgs) -> anyhow::Result<LagPlan> {
     };
     // The coupon topic belongs to its group also before anything was committed.
     let topics = match (&args.group, args.topic.is_empty()) {
-        (None, true) => vec![COUPON_TOPIC.to_owned()],
+        (None, true) => vec![System::default().claims().name.to_owned()],
         _ => args.topic.clone(),
     };
     Ok(LagPlan {
         endpoint: context.kafka()?,
-        group: args.group.clone().unwrap_or_else(|| COUPON_GROUP.to_owned()),
+        group: args.group.clone().unwrap_or_else(|| System::default().claims().group.to_owned()),
         topics,
         search: args.topic.is_empty(),
         interval: duration("--interval", &args.interval, Duration::from_millis(100))?,

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use contract::{
     process::{ProcessConfig, Role},
     settings::Size,
+    system::System,
 };
 use tokio::signal::unix::SignalKind;
 use tokio_util::sync::CancellationToken;
@@ -120,7 +121,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
         ServeRole::Api => vec![Role::Api],
         ServeRole::Consumer => vec![Role::Consumer],
         ServeRole::Reconciler => vec![Role::Reconciler],
-        ServeRole::All => vec![Role::Reconciler, Role::Consumer, Role::Api],
+        ServeRole::All => System::default().description().roles.iter().map(|spec| spec.role).collect(),
     };
     let containers = match sizes {
         Some(sizes) => Some(Containers::plan(&state, &stack, sizes).await?),
@@ -129,6 +130,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
     let plan = LaunchPlan {
         endpoints: stack.endpoints.clone(),
         settings: loaded.profile.backend.clone(),
+        system: System::default(),
         roles,
         last_port: stack.api.map(|api| api.port()),
         state: state.root().to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use contract::names::{COUPON_GROUP, COUPON_TOPIC};
+use contract::system::System;
 
 use super::{args::VerifyArgs, common::Context, runs};
 use crate::{
@@ -47,8 +47,8 @@ async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyRe
     let stack = context.stack()?;
     let mut plan = VerifyPlan {
         endpoints: stack.endpoints,
-        topic: COUPON_TOPIC.to_owned(),
-        group: COUPON_GROUP.to_owned(),
+        topic: System::default().claims().name.to_owned(),
+        group: System::default().claims().group.to_owned(),
         coupons: Vec::new(),
         ledger: None,
         sent: BTreeMap::new(),

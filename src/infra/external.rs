@@ -53,7 +53,7 @@ impl External {
         let mut stack = stack.unwrap_or_else(|| Stack {
             schema_version: SCHEMA_VERSION,
             owner: None,
-            system: System::Ecommerce.name().into(),
+            system: System::default().name().into(),
             brokers: 1,
             endpoints: endpoints.clone(),
             api: None,

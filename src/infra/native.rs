@@ -13,7 +13,7 @@ use std::{
 use contract::{
     endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
     human::Secret,
-    names::DATABASE,
+    system::System,
 };
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +158,7 @@ impl Native {
             port: self.places.mysql.port,
             user: MYSQL_USER.into(),
             password: self.places.mysql.password.clone(),
-            database: DATABASE.into(),
+            database: System::default().description().database.into(),
             tls: None,
         }
     }

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::endpoint::{KafkaEndpoint, KafkaSecurity};
+use contract::{
+    endpoint::{KafkaEndpoint, KafkaSecurity},
+    system::System,
+};
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -208,8 +211,8 @@ fn choose(
         return Err(InfraError::NotOurs { name: ALL.into(), why });
     }
     chosen.sort_by_key(|name| {
-        let roles = ["reconciler-", "consumer-", "api-"];
-        (roles.iter().position(|role| is_backend(name) && name.starts_with(role)).map_or(0, |at| at + 1), name.clone())
+        let roles = System::default().description().roles;
+        (roles.iter().position(|spec| spec.has(name)).map_or(0, |at| at + 1), name.clone())
     });
     Ok(chosen)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use contract::endpoint::Endpoints;
+use contract::{endpoint::Endpoints, system::System};
 use serde::{Deserialize, Serialize};
 
 use super::topics::TopicPlan;
@@ -90,7 +90,7 @@ pub struct ContainerRef {
 
 /// Whether `name` belongs to the backend, and not to the servers.
 pub fn is_backend(name: &str) -> bool {
-    ["api-", "consumer-", "reconciler-"].iter().any(|role| name.starts_with(role))
+    System::ALL.iter().flat_map(|system| system.description().roles).any(|spec| spec.has(name))
 }
 
 /// A process that ecomctl started. A pid alone may have been given to another program since; with the start time it

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use contract::{
-    endpoint::KafkaEndpoint,
-    names::{COUPON_TOPIC, dead_letter_topic},
-    settings::Settings,
-};
+use contract::{endpoint::KafkaEndpoint, names::dead_letter_topic, settings::Settings, system::System};
 use rdkafka::{
     admin::{AdminOptions, NewTopic, TopicReplication},
     error::RDKafkaErrorCode,
@@ -76,10 +72,11 @@ pub struct TopicReport {
 
 /// The topics that the backend needs.
 pub fn plan(settings: &Settings) -> Vec<TopicPlan> {
+    let claims = System::default().claims();
     vec![
-        TopicPlan { name: COUPON_TOPIC.into(), partitions: settings.partitions },
+        TopicPlan { name: claims.name.into(), partitions: settings.partitions },
         // Dead letters are few, and read by people: one partition keeps them in order.
-        TopicPlan { name: dead_letter_topic(COUPON_TOPIC), partitions: 1 },
+        TopicPlan { name: dead_letter_topic(claims.name), partitions: 1 },
     ]
 }
 
@@ -264,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_plan_stands_beside_what_is_there() {
-        let topics = vec![topic(COUPON_TOPIC, 1), topic("foreign", 2), topic(PROBE_TOPIC, 1)];
+        let topics = vec![topic("coupon-issue", 1), topic("foreign", 2), topic(PROBE_TOPIC, 1)];
         let cluster = Cluster { brokers: vec![], topics };
         let states = compare(&cluster, &plan(&Settings::default()));
         let short: Vec<_> = states.iter().map(|s| (s.name.as_str(), s.planned, s.partitions, s.matches())).collect();
@@ -281,7 +278,7 @@ mod tests {
     /// A broker is gone: what is left of each topic is told, not only how it was made.
     #[test]
     fn copies_that_lag_and_partitions_that_nobody_leads_are_counted() {
-        let mut broken = topic(COUPON_TOPIC, 3);
+        let mut broken = topic("coupon-issue", 3);
         broken.partitions[0] = Partition { id: 0, leader: 1, replicas: vec![1, 2], in_sync: vec![1] };
         broken.partitions[1].leader = -1;
         broken.partitions[1].in_sync.clear();

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+pub use contract::system::System;
 use contract::{endpoint::mask, human::HumanDuration, settings::Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
@@ -40,23 +41,6 @@ pub struct Profile {
     /// How long the consumers may take to come to rest after the load.
     #[serde(default)]
     pub drain: DrainSpec,
-}
-
-/// The systems that ecomctl knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum System {
-    /// S1: shop with first-come-first-served coupons.
-    Ecommerce,
-}
-
-impl System {
-    /// Its name in profiles and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ecommerce => "ecommerce",
-        }
-    }
 }
 
 /// The servers of a stack.

@@ -22,6 +22,7 @@ pub use stack::external;
 
 /// The rules, in the order of the sections.
 const RULES: &[fn(&mut Context<'_>)] = &[
+    stack::validate_system,
     stack::validate_brokers,
     stack::validate_ports,
     stack::validate_docker_only,

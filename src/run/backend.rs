@@ -11,6 +11,7 @@ use contract::{
     endpoint::Endpoints,
     process::{ProcessConfig, Role},
     settings::{Settings, Size},
+    system::{RoleSpec, System},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +47,8 @@ pub const CONF: &str = "conf";
 /// What to launch.
 #[derive(Debug, Clone)]
 pub struct LaunchPlan {
+    /// The system whose backend it is.
+    pub system: System,
     /// The servers.
     pub endpoints: Endpoints,
     /// The profile's `backend:` section.
@@ -364,15 +367,16 @@ fn children(plan: &LaunchPlan, told: &Told) -> Result<(Vec<Member>, Option<Socke
     let mut members = Vec::new();
     let mut api = None;
     let mut taken = BTreeSet::new();
-    for (name, role) in processes(&plan.roles, plan.settings.consumers) {
-        let listen = match role {
-            Role::Api => api_address(plan, &mut taken)?,
-            Role::Consumer | Role::Reconciler => free_address(&mut taken).map_err(spawn_error(&name))?,
+    for (name, spec) in processes(plan.system, &plan.roles, plan.settings.consumers) {
+        let listen = if spec.has_port {
+            api_address(plan, &mut taken)?
+        } else {
+            free_address(&mut taken).map_err(spawn_error(&name))?
         };
-        if role == Role::Api {
+        if spec.role == Role::Api {
             api = Some(listen);
         }
-        let config = config(plan, role, &name, listen);
+        let config = config(plan, spec.role, &name, listen);
         members.push(Member::Child(Box::new(Child::start(config, plan, told.clone()).map_err(spawn_error(&name))?)));
     }
     Ok((members, api))
@@ -381,6 +385,7 @@ fn children(plan: &LaunchPlan, told: &Told) -> Result<(Vec<Member>, Option<Socke
 /// The configuration of a child process.
 fn config(plan: &LaunchPlan, role: Role, name: &str, listen: SocketAddr) -> ProcessConfig {
     ProcessConfig {
+        system: plan.system,
         role,
         name: name.to_owned(),
         instance: uuid::Uuid::new_v4().to_string(),
@@ -391,17 +396,14 @@ fn config(plan: &LaunchPlan, role: Role, name: &str, listen: SocketAddr) -> Proc
     }
 }
 
-/// Names and roles of the processes.
-fn processes(roles: &[Role], consumers: u16) -> Vec<(String, Role)> {
-    let mut all = Vec::new();
-    for role in roles {
-        match role {
-            Role::Api => all.push(("api-1".to_owned(), Role::Api)),
-            Role::Reconciler => all.push(("reconciler-1".to_owned(), Role::Reconciler)),
-            Role::Consumer => all.extend((1..=consumers).map(|n| (format!("consumer-{n}"), Role::Consumer))),
-        }
-    }
-    all
+/// Names of the processes, and what they are, in the order of their start.
+fn processes(system: System, roles: &[Role], consumers: u16) -> Vec<(String, &'static RoleSpec)> {
+    let wanted = system.description().roles.iter().filter(|spec| roles.contains(&spec.role));
+    let each = wanted.flat_map(|spec| {
+        let many = if spec.is_scaled { consumers } else { 1 };
+        (1..=many).map(move |number| (spec.process(number), spec))
+    });
+    each.collect()
 }
 
 fn api_address(plan: &LaunchPlan, taken: &mut BTreeSet<u16>) -> Result<SocketAddr, LaunchError> {
@@ -453,8 +455,12 @@ mod tests {
 
     #[test]
     fn processes_are_named_by_role_and_number() {
-        let names: Vec<_> =
-            processes(&[Role::Reconciler, Role::Consumer, Role::Api], 3).into_iter().map(|p| p.0).collect();
-        assert_eq!(names, ["reconciler-1", "consumer-1", "consumer-2", "consumer-3", "api-1"]);
+        let names = |roles: &[Role]| {
+            let all = processes(System::default(), roles, 3);
+            all.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        let all = [Role::Api, Role::Consumer, Role::Reconciler];
+        assert_eq!(names(&all), ["reconciler-1", "consumer-1", "consumer-2", "consumer-3", "api-1"]);
+        assert_eq!(names(&[Role::Consumer]), ["consumer-1", "consumer-2", "consumer-3"]);
     }
 }

@@ -3,10 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use contract::{
-    endpoint::ApiEndpoint,
-    names::{COUPON_GROUP, COUPON_TOPIC},
-};
+use contract::{endpoint::ApiEndpoint, system::System};
 use tokio::sync::mpsc;
 
 use super::{
@@ -134,8 +131,8 @@ fn probe_plan(walk: &Walk<'_>, stack: &Stack) -> ProbePlan {
     ProbePlan {
         endpoints: stack.endpoints.clone(),
         coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
-        topic: COUPON_TOPIC.to_owned(),
-        group: COUPON_GROUP.to_owned(),
+        topic: System::default().claims().name.to_owned(),
+        group: System::default().claims().group.to_owned(),
         interval: LOOK_EVERY,
         starts: walk.marks.starts(),
         opened: walk.marks.opened().clone(),
@@ -175,8 +172,8 @@ pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
     let plan = DrainPlan {
         endpoints: stack.endpoints.clone(),
         coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
-        topic: COUPON_TOPIC.to_owned(),
-        group: COUPON_GROUP.to_owned(),
+        topic: System::default().claims().name.to_owned(),
+        group: System::default().claims().group.to_owned(),
         starts: walk.marks.starts(),
         opened: walk.marks.opened().clone(),
         timeout: walk.request.loaded.profile.drain.timeout.0,
@@ -216,8 +213,8 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
     walk.emitter.stage(Stage::Verify).await;
     let plan = VerifyPlan {
         endpoints: stack.endpoints.clone(),
-        topic: COUPON_TOPIC.to_owned(),
-        group: COUPON_GROUP.to_owned(),
+        topic: System::default().claims().name.to_owned(),
+        group: System::default().claims().group.to_owned(),
         coupons: coupons(walk),
         ledger: Some(walk.folder.ledger()),
         sent: sent(walk, load),

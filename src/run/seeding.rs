@@ -10,12 +10,7 @@ use std::{
 
 use anyhow::Result;
 use backend::epoch;
-use contract::{
-    cause,
-    endpoint::Endpoints,
-    endpoint::KafkaEndpoint,
-    names::{COUPON_TOPIC, dead_letter_topic},
-};
+use contract::{cause, endpoint::Endpoints, endpoint::KafkaEndpoint, names::dead_letter_topic, system::System};
 use mysql_async::Pool;
 use serde_json::Value;
 
@@ -53,7 +48,7 @@ impl Wired {
 
 impl seed::Backend for Wired {
     async fn migrate(&self, pool: &Pool) -> Result<(), String> {
-        backend::migrate::run(pool).await.map_err(|e| cause::chain(&e))
+        backend::migrate::run(pool, System::default()).await.map_err(|e| cause::chain(&e))
     }
 
     async fn open_epoch(
@@ -79,7 +74,8 @@ impl seed::Backend for Wired {
 }
 
 async fn log_ends(kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochError> {
-    epoch::kafka_log_ends(&kafka, &[COUPON_TOPIC, &dead_letter_topic(COUPON_TOPIC)]).await
+    let topic = System::default().claims().name;
+    epoch::kafka_log_ends(&kafka, &[topic, &dead_letter_topic(topic)]).await
 }
 
 /// `plan` for the servers of `stack`. `say` is told what could not be looked at.
@@ -143,10 +139,9 @@ pub async fn run(plan: &SeedPlan, stack: &Stack, progress: &(dyn Fn(SeedProgress
         // A plan without coupons opens no epoch; dead letters are counted from now on then.
         None => log_ends(stack.endpoints.kafka.clone()).await?.0,
     };
-    let starts = Starts {
-        topic: ends.remove(COUPON_TOPIC).unwrap_or_default(),
-        dead_letters: ends.remove(&dead_letter_topic(COUPON_TOPIC)),
-    };
+    let topic = System::default().claims().name;
+    let starts =
+        Starts { topic: ends.remove(topic).unwrap_or_default(), dead_letters: ends.remove(&dead_letter_topic(topic)) };
     Ok(Seeded { report, opened, starts })
 }
 

@@ -3,11 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use contract::{
-    cause,
-    names::{COUPON_GROUP, COUPON_TOPIC},
-    process::Role,
-};
+use contract::{cause, system::System};
 
 use super::{
     backend::{Backend, Containers, DRAIN_WITHIN, LaunchPlan, check_port},
@@ -99,8 +95,8 @@ fn watch(walk: &Walk<'_>, stack: &Stack) -> Watchers {
         state: Some(walk.request.state.clone()),
         endpoints: stack.endpoints.clone(),
         stack: Arc::new(move || live.stack()),
-        topic: COUPON_TOPIC.to_owned(),
-        group: COUPON_GROUP.to_owned(),
+        topic: System::default().claims().name.to_owned(),
+        group: System::default().claims().group.to_owned(),
         interval: WATCH_EVERY,
     };
     Watchers::start(plan, move |event| emitter.offer(event))
@@ -174,7 +170,8 @@ async fn launch(walk: &Walk<'_>, stack: &mut Stack, containers: Option<Container
     let plan = LaunchPlan {
         endpoints: stack.endpoints.clone(),
         settings: settings.clone(),
-        roles: vec![Role::Reconciler, Role::Consumer, Role::Api],
+        system: System::default(),
+        roles: System::default().description().roles.iter().map(|spec| spec.role).collect(),
         last_port: stack.api.map(|api| api.port()),
         state: state.root().to_owned(),
         logs: walk.folder.logs(),

@@ -2,11 +2,7 @@
 
 use std::net::SocketAddr;
 
-use contract::{
-    human::HumanDuration,
-    names::{COUPON_TOPIC, dead_letter_topic},
-    process::Role,
-};
+use contract::{human::HumanDuration, names::dead_letter_topic, process::Role, system::System};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -48,8 +44,8 @@ pub struct Api {
 }
 
 pub async fn start(world: &World) -> Api {
-    world.create_topic(COUPON_TOPIC, 3).await;
-    world.create_topic(&dead_letter_topic(COUPON_TOPIC), 1).await;
+    world.create_topic(System::default().claims().name, 3).await;
+    world.create_topic(&dead_letter_topic(System::default().claims().name), 1).await;
     let address = free_address();
     let stop = CancellationToken::new();
     let process = tokio::spawn(backend::run(world.process(Role::Api, address), stop.clone()));
@@ -84,14 +80,14 @@ async fn coupons_are_issued_refused_and_run_out() {
     let closed = issue(users[0]).await;
     assert_eq!(closed.status, 503, "{}", closed.body);
     assert!(closed.head.contains("retry-after: 1"), "{}", closed.head);
-    world.open(coupon, 2, COUPON_TOPIC).await;
+    world.open(coupon, 2, System::default().claims().name).await;
     // Refreshes are rate limited: a gate that has just opened may look closed for a moment.
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let first = issue(users[0]).await;
     assert_eq!((first.status, first.body["result"].as_str()), (200, Some("QUEUED")), "{}", first.body);
     assert_eq!(first.body["grantSeq"], 1);
     let event_id = first.body["eventId"].as_str().expect("an event id").to_owned();
-    let sent = world.read(COUPON_TOPIC).await;
+    let sent = world.read(System::default().claims().name).await;
     assert!(sent.iter().any(|(value, _)| String::from_utf8_lossy(value).contains(&event_id)), "not in Kafka");
     let again = issue(users[0]).await;
     assert_eq!((again.status, again.body["result"].as_str()), (409, Some("DUPLICATE")));
@@ -100,7 +96,7 @@ async fn coupons_are_issued_refused_and_run_out() {
     assert_eq!((late.status, late.body["result"].as_str()), (410, Some("SOLD_OUT")));
 
     // A new epoch is picked up without a restart.
-    world.open(coupon, 1, COUPON_TOPIC).await;
+    world.open(coupon, 1, System::default().claims().name).await;
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     assert_eq!(issue(users[2]).await.status, 200);
 
@@ -121,7 +117,7 @@ async fn bad_input_gets_a_clear_answer() {
     let api = start(&world).await;
     let coupon = world.coupon(2).await;
     let user = world.users(1).await[0];
-    world.open(coupon, 2, COUPON_TOPIC).await;
+    world.open(coupon, 2, System::default().claims().name).await;
     let mut conn = world.pool.get_conn().await.expect("connects");
     let over = world.coupon(2).await;
     mysql_async::prelude::Queryable::exec_drop(
@@ -239,7 +235,7 @@ async fn a_grant_that_kafka_has_not_acknowledged_is_no_duplicate_yet() {
     let api = start(&world).await;
     let coupon = world.coupon(5).await;
     let user = world.users(1).await[0];
-    world.open(coupon, 5, COUPON_TOPIC).await;
+    world.open(coupon, 5, System::default().claims().name).await;
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let keys = contract::names::gate_keys(coupon);
     let mut redis = world.redis().await;

@@ -11,7 +11,10 @@ use backend::{
     event::PendingEvent,
     redis_pool::RedisPool,
 };
-use contract::names::{GateKeys, gate_keys};
+use contract::{
+    names::{GateKeys, gate_keys},
+    system::System,
+};
 use mysql_async::prelude::Queryable;
 use redis::AsyncCommands;
 use tokio_util::sync::CancellationToken;
@@ -171,7 +174,7 @@ async fn opening_closes_first_and_starts_from_nothing() {
 #[tokio::test]
 async fn migrations_repeat_and_run_side_by_side() {
     let world = World::new().await;
-    let runs = (0..4).map(|_| backend::migrate::run(&world.pool));
+    let runs = (0..4).map(|_| backend::migrate::run(&world.pool, System::default()));
     for run in futures_util::future::join_all(runs).await {
         run.expect("migrates again");
     }

@@ -22,6 +22,7 @@ use contract::{
     names::dead_letter_topic,
     process::{ProcessConfig, Role},
     settings::Settings,
+    system::System,
 };
 use mysql_async::{Pool, prelude::Queryable};
 use rdkafka::{
@@ -66,7 +67,7 @@ impl World {
     pub async fn new() -> Self {
         let endpoints = servers();
         let pool = Pool::new(endpoints.mysql.opts(1, 8));
-        backend::migrate::run(&pool).await.expect("migrates");
+        backend::migrate::run(&pool, System::default()).await.expect("migrates");
         let mut settings = Settings::default();
         settings.producer.delivery_timeout = HumanDuration::from_secs(3);
         settings.producer.linger = HumanDuration::from_millis(1);
@@ -227,6 +228,7 @@ impl World {
 
     pub fn process(&self, role: Role, listen: SocketAddr) -> ProcessConfig {
         ProcessConfig {
+            system: System::default(),
             role,
             name: "test-1".into(),
             instance: "42".into(),

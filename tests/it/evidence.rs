@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::names;
+use contract::{names, system::System};
 use ecomctl::{
     epoch::OfRun,
     probe::{DrainPlan, drain},
@@ -173,7 +173,7 @@ fn letters_under_load_are_counted_and_a_run_that_goes_on_is_not_judged() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let producer: BaseProducer = stack.endpoints().kafka.client_config().create().unwrap();
-    producer.send(BaseRecord::<str, str>::to(names::COUPON_TOPIC).payload("no event")).unwrap();
+    producer.send(BaseRecord::<str, str>::to(System::default().claims().name).payload("no event")).unwrap();
     producer.flush(Duration::from_secs(10)).unwrap();
     let (code, report) = stack.json(&["verify"]);
     assert_eq!((code, report["verdict"].as_str()), (4, Some("unproven")), "{report:#}");

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{endpoint::Endpoints, human::Secret, names};
+use contract::{endpoint::Endpoints, human::Secret, names, system::System};
 use ecomctl::{
     event::{
         Event,
@@ -31,8 +31,8 @@ fn watch(endpoints: &Endpoints) -> (Watchers, Receiver<Event>) {
         state: None,
         endpoints: endpoints.clone(),
         stack: Arc::new(|| None),
-        topic: names::COUPON_TOPIC.to_owned(),
-        group: names::COUPON_GROUP.to_owned(),
+        topic: System::default().claims().name.to_owned(),
+        group: System::default().claims().group.to_owned(),
         interval: Duration::from_millis(200),
     };
     let watchers = Watchers::start(plan, move |event| drop(sender.send(event)));
@@ -293,7 +293,7 @@ async fn the_consumer_group_is_watched_too() {
         _ => None,
     })
     .await;
-    assert_eq!(group, names::COUPON_GROUP);
+    assert_eq!(group, System::default().claims().group);
     let since = Instant::now();
     watchers.stop().await;
     assert!(since.elapsed() < Duration::from_secs(2));
@@ -315,8 +315,8 @@ async fn what_all_watchers_cost_together() {
         state: None,
         endpoints,
         stack: Arc::new(|| None),
-        topic: names::COUPON_TOPIC.to_owned(),
-        group: names::COUPON_GROUP.to_owned(),
+        topic: System::default().claims().name.to_owned(),
+        group: System::default().claims().group.to_owned(),
         interval: Duration::from_secs(1),
     };
     let watchers = Watchers::start(plan, move |event| drop(sender.send(event)));

@@ -20,10 +20,7 @@ use crate::{
     routes,
     user::directory::Directory,
 };
-use contract::{
-    failpoint::Failpoints,
-    names::{COUPON_GROUP, COUPON_TOPIC, EPOCH_ID},
-};
+use contract::{failpoint::Failpoints, names::EPOCH_ID, system::Topic};
 
 /// Longest time of one question to Kafka about its topics.
 const PROBE: Duration = Duration::from_secs(3);
@@ -33,6 +30,7 @@ const SLACK: Duration = Duration::from_secs(1);
 pub(super) async fn api(mut process: Process, failpoints: Failpoints) -> Result<(), BackendError> {
     let settings = process.config.settings.clone();
     let endpoints = process.config.endpoints.clone();
+    let topic = process.config.system.claims().name;
     let pool = redis(&process)?;
     let api = Arc::new(Api {
         db: process.db.clone(),
@@ -52,7 +50,7 @@ pub(super) async fn api(mut process: Process, failpoints: Failpoints) -> Result<
         tasks: process.tasks.clone(),
         failpoints,
         metrics: process.metrics.clone(),
-        topic: COUPON_TOPIC.to_owned(),
+        topic: topic.to_owned(),
         request_timeout: settings.http.request_timeout.0,
         body_limit: settings.http.body_limit,
     });
@@ -63,7 +61,7 @@ pub(super) async fn api(mut process: Process, failpoints: Failpoints) -> Result<
     let probed = api.clone();
     process.watch("kafka", move || {
         let api = probed.clone();
-        async move { api.producer.probe(COUPON_TOPIC, PROBE).await }
+        async move { api.producer.probe(topic, PROBE).await }
     });
     process.migrate().await?;
     match api.users.warm().await {
@@ -151,13 +149,14 @@ fn watch_queue(process: &Process, api: &Arc<Api>) {
 pub(super) async fn consumer(mut process: Process, failpoints: Failpoints) -> Result<(), BackendError> {
     let settings = process.config.settings.clone();
     let kafka = process.config.endpoints.kafka.clone();
+    let Topic { name: topic, group, .. } = *process.config.system.claims();
     let serving = process.serve(Router::new(), SLACK);
     process.watch_mysql();
     let producer = Arc::new(EventProducer::new(&kafka, &settings.producer, process.metrics.clone())?);
     let probe = producer.clone();
     process.watch("kafka", move || {
         let probe = probe.clone();
-        async move { probe.probe(COUPON_TOPIC, PROBE).await }
+        async move { probe.probe(topic, PROBE).await }
     });
     process.migrate().await?;
     let mut joined = Ok(());
@@ -165,11 +164,11 @@ pub(super) async fn consumer(mut process: Process, failpoints: Failpoints) -> Re
         let parts = group::Parts {
             name: process.config.name.clone(),
             kafka,
-            topic: COUPON_TOPIC.to_owned(),
-            group: COUPON_GROUP.to_owned(),
+            topic: topic.to_owned(),
+            group: group.to_owned(),
             settings: settings.consumer.clone(),
             writer: Writer::new(process.db.pool().clone(), Arc::new(failpoints)),
-            dead: DeadLetters::new(producer, COUPON_TOPIC),
+            dead: DeadLetters::new(producer, topic),
             metrics: process.metrics.clone(),
             health: process.health.clone(),
         };
@@ -187,6 +186,7 @@ pub(super) async fn consumer(mut process: Process, failpoints: Failpoints) -> Re
 pub(super) async fn reconciler(mut process: Process) -> Result<(), BackendError> {
     let settings = process.config.settings.clone();
     let endpoints = process.config.endpoints.clone();
+    let topic = process.config.system.claims().name;
     let pool = redis(&process)?;
     let producer = Arc::new(EventProducer::new(&endpoints.kafka, &settings.producer, process.metrics.clone())?);
     let serving = process.serve(Router::new(), SLACK);
@@ -195,7 +195,7 @@ pub(super) async fn reconciler(mut process: Process) -> Result<(), BackendError>
     let probe = producer.clone();
     process.watch("kafka", move || {
         let probe = probe.clone();
-        async move { probe.probe(COUPON_TOPIC, PROBE).await }
+        async move { probe.probe(topic, PROBE).await }
     });
     process.migrate().await?;
     let mut reconciler = Reconciler::new(reconciler::Parts {
@@ -204,7 +204,7 @@ pub(super) async fn reconciler(mut process: Process) -> Result<(), BackendError>
         redis: endpoints.redis,
         kafka: endpoints.kafka,
         producer: producer.clone(),
-        topic: COUPON_TOPIC.to_owned(),
+        topic: topic.to_owned(),
         after: settings.reconcile_after(),
         closed_for: settings.closed_for(),
         metrics: process.metrics.clone(),

@@ -12,3 +12,4 @@ pub mod human;
 pub mod names;
 pub mod process;
 pub mod settings;
+pub mod system;

@@ -1,15 +1,10 @@
-//! Names that the backend, the seeder, the probes and the checks share.
+//! Names that the backend, the seeder, the probes and the checks share, whichever the system: see [`crate::system`] for
+//! those that are a system's own.
 //!
 //! This module holds no behaviour on purpose: `verify` may use these names, but never the code that it judges.
 
-/// Topic that carries one event for each granted coupon (system S1).
-pub const COUPON_TOPIC: &str = "coupon-issue";
-/// Consumer group that turns events of [`COUPON_TOPIC`] into rows.
-pub const COUPON_GROUP: &str = "coupon-issue-group";
 /// Suffix of the dead-letter topic of a topic.
 pub const DEAD_LETTER_SUFFIX: &str = ".DLT";
-/// Database of system S1.
-pub const DATABASE: &str = "ecom_db";
 
 /// Dead-letter topic that belongs to `topic`.
 pub fn dead_letter_topic(topic: &str) -> String {

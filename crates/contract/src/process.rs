@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{endpoint::Endpoints, settings::Settings};
+use crate::{endpoint::Endpoints, settings::Settings, system::System};
 
 /// The part that a process plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub enum Role {
 /// Everything a backend process needs to start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ProcessConfig {
+    /// The system whose backend it is a part of. Processes of version 0.1 were not told.
+    #[serde(default)]
+    pub system: System,
     /// Its role.
     pub role: Role,
     /// Its name: `api-1`, `consumer-2`, `reconciler-1`.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::names::{COUPON_GROUP, COUPON_TOPIC};
+use contract::system::System;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -41,8 +41,8 @@ impl Watching {
                 Some(state) => state.load_stack().ok().flatten().or_else(|| Some(stack.clone())),
                 None => Some(stack.clone()),
             }),
-            topic: COUPON_TOPIC.to_owned(),
-            group: COUPON_GROUP.to_owned(),
+            topic: System::default().claims().name.to_owned(),
+            group: System::default().claims().group.to_owned(),
             interval: EVERY,
         };
         let emit = move |event| {

@@ -8,7 +8,7 @@ use std::{
 use contract::{
     endpoint::{Endpoints, KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
     human::Secret,
-    names::DATABASE,
+    system::System,
 };
 use serde::{Deserialize, Serialize};
 
@@ -196,7 +196,7 @@ impl Places {
                 port: self.mysql.port,
                 user: "root".into(),
                 password: self.mysql.password.clone(),
-                database: DATABASE.into(),
+                database: System::default().description().database.into(),
                 tls: None,
             },
             redis: RedisEndpoint {

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use contract::{
-    endpoint::KafkaEndpoint,
-    names::{COUPON_GROUP, COUPON_TOPIC},
-};
+use contract::{endpoint::KafkaEndpoint, system::System};
 use futures_util::future::select_ok;
 use rdkafka::consumer::Consumer as _;
 use serde::Serialize;
@@ -57,12 +54,13 @@ pub(super) async fn look(endpoint: &KafkaEndpoint, limit: Duration) -> Result<Ka
             left => Ok(left),
         };
         let look = || {
-            let mut reader = GroupReader::new(&endpoint, COUPON_GROUP, FetchSize::Small)?;
+            let claims = System::default().claims();
+            let mut reader = GroupReader::new(&endpoint, claims.group, FetchSize::Small)?;
             let metadata = reader.client().fetch_metadata(None, left()?).map_err(|e| kafka::explain(&e))?;
             let cluster = clients::cluster_of(&metadata);
-            let lag = kafka::topic_of(&metadata, COUPON_TOPIC)
-                .and_then(|topic| reader.offsets(&[(COUPON_TOPIC.to_owned(), topic)].into(), left))
-                .and_then(|mut all| all.remove(COUPON_TOPIC).unwrap_or_else(|| Ok([].into())))
+            let lag = kafka::topic_of(&metadata, claims.name)
+                .and_then(|topic| reader.offsets(&[(claims.name.to_owned(), topic)].into(), left))
+                .and_then(|mut all| all.remove(claims.name).unwrap_or_else(|| Ok([].into())))
                 .map(|offsets| offsets.into_iter().map(row).collect());
             // Its threads take up to 100 ms to end, which nobody has to wait for.
             std::thread::spawn(move || drop((metadata, reader)));
@@ -76,7 +74,7 @@ pub(super) async fn look(endpoint: &KafkaEndpoint, limit: Duration) -> Result<Ka
 fn row((partition, offsets): (i32, kafka::Offsets)) -> LagRow {
     let lag = offsets.lag();
     LagRow {
-        topic: COUPON_TOPIC.to_owned(),
+        topic: System::default().claims().name.to_owned(),
         partition,
         committed: offsets.committed,
         end: offsets.log.map(|(_, end)| end),

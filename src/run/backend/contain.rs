@@ -188,6 +188,7 @@ fn parts(
         let port = prepare(project, &service)?;
         for number in beyond + 1..=beyond + replicas {
             let config = ProcessConfig {
+                system: plan.system,
                 role,
                 name: component(&service, number),
                 instance: uuid::Uuid::new_v4().to_string(),

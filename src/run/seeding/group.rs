@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::names::COUPON_GROUP;
+use contract::system::System;
 
 use crate::{
     infra::stack::{Stack, is_backend},
@@ -28,10 +28,10 @@ type Seen = (String, String);
 pub(super) async fn strangers(stack: &Stack, say: &(dyn Fn(&str) + Sync)) -> Vec<String> {
     let kafka = &stack.endpoints.kafka;
     let own: Vec<&str> = stack.components.keys().map(String::as_str).filter(|name| is_backend(name)).collect();
-    let begun = Instant::now();
+    let (begun, group) = (Instant::now(), System::default().claims().group);
     loop {
         let endpoint = kafka.clone();
-        let look = tokio::task::spawn_blocking(move || kafka::clients_of(&endpoint, COUPON_GROUP, LIMIT)).await;
+        let look = tokio::task::spawn_blocking(move || kafka::clients_of(&endpoint, group, LIMIT)).await;
         let why = match look {
             Ok(Ok(Some(members))) => {
                 let others = others(members, &own);
@@ -45,7 +45,7 @@ pub(super) async fn strangers(stack: &Stack, say: &(dyn Fn(&str) + Sync)) -> Vec
             Ok(Err(why)) => why,
             Err(error) => error.to_string(),
         };
-        say(&format!("whether others consume in the group {COUPON_GROUP} is not known: {why}"));
+        say(&format!("whether others consume in the group {group} is not known: {why}"));
         return Vec::new();
     }
 }
@@ -81,8 +81,9 @@ fn words(others: &[Seen]) -> Option<String> {
     named.extend((more > 0).then(|| format!("{more} more")));
     (!others.is_empty()).then(|| {
         format!(
-            "the consumer group {COUPON_GROUP} has members that ecomctl did not start here ({}), and a backend would take \
+            "the consumer group {} has members that ecomctl did not start here ({}), and a backend would take \
              partitions and events from them",
+            System::default().claims().group,
             named.join(", ")
         )
     })

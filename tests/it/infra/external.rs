@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use contract::{endpoint::KafkaEndpoint, names};
+use contract::{endpoint::KafkaEndpoint, system::System};
 use ecomctl::{
     event::{names::Provider, watch::KafkaSample},
     infra::clients,
@@ -202,8 +202,8 @@ fn lag_of(kafka: &KafkaEndpoint) -> Result<KafkaSample, String> {
     let (send, samples) = std::sync::mpsc::channel();
     let plan = LagPlan {
         endpoint: kafka.clone(),
-        group: names::COUPON_GROUP.into(),
-        topics: vec![names::COUPON_TOPIC.into()],
+        group: System::default().claims().group.into(),
+        topics: vec![System::default().claims().name.into()],
         search: true,
         interval: Duration::from_secs(1),
         rules: Rules::default(),

@@ -1,0 +1,3 @@
+//! Points of the users.
+
+pub mod migrations;

@@ -1,0 +1,214 @@
+//! The systems that ecomctl runs: a closed list, and of each a description. Whatever differs between them is said here,
+//! as data; nobody else asks which system it is.
+
+mod ecommerce;
+mod fcfs;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::process::Role;
+
+/// The systems that ecomctl knows. The default is the one that is meant where nothing names one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum System {
+    /// S1: shop with first-come-first-served coupons.
+    #[default]
+    Ecommerce,
+    /// S2: first-come-first-served coupons by public id.
+    Fcfs,
+}
+
+impl System {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Ecommerce, Self::Fcfs];
+
+    /// What it is made of.
+    pub const fn description(self) -> &'static Description {
+        match self {
+            Self::Ecommerce => &ecommerce::DESCRIPTION,
+            Self::Fcfs => &fcfs::DESCRIPTION,
+        }
+    }
+
+    /// Its name in profiles and reports.
+    pub const fn name(self) -> &'static str {
+        self.description().name
+    }
+
+    /// The topic of what its gate grants, and the group that turns it into rows.
+    pub const fn claims(self) -> &'static Topic {
+        &self.description().claims
+    }
+}
+
+/// What a system is made of.
+#[derive(Debug)]
+pub struct Description {
+    /// Name in profiles and reports.
+    pub name: &'static str,
+    /// Database.
+    pub database: &'static str,
+    /// Topic of what the gate grants.
+    pub claims: Topic,
+    /// Parts of the backend, in the order of their start.
+    pub roles: &'static [RoleSpec],
+    /// Consumer processes, unless the profile says otherwise.
+    pub consumers: u16,
+    /// Port of the API where it is to have the system's own.
+    pub api_port: u16,
+    /// Port at which Kafka is reached from outside its network.
+    pub kafka_port: u16,
+    /// What the backend serves.
+    pub domains: &'static [Domain],
+    /// How a request for a claim names its user.
+    pub user_key: UserKey,
+    /// Versions of the schema: the first is 1, and each is made of these steps. A version that was published stays
+    /// what it is; what changes is a further one.
+    pub schema: &'static [&'static [Step]],
+}
+
+/// A topic, and who reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Topic {
+    /// Name.
+    pub name: &'static str,
+    /// Partitions, unless the profile says otherwise.
+    pub partitions: u16,
+    /// Consumer group.
+    pub group: &'static str,
+}
+
+/// A part of the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoleSpec {
+    /// Which one.
+    pub role: Role,
+    /// What stands in front of the number in the names of its processes.
+    pub prefix: &'static str,
+    /// It is launched as often as the settings say consumers; else once.
+    pub is_scaled: bool,
+    /// It has a port that clients know; the others listen for health and metrics only.
+    pub has_port: bool,
+    /// Dependencies that must be up until it is ready.
+    pub ready: &'static [&'static str],
+}
+
+/// The HTTP API.
+pub(crate) const API: RoleSpec = RoleSpec {
+    role: Role::Api,
+    prefix: "api",
+    is_scaled: false,
+    has_port: true,
+    ready: &["mysql", "schema", "redis", "kafka", "gate"],
+};
+/// Members of the consumer group.
+pub(crate) const CONSUMER: RoleSpec = RoleSpec {
+    role: Role::Consumer,
+    prefix: "consumer",
+    is_scaled: true,
+    has_port: false,
+    ready: &["mysql", "schema", "kafka", "group", "progress"],
+};
+/// The reconciler.
+pub(crate) const RECONCILER: RoleSpec = RoleSpec {
+    role: Role::Reconciler,
+    prefix: "reconciler",
+    is_scaled: false,
+    has_port: false,
+    ready: &["mysql", "schema", "redis", "kafka"],
+};
+
+impl RoleSpec {
+    /// Name of its process `number`.
+    pub fn process(&self, number: u16) -> String {
+        format!("{}-{number}", self.prefix)
+    }
+
+    /// Whether `name` is that of one of its processes.
+    pub fn has(&self, name: &str) -> bool {
+        name.strip_prefix(self.prefix).is_some_and(|rest| rest.starts_with('-'))
+    }
+}
+
+/// A part of what the backend serves, with routes, rows and figures of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// Who there is.
+    Users,
+    /// What is sold.
+    Products,
+    /// Coupons, granted by a gate.
+    Coupons,
+}
+
+/// How a request for a claim names its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserKey {
+    /// By `users.id`.
+    Id,
+    /// By `users.public_id`, a UUID.
+    PublicId,
+}
+
+/// A step of the schema. The statements stand with the backend's domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// `users`.
+    Users,
+    /// `users` with a public id.
+    PublicUsers,
+    /// `products`.
+    Products,
+    /// `points`: balances.
+    Points,
+    /// `coupons`, `coupon_users`, `coupon_epochs`.
+    Coupons,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Two systems may use one machine, one cluster and one state folder.
+    #[test]
+    fn no_two_systems_share_a_name_a_database_or_a_port() {
+        let of = |what: fn(&Description) -> String| System::ALL.map(|system| what(system.description()));
+        for values in [
+            of(|d| d.name.into()),
+            of(|d| d.database.into()),
+            of(|d| d.api_port.to_string()),
+            of(|d| d.kafka_port.to_string()),
+            of(|d| d.claims.group.into()),
+        ] {
+            assert_eq!(values.iter().collect::<BTreeSet<_>>().len(), values.len(), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_profile_names_a_system_as_reports_do() {
+        for system in System::ALL {
+            assert_eq!(serde_json::to_value(system).unwrap(), system.name());
+        }
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_name() {
+        for spec in System::default().description().roles {
+            let of: Vec<_> =
+                System::default().description().roles.iter().filter(|s| s.has(&spec.process(12))).collect();
+            assert_eq!(of, [spec]);
+        }
+        assert!(!API.has("apiary-1") && !API.has("api"));
+    }
+
+    /// Databases of released versions are told by these numbers.
+    #[test]
+    fn published_versions_of_the_schema_stay_what_they_are() {
+        let schema = System::Ecommerce.description().schema;
+        assert_eq!(schema[..2], [&[Step::Users, Step::Products, Step::Points][..], &[Step::Coupons]]);
+    }
+}

@@ -1,0 +1,16 @@
+//! S1: a shop with first-come-first-served coupons.
+
+use super::{API, CONSUMER, Description, Domain, RECONCILER, Step, Topic, UserKey};
+
+pub(super) static DESCRIPTION: Description = Description {
+    name: "ecommerce",
+    database: "ecom_db",
+    claims: Topic { name: "coupon-issue", partitions: 3, group: "coupon-issue-group" },
+    roles: &[RECONCILER, CONSUMER, API],
+    consumers: 3,
+    api_port: 8080,
+    kafka_port: 9092,
+    domains: &[Domain::Users, Domain::Products, Domain::Coupons],
+    user_key: UserKey::Id,
+    schema: &[&[Step::Users, Step::Products, Step::Points], &[Step::Coupons]],
+};

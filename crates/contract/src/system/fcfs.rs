@@ -1,0 +1,16 @@
+//! S2: first-come-first-served coupons, asked for by the user's public id.
+
+use super::{API, CONSUMER, Description, Domain, RECONCILER, Step, Topic, UserKey};
+
+pub(super) static DESCRIPTION: Description = Description {
+    name: "fcfs",
+    database: "fcfs_db",
+    claims: Topic { name: "coupon-issue-requested", partitions: 10, group: "coupon-fcfs-group" },
+    roles: &[RECONCILER, CONSUMER, API],
+    consumers: 10,
+    api_port: 8081,
+    kafka_port: 9093,
+    domains: &[Domain::Users, Domain::Coupons],
+    user_key: UserKey::PublicId,
+    schema: &[&[Step::PublicUsers], &[Step::Coupons]],
+};
