@@ -16,11 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ecomctl::{
-    load::{self, LoadControl, LoadPlan, LoadSummary},
-    profile::model::Scenario,
-};
+use load::{self, LoadControl, LoadPlan, LoadSummary};
 use mysql_async::{Conn, prelude::Queryable};
+use profile::model::Scenario;
 use serde_json::{Value, json};
 
 const ECOMCTL: &str = env!("CARGO_BIN_EXE_ecomctl");

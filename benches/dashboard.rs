@@ -7,18 +7,16 @@
 
 use std::time::{Duration, Instant};
 
-use ecomctl::{
-    event::{CouponSample, Event, LoadSample, ProbeSample, Stamped},
-    run::state::RunState,
-    tui::{
-        board,
-        draw::{self, table::Data},
-        sample,
-        theme::Look,
-        view::View,
-    },
-};
 use ratatui::{Terminal, backend::TestBackend};
+use record::event::{CouponSample, Event, LoadSample, ProbeSample, Stamped};
+use record::state::RunState;
+use tui::{
+    board,
+    draw::{self, table::Data},
+    sample,
+    theme::Look,
+    view::View,
+};
 
 const DRAWS: usize = 500;
 const EIGHT_HOURS: u64 = 8 * 3_600;

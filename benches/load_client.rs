@@ -20,11 +20,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ecomctl::{
-    load::{self, LoadControl, LoadPlan},
-    profile::model::Scenario,
-};
+use load::{self, LoadControl, LoadPlan};
 use nix::sys::resource::{UsageWho, getrusage};
+use profile::model::Scenario;
 use serde_json::json;
 
 const ROUNDS: usize = 3;

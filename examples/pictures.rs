@@ -6,17 +6,17 @@
 
 use std::{fmt::Write as _, fs, path::Path, process::ExitCode};
 
-use ecomctl::tui::{
+use ratatui::{
+    buffer::{Buffer, Cell},
+    layout::Rect,
+    style::{Color, Modifier},
+};
+use tui::{
     draw::{self, table::Data},
     model::Board,
     sample,
     theme::Look,
     view::{Origin, View},
-};
-use ratatui::{
-    buffer::{Buffer, Cell},
-    layout::Rect,
-    style::{Color, Modifier},
 };
 use unicode_width::UnicodeWidthStr as _;
 

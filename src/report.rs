@@ -9,7 +9,7 @@ pub mod terminal;
 
 use std::fmt::Write;
 
-use crate::figure::count;
+use base::figure::count;
 
 /// `QUEUED 1,000 · SOLD_OUT 4,000`
 pub fn classes(outcomes: &std::collections::BTreeMap<String, u64>) -> String {

@@ -16,18 +16,17 @@ mod tables;
 
 use std::{future::Future, time::Instant};
 
+use cache::Changed;
 use contract::endpoint::Endpoints;
+use db::Db;
 pub use error::SeedError;
 pub use guard::{Owned, before_serving, refuse};
 use mysql_async::Pool;
-use serde::Serialize;
-
-use crate::profile::{
+use profile::{
     fixture::{self, Fixture},
     model::{CouponSeed, SeedSpec},
 };
-use cache::Changed;
-use db::Db;
+use serde::Serialize;
 use tables::Table;
 
 /// Users and products that are made by the API where no number is given.

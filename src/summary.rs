@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use contract::settings::Settings;
+use load::PhaseSummary;
+use record::{
+    event::{AlarmLevel, names::Provider},
+    goal::{GoalResult, State},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use verify::{CheckResult, Overall, SetSizes};
 
-use crate::{
-    event::{AlarmLevel, names::Provider},
-    exit::Exit,
-    goal::{GoalResult, State},
-    load::PhaseSummary,
-    verify::{CheckResult, Overall, SetSizes},
-};
+use crate::exit::Exit;
 
 /// Version of `summary.json`.
 pub const SCHEMA_VERSION: u32 = 1;

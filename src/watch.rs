@@ -2,7 +2,7 @@
 //!
 //! | watcher | reads | event |
 //! |---|---|---|
-//! | [`crate::lag`] | the consumer group, on a thread of its own | `Event::Kafka` |
+//! | [`kafka::lag`] | the consumer group, on a thread of its own | `Event::Kafka` |
 //! | `redis` | PING, INFO, SLOWLOG, gates by name | `Event::Redis` |
 //! | `mysql` | status, variables, lock waits, digests, slow log; `/metrics` of backend processes for their pools | `Event::Mysql` |
 //! | `stack` | processes and containers | `Event::Stack` |
@@ -22,14 +22,11 @@ use std::{
 };
 
 use contract::endpoint::Endpoints;
+use infra::{StateDir, stack::Stack};
+use kafka::lag::{self, LagPlan};
+use record::event::Event;
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    event::Event,
-    infra::{StateDir, stack::Stack},
-    lag::{self, LagPlan},
-};
 
 /// Longest time that one look may take.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -175,7 +172,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::event::watch::StackSample;
+    use record::event::watch::StackSample;
 
     /// A source that answers as it is told: `None` hangs.
     struct Scripted(std::vec::IntoIter<Option<Result<(), &'static str>>>);

@@ -4,8 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::compose::bytes;
+use compose::bytes;
 
 pub use self::{
     help::{CompletionsArgs, DoctorArgs, ProfilesAction, ProfilesArgs},

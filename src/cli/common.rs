@@ -3,6 +3,11 @@
 use std::path::PathBuf;
 
 use contract::endpoint::KafkaEndpoint;
+use infra::{self, InfraError, external::External, stack::Stack, state::StateDir};
+use profile::{
+    self, Loaded, Overrides,
+    model::{ProviderChoice, StackSpec},
+};
 use serde::Serialize;
 
 pub use super::out::{complain, note, out};
@@ -10,13 +15,6 @@ use super::{
     args::{Cli, Format, Global, Provider},
     exit::UsageError,
     out::{self, Stream},
-};
-use crate::{
-    infra::{self, InfraError, external::External, stack::Stack, state::StateDir},
-    profile::{
-        self, Loaded, Overrides,
-        model::{ProviderChoice, StackSpec},
-    },
 };
 
 /// The global flags and what follows from them.

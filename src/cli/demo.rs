@@ -18,7 +18,7 @@ const PROFILE: &str = "coupon-quick";
 pub async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Exit> {
     let mut loaded = context.profile(PROFILE)?;
     if context.global.provider.is_none() {
-        loaded.profile.stack.provider = crate::profile::model::ProviderChoice::Native;
+        loaded.profile.stack.provider = profile::model::ProviderChoice::Native;
     }
     note("ecomctl demo: a real MySQL-family server, a real Redis and a real Kafka on this machine's loopback;");
     note("1,000 coupons, first come, first served, and thousands of people who want one.\n");

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
+use infra::{clients, ready};
+
 use super::{
     args::Format,
     common::{Context, complain, out},
 };
-use crate::{
-    exit::Exit,
-    infra::{clients, ready},
-    run::kept,
-};
+use crate::{exit::Exit, run::kept};
 
 /// How long each of them may take to answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);

@@ -1,6 +1,8 @@
 //! Which exit code an error asks for.
 
-use crate::{exit::Exit, infra::InfraError};
+use infra::InfraError;
+
+use crate::exit::Exit;
 
 /// A mistake in what was typed, found after parsing.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +13,7 @@ pub struct UsageError(pub String);
 pub fn of_error(error: &anyhow::Error) -> Exit {
     let usage = error.chain().any(|cause| {
         cause.is::<UsageError>()
-            || cause.is::<crate::profile::ProfileError>()
+            || cause.is::<profile::ProfileError>()
             || cause.is::<contract::endpoint::EndpointError>()
             || cause.downcast_ref::<InfraError>().is_some_and(InfraError::is_usage)
     });

@@ -7,7 +7,14 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use contract::{human::HumanDuration, system::System};
+use base::{
+    figure::{count, or_dash},
+    table::Fitted,
+};
+use contract::human::HumanDuration;
+use contract::system::System;
+use kafka::lag::{History, LagPlan, Rules, Sampler};
+use record::event::watch::{KafkaSample, LagStatus, PartitionLag};
 use tokio::sync::mpsc;
 
 use super::{
@@ -17,13 +24,7 @@ use super::{
     out::{out_if_read, reader_gone},
     signals::Signals,
 };
-use crate::{
-    event::watch::{KafkaSample, LagStatus, PartitionLag},
-    exit::Exit,
-    figure::{count, or_dash},
-    lag::{History, LagPlan, Rules, Sampler},
-    table::Fitted,
-};
+use crate::exit::Exit;
 
 /// Looks without `--watch`: the fewest that have a slope.
 const LOOKS: u32 = 3;
@@ -234,7 +235,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::watch::{DeadLetter, Member};
+    use record::event::watch::{DeadLetter, Member};
 
     #[test]
     fn the_table_says_what_is_known_and_what_is_not() {

@@ -1,6 +1,7 @@
 //! `logs`: of servers and backend, merged by time.
 
 use anyhow::Context as _;
+use infra::logs::{self, LogLine, Range};
 use jiff::Timestamp;
 
 use super::{
@@ -9,10 +10,7 @@ use super::{
     out::{out_if_read, reader_gone},
     signals::Signals,
 };
-use crate::{
-    exit::Exit,
-    infra::logs::{self, LogLine, Range},
-};
+use crate::exit::Exit;
 
 /// Lines of each component, where nothing else is said.
 const LINES: usize = 100;

@@ -23,8 +23,7 @@ use contract::{
     endpoint::{mask, mask_argument},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-use crate::tui::terminal;
+use tui::terminal;
 
 /// How often it is looked for a reader while there is nothing to print.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -1,12 +1,13 @@
 //! `profiles`: list, check, sample, schema.
 
+use base::table;
 use serde_json::json;
 
 use super::{
     args::{ProfilesAction, ProfilesArgs},
     common::{Context, out},
 };
-use crate::{exit::Exit, profile, table};
+use crate::exit::Exit;
 
 /// `profiles [list|check|sample|schema]`
 pub fn run(context: &Context, args: &ProfilesArgs) -> anyhow::Result<Exit> {

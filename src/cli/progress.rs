@@ -6,15 +6,18 @@ use std::{
     time::Duration,
 };
 
+use base::figure::{millis, or_dash, rate};
 use indicatif::{ProgressBar, ProgressStyle};
+use record::{
+    event::names::{ProcessState, Stage},
+    state::RunState,
+};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use super::common::note;
 use crate::{
-    event::names::{ProcessState, Stage},
-    figure::{millis, or_dash, rate},
     report::classes,
-    run::{folder::RunFolder, state::RunState, walk::Show},
+    run::{folder::RunFolder, walk::Show},
 };
 
 /// Seconds between lines where nothing can be drawn.
@@ -161,7 +164,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::event::{CouponSample, LoadSample, ProbeSample};
+    use record::event::{CouponSample, LoadSample, ProbeSample};
 
     /// A regular line right behind that of a new stage said the same a second time.
     #[test]

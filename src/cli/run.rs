@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use ::tui::{source::Source, view::Origin};
 use anyhow::Context as _;
 use contract::{cause, human::HumanDuration, settings::Size};
+use profile::{Loaded, model::ProviderChoice};
 use serde_json::json;
 
 use super::{
@@ -15,15 +17,7 @@ use super::{
     single::{self, Turn},
     tui,
 };
-use crate::{
-    cli::args::Format,
-    exit::Exit,
-    profile::{Loaded, model::ProviderChoice},
-    report,
-    run::walk::Show,
-    summary::Summary,
-    tui::{source::Source, view::Origin},
-};
+use crate::{cli::args::Format, exit::Exit, report, run::walk::Show, summary::Summary};
 
 /// Runs the profiles that were named.
 pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {

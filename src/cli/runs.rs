@@ -6,7 +6,13 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use base::{figure, table};
 use contract::cause;
+use infra::{
+    StateDir,
+    owned::{Removal, remove_tree},
+    process,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -20,16 +26,9 @@ use super::{
 };
 use crate::{
     exit::Exit,
-    figure,
-    infra::{
-        StateDir,
-        owned::{Removal, remove_tree},
-        process,
-    },
     report,
     run::folder::{RunFile, RunFolder},
     summary::{self, Summary},
-    table,
 };
 
 /// How long a run may take to come to its end after `stop`.

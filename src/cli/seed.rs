@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError};
 
 use anyhow::Context as _;
+use base::{figure::count, table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use infra::state::RUN;
 
 use super::{
     args::{SeedArgs, Via},
@@ -12,11 +14,8 @@ use super::{
 };
 use crate::{
     exit::Exit,
-    figure::count,
-    infra::state::RUN,
     run::{kept, seeding},
     seed::{self, SeedPlan, SeedProgress, SeedReport},
-    table,
 };
 
 /// `seed [PROFILE]`

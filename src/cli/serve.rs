@@ -3,11 +3,14 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::Context as _;
+use contract::process::is_backend;
 use contract::{
     process::{ProcessConfig, Role},
     settings::Size,
     system::System,
 };
+use infra::state::SERVE;
+use profile::Loaded;
 use tokio::signal::unix::SignalKind;
 use tokio_util::sync::CancellationToken;
 
@@ -20,8 +23,6 @@ use super::{
 };
 use crate::{
     exit::Exit,
-    infra::{stack::is_backend, state::SERVE},
-    profile::Loaded,
     run::{
         backend::{Backend, Containers, DRAIN_WITHIN, LaunchPlan},
         kept,
@@ -62,7 +63,7 @@ fn start(file: &Path) -> anyhow::Result<()> {
         config.name,
         config.listen
     );
-    crate::infra::preflight::raise_open_files();
+    infra::preflight::raise_open_files();
     let runtime = backend::runtime(&config).context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();

@@ -85,7 +85,7 @@ impl Signals {
                     () = hang_up.heard() => Exit::Terminated,
                 };
                 if this.stop.is_cancelled() {
-                    crate::tui::terminal::leave();
+                    tui::terminal::leave();
                     complain("stopped at once; `ecomctl down` clears what is left");
                     std::process::exit(i32::from(exit.code()));
                 }

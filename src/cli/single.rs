@@ -1,8 +1,9 @@
 //! One run of one profile: whoever asks for it, and whoever looks at it.
 
+use profile::Loaded;
+
 use super::{common::Context, progress::Progress, runs, signals::Signals};
 use crate::{
-    profile::Loaded,
     run::{
         execute,
         walk::{self, Show},

@@ -3,6 +3,9 @@
 use std::{fmt::Write as _, io::IsTerminal as _, path::Path};
 
 use anyhow::Context as _;
+use base::table;
+use infra::{self, Down, DownReport, UpEvent, UpReport, UpRequest, env::Env, preflight};
+use profile::model::{ProviderChoice, StackSpec};
 use serde_json::json;
 
 use super::{
@@ -12,12 +15,7 @@ use super::{
     out::{self, Stream},
     signals::Signals,
 };
-use crate::{
-    exit::Exit,
-    infra::{self, Down, DownReport, UpEvent, UpReport, UpRequest, env::Env, preflight},
-    profile::model::{ProviderChoice, StackSpec},
-    table,
-};
+use crate::exit::Exit;
 
 /// `up [PROFILE]`
 pub async fn up(context: &Context, args: &UpArgs) -> anyhow::Result<Exit> {

@@ -3,6 +3,12 @@
 use std::{fmt::Write as _, time::Duration};
 
 use anyhow::Context as _;
+use base::{
+    figure::{bytes, or_dash},
+    table,
+};
+use infra::stats::{self, Sampler, Stats};
+use record::event::watch::ComponentSample;
 
 use super::{
     args::{Format, StatsArgs},
@@ -10,13 +16,7 @@ use super::{
     out::{out_if_read, reader_gone},
     signals::Signals,
 };
-use crate::{
-    event::watch::ComponentSample,
-    exit::Exit,
-    figure::{bytes, or_dash},
-    infra::stats::{self, Sampler, Stats},
-    table,
-};
+use crate::exit::Exit;
 
 /// Home, and nothing below: what was shown before is written over.
 const CLEAR: &str = "\x1b[H\x1b[J";
@@ -134,7 +134,7 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::names::{ComponentState, Provider};
+    use record::event::names::{ComponentState, Provider};
 
     fn wide() -> ComponentSample {
         ComponentSample {

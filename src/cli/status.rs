@@ -2,19 +2,19 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::common::Context;
-use crate::{
-    exit::Exit,
+use base::{
     figure::{bytes, count, or_dash},
-    infra,
-    infra::{
-        Status,
-        status::{ComponentStatus, LagRow, MysqlStatus, RedisStatus},
-        topics::TopicState,
-    },
     table::{Fitted, WIDTH},
-    tui::text::wrap,
 };
+use infra::{
+    Status,
+    status::{ComponentStatus, LagRow, MysqlStatus, RedisStatus},
+    topics::TopicState,
+};
+use tui::text::wrap;
+
+use super::common::Context;
+use crate::exit::Exit;
 
 /// Cells of a state of health; what takes more stands below the table.
 const HEALTH: usize = 9;
@@ -71,7 +71,7 @@ fn row(c: &ComponentStatus) -> Vec<String> {
 }
 
 fn is_long(health: &str) -> bool {
-    crate::tui::text::width(health) > HEALTH
+    tui::text::width(health) > HEALTH
 }
 
 /// What is wrong with a component, in full.
@@ -168,11 +168,9 @@ fn mysql(mysql: &MysqlStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::{names::Provider, watch::ComponentSample},
-        infra::stack::ContainerRef,
-        tui::text::width,
-    };
+    use infra::stack::ContainerRef;
+    use record::event::{names::Provider, watch::ComponentSample};
+    use tui::text::width;
 
     fn component(name: &str) -> ComponentStatus {
         ComponentStatus {

@@ -1,19 +1,17 @@
 //! `topics`: what the profile wants beside what there is.
 
+use base::{figure::or_dash, table};
+use infra::{
+    stack::Stack,
+    topics::{self, TopicPlan, TopicState},
+};
+use record::event::names::Provider;
+
 use super::{
     args::{TopicsAction, TopicsArgs},
     common::{Context, note},
 };
-use crate::{
-    event::names::Provider,
-    exit::Exit,
-    figure::or_dash,
-    infra::{
-        stack::Stack,
-        topics::{self, TopicPlan, TopicState},
-    },
-    table,
-};
+use crate::exit::Exit;
 
 /// `topics list|plan|create|recreate|describe`
 pub async fn run(context: &Context, args: &TopicsArgs) -> anyhow::Result<Exit> {

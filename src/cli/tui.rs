@@ -10,6 +10,17 @@ use std::{io, pin::Pin};
 
 use anyhow::{Context as _, bail};
 use contract::cause;
+use infra::InfraError;
+use profile::{self, Overrides};
+use record::{act::Act, replay::Replay};
+use tui::{
+    acts::Command,
+    app::News,
+    launch::{Choices, Form, Order, ProfileChoice, What},
+    model::Tone,
+    source::{Source, Tail},
+    view::Origin,
+};
 
 pub use self::{
     dashboard::{Dashboard, DashboardEvent, possible},
@@ -23,20 +34,7 @@ use super::{
     signals::Signals,
     single, stack,
 };
-use crate::{
-    exit::Exit,
-    infra::InfraError,
-    profile::{self, Overrides},
-    run::{control::Act, folder::RunFolder, replay::Replay},
-    tui::{
-        acts::Command,
-        app::News,
-        launch::{Choices, Form, Order, ProfileChoice, What},
-        model::Tone,
-        source::{Source, Tail},
-        view::Origin,
-    },
-};
+use crate::{exit::Exit, run::folder::RunFolder};
 
 /// What was launched from the dashboard, at work.
 type Busy<'a> = Pin<Box<dyn Future<Output = (What, anyhow::Result<Exit>)> + 'a>>;

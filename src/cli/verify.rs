@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use contract::system::System;
+use infra::process;
+use record::epoch::{OfRun, Opened};
+use verify::{self, CouponPlan, LogBefore, Overall, VerifyPlan, VerifyReport, store};
 
 use super::{args::VerifyArgs, common::Context, runs};
 use crate::{
-    epoch::{OfRun, Opened},
     exit::Exit,
-    infra::process,
     report,
     run::{execute, folder::RunFolder},
     seed::SeedPlan,
-    verify::{self, CouponPlan, LogBefore, Overall, VerifyPlan, VerifyReport, store},
 };
 
 /// `verify [PROFILE] [--run R | --history R]`

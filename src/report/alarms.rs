@@ -1,10 +1,8 @@
 //! What is said of alarms.
 
-use crate::{
-    alarm::registry::in_unit,
-    event::AlarmLevel,
-    summary::{Alarm, Summary},
-};
+use record::{alarm::registry::in_unit, event::AlarmLevel};
+
+use crate::summary::{Alarm, Summary};
 
 /// One line for each alarm that was raised, the worst first.
 pub(super) fn lines(summary: &Summary) -> Vec<String> {

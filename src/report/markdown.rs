@@ -2,13 +2,12 @@
 
 use std::fmt::Write;
 
+use base::figure::{count, or_dash};
+use record::goal::State;
+use verify::Verdict;
+
 use super::rows;
-use crate::{
-    figure::{count, or_dash},
-    goal::State,
-    summary::Summary,
-    verify::Verdict,
-};
+use crate::summary::Summary;
 
 /// The whole report as Markdown.
 pub fn render(summary: &Summary) -> String {

@@ -1,11 +1,10 @@
 //! Rows that stand in more than one report.
 
-use crate::{
-    figure::{count, millis, or_dash, percent, rate},
-    load::PhaseSummary,
-    summary::Request,
-    verify::SetSizes,
-};
+use base::figure::{count, millis, or_dash, percent, rate};
+use load::PhaseSummary;
+use verify::SetSizes;
+
+use crate::summary::Request;
 
 /// Coupon, total, granted, events, rows, dead, left, told QUEUED, unknown, refused.
 pub fn coupon(sizes: &SetSizes) -> Vec<String> {

@@ -1,15 +1,13 @@
 //! JSON schemas of what commands print with `--format json`, published under `docs/schema/`.
 
+use infra::{Status, logs::LogLine, stats::Stats};
+use profile::ProfileInfo;
+use record::event::watch::KafkaSample;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
+use verify::VerifyReport;
 
-use crate::{
-    event::watch::KafkaSample,
-    infra::{Status, logs::LogLine, stats::Stats},
-    profile::ProfileInfo,
-    summary::Summary,
-    verify::VerifyReport,
-};
+use crate::summary::Summary;
 
 /// Name of the file → schema.
 pub fn all() -> Vec<(&'static str, Value)> {

@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-use super::{alarms, classes, rows};
-use crate::{
-    exit::Exit,
+use base::{
     figure::{count, millis, or_dash, percent, rate},
-    goal::State,
-    summary::Summary,
     table,
-    verify::{CheckResult, SetSizes, Verdict, VerifyReport},
 };
+use record::goal::State;
+use verify::{CheckResult, SetSizes, Verdict, VerifyReport};
+
+use super::{alarms, classes, rows};
+use crate::{exit::Exit, summary::Summary};
 
 /// The whole report as text.
 pub fn render(summary: &Summary) -> String {

@@ -7,28 +7,28 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base::http::Http;
+use contract::process::is_backend;
 use contract::{
     endpoint::Endpoints,
     process::{ProcessConfig, Role},
     settings::{Settings, Size},
     system::{RoleSpec, System},
 };
+use infra::process::ProcessRef;
+use infra::{
+    InfraError,
+    choice::Runner,
+    docker,
+    launched::Roster,
+    logs, ports,
+    stack::{Component, ContainerRef, Stack},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::container::Containers;
 use self::{child::Child, container::Contained, watched::Told};
 use super::recorder::Emitter;
-use crate::{
-    http::Http,
-    infra::{
-        InfraError,
-        choice::Runner,
-        docker,
-        launched::Roster,
-        logs, ports,
-        stack::{Component, ContainerRef, ProcessRef, Stack, is_backend},
-    },
-};
 
 mod child;
 mod contain;

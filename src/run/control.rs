@@ -14,9 +14,9 @@
 mod perform;
 mod socket;
 
-use std::{fmt, io, path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use record::act::{Act, ActResult};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
@@ -32,67 +32,6 @@ const QUEUE: usize = 16;
 pub const MOST_BYTES: usize = 4 << 10;
 /// Longest wait for a result: a server that is restarted takes its time.
 const RESULT_WITHIN: Duration = Duration::from_secs(120);
-
-/// What a person may do to a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "act", content = "value", rename_all = "snake_case")]
-pub enum Act {
-    /// End the load; the run goes on to drain and verdict.
-    StopLoad,
-    /// Virtual users of the closed scenarios, together; 0 pauses them.
-    SetVus(u32),
-    /// Iterations per second of the open scenarios, together.
-    SetRate(f64),
-    /// Take back [`Self::SetVus`] and [`Self::SetRate`].
-    FollowPlan,
-    /// Launch one more consumer.
-    AddConsumer,
-    /// Drain the last consumer and end it.
-    RemoveConsumer,
-    /// Hold the newest counts against what must hold.
-    Verify,
-    /// Restart a component: a server, or a process of the backend.
-    Restart(String),
-    /// The dashboard wrote its screen to this file; nothing is done but to note it.
-    Export(String),
-}
-
-impl fmt::Display for Act {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::StopLoad => f.write_str("stop load"),
-            Self::SetVus(vus) => write!(f, "vus {vus}"),
-            Self::SetRate(rate) => write!(f, "rate {rate}"),
-            Self::FollowPlan => f.write_str("follow the plan"),
-            Self::AddConsumer => f.write_str("add consumer"),
-            Self::RemoveConsumer => f.write_str("remove consumer"),
-            Self::Verify => f.write_str("verify"),
-            Self::Restart(component) => write!(f, "restart {component}"),
-            Self::Export(path) => write!(f, "export {path}"),
-        }
-    }
-}
-
-/// What came of an act.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActResult {
-    /// It was done.
-    pub done: bool,
-    /// What was done, or why not.
-    pub text: String,
-}
-
-impl ActResult {
-    /// It was done.
-    pub fn done(text: impl Into<String>) -> Self {
-        Self { done: true, text: text.into() }
-    }
-
-    /// It was not.
-    pub fn refused(why: impl fmt::Display) -> Self {
-        Self { done: false, text: why.to_string() }
-    }
-}
 
 /// An act with the place where its result is waited for.
 #[derive(Debug)]

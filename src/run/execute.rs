@@ -8,7 +8,17 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-
+use base::files;
+use infra::{
+    process,
+    state::{RUN, StateDir},
+};
+use profile::model::Profile;
+use record::state::RunState;
+use record::{
+    epoch::Opened,
+    event::{self, Event, names::Stage},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,22 +28,9 @@ use super::{
     measure, plan,
     recorder::{Emitter, Recorder},
     stages::{self, Started},
-    state::RunState,
     walk::{Marks, Request, Show, Walk},
 };
-use crate::{
-    epoch::Opened,
-    event::{self, Event, names::Stage},
-    files,
-    infra::{
-        process,
-        state::{RUN, StateDir},
-    },
-    profile::model::Profile,
-    report,
-    seed::SeedPlan,
-    summary::Summary,
-};
+use crate::{report, seed::SeedPlan, summary::Summary};
 
 /// Runs one profile to its end and writes its files. What was started for it is stopped again, however it ends.
 ///

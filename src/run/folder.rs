@@ -6,14 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base::files;
+use infra::process::ProcessRef;
+use record::epoch::Opened;
 use serde::{Deserialize, Serialize};
-
-use crate::{
-    epoch::Opened,
-    files,
-    infra::stack::ProcessRef,
-    verify::{LEDGER_FOLDER, SETS_FOLDER},
-};
+use verify::{LEDGER_FOLDER, SETS_FOLDER};
 
 /// Version of `run.json`.
 pub const SCHEMA_VERSION: u32 = 1;

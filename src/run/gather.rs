@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use load::LoadSummary;
+use record::state::{AlarmNow, RunState};
+use record::{
+    event::ProbeSample,
+    goal::{self, Metric, Metrics, Trend},
+};
 use serde_json::Value;
+use verify::Overall;
 
 use super::{
     folder::{RunFile, RunFolder},
     stages::Walked,
-    state::{AlarmNow, RunState},
     walk::Request,
 };
-use crate::{
-    event::ProbeSample,
-    goal::{self, Metric, Metrics, Trend},
-    load::LoadSummary,
-    summary::{self, Alarm, Lag, PartitionLag, SCHEMA_VERSION, StackEntry, Summary},
-    verify::Overall,
-};
+use crate::summary::{self, Alarm, Lag, PartitionLag, SCHEMA_VERSION, StackEntry, Summary};
 
 /// What a summary is made of.
 pub struct Gathered<'a> {
@@ -118,7 +118,7 @@ fn metrics(walked: &Walked, state: &RunState) -> Metrics {
 }
 
 fn stack(walked: &Walked) -> BTreeMap<String, StackEntry> {
-    let entry = |c: &crate::infra::stack::Component| StackEntry {
+    let entry = |c: &infra::stack::Component| StackEntry {
         provider: c.provider.clone(),
         version: c.version.clone(),
         address: c.address.clone(),
@@ -137,7 +137,7 @@ fn cache(trend: &Trend) -> summary::CacheFigures {
 }
 
 fn requests(load: &LoadSummary) -> Vec<summary::Request> {
-    let request = |r: &crate::load::RequestSummary| summary::Request {
+    let request = |r: &load::RequestSummary| summary::Request {
         scenario: r.scenario.clone(),
         name: r.name.clone(),
         sent: r.sent,
@@ -178,7 +178,7 @@ fn lag(walked: &Walked, state: &RunState) -> Lag {
 }
 
 fn partitions(probe: &ProbeSample) -> Vec<PartitionLag> {
-    let partition = |p: &crate::event::PartitionSample| PartitionLag {
+    let partition = |p: &record::event::PartitionSample| PartitionLag {
         partition: p.partition,
         end: p.end,
         committed: p.committed,

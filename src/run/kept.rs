@@ -7,21 +7,20 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use base::http::Http;
+use contract::process::is_backend;
 use contract::{
     process::{ProcessConfig, Role},
     settings::{Settings, Size},
 };
+use infra::{
+    docker::{self, Engine, provider},
+    process::{self, GRACE},
+    stack::Stack,
+    state::{SERVE, StateDir},
+};
 
 use super::backend::{CONF, DRAIN_WITHIN, Running};
-use crate::{
-    http::Http,
-    infra::{
-        docker::{self, Engine, provider},
-        process::{self, GRACE},
-        stack::{Stack, is_backend},
-        state::{SERVE, StateDir},
-    },
-};
 
 /// How long an API may take to answer where it is only asked whether it is there.
 const API_WITHIN: Duration = Duration::from_secs(2);

@@ -3,21 +3,22 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use contract::{endpoint::ApiEndpoint, system::System};
+use base::http::Http;
+use contract::endpoint::ApiEndpoint;
+use contract::system::System;
+use infra::stack::Stack;
+use load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary};
+use probe::{self, DrainPlan, DrainReport, Probe, ProbePlan};
+use record::{
+    epoch::OfRun,
+    event::{Event, ProbeSample, names::Stage},
+};
 use tokio::sync::mpsc;
+use verify::{self, CouponPlan, LiveFacts, LogBefore, VerifyPlan, VerifyReport};
 
 use super::{
     recorder::Emitter,
     walk::{Marks, Walk},
-};
-use crate::{
-    epoch::OfRun,
-    event::{Event, ProbeSample, names::Stage},
-    http::Http,
-    infra::stack::Stack,
-    load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary},
-    probe::{self, DrainPlan, DrainReport, Probe, ProbePlan},
-    verify::{self, CouponPlan, LiveFacts, LogBefore, VerifyPlan, VerifyReport},
 };
 
 /// Time between two looks of the probes.

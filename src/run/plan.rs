@@ -1,11 +1,10 @@
 //! A profile as the plan that stands in a run's first event.
 
-use crate::{
-    event::plan::{AlarmPlan, CouponPlan, GoalPlan, PhasePlan, RunPlan, ScenarioPlan},
-    load::schedule::{Phase, SECOND, Schedule},
-    profile::model::{AlarmSpec, Profile, Scenario},
-    seed::SeedPlan,
-};
+use load::schedule::{Phase, SECOND, Schedule};
+use profile::model::{AlarmSpec, Profile, Scenario};
+use record::event::plan::{AlarmPlan, CouponPlan, GoalPlan, PhasePlan, RunPlan, ScenarioPlan};
+
+use crate::seed::SeedPlan;
 
 /// What a run of `profile` means to do with `coupons` (id and quantity of each) of those that `seed` brings.
 pub(super) fn of(profile: &Profile, seed: &SeedPlan, coupons: &[(u64, u64)]) -> RunPlan {

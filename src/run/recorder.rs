@@ -8,6 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use record::state::RunState;
+use record::{
+    alarm::watch::Watch,
+    event::{Event, Stamped, names::Stage},
+};
 use tokio::{
     fs::File,
     io::{AsyncWriteExt, BufWriter},
@@ -15,12 +20,6 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
-
-use super::state::RunState;
-use crate::{
-    alarm::watch::Watch,
-    event::{Event, Stamped, names::Stage},
-};
 
 /// Events that may wait for the recorder. A sender waits when it is full: no event is ever dropped.
 const QUEUE: usize = 1_024;
@@ -180,7 +179,7 @@ async fn write_line(file: &mut BufWriter<File>, stamped: &Stamped) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{
+    use record::event::{
         AlarmLevel, ProbeSample,
         plan::{AlarmPlan, RunPlan},
     };
@@ -239,7 +238,7 @@ mod tests {
         emitter.stage(Stage::Load).await;
         drop(emitter);
         let state = recorder.finish().await.unwrap();
-        assert_eq!((state.warnings.len(), state.stage), (super::super::state::MOST_WARNINGS, Some(Stage::Load)));
+        assert_eq!((state.warnings.len(), state.stage), (record::state::MOST_WARNINGS, Some(Stage::Load)));
         let text = std::fs::read_to_string(path).unwrap();
         let events: Vec<Stamped> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(events.len(), 3_001);

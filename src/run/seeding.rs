@@ -10,18 +10,16 @@ use std::{
 
 use anyhow::Result;
 use backend::epoch;
-use contract::{cause, endpoint::Endpoints, endpoint::KafkaEndpoint, names::dead_letter_topic, system::System};
+use base::http::Http;
+use contract::system::System;
+use contract::{cause, endpoint::Endpoints, endpoint::KafkaEndpoint, names::dead_letter_topic};
+use infra::{choice::Server, stack::Stack};
 use mysql_async::Pool;
+use probe::Starts;
+use record::{epoch::Opened, event::names::Provider};
 use serde_json::Value;
 
-use crate::{
-    epoch::Opened,
-    event::names::Provider,
-    http::Http,
-    infra::{choice::Server, stack::Stack},
-    probe::Starts,
-    seed::{self, Owned, SeedPlan, SeedProgress, SeedReport},
-};
+use crate::seed::{self, Owned, SeedPlan, SeedProgress, SeedReport};
 
 /// How long one request to the API may take.
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
@@ -148,6 +146,6 @@ pub async fn run(plan: &SeedPlan, stack: &Stack, progress: &(dyn Fn(SeedProgress
 /// A seed in one line.
 pub fn words(report: &SeedReport) -> String {
     let tables: Vec<_> =
-        report.tables.iter().map(|t| format!("{} {}", crate::figure::count(t.found), t.table)).collect();
+        report.tables.iter().map(|t| format!("{} {}", base::figure::count(t.found), t.table)).collect();
     format!("seeded in {:.1} s, counted: {}", report.seconds, tables.join(", "))
 }

@@ -6,19 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contract::process::is_backend;
+use infra::{
+    docker::{self, Container, ContainerState, Engine},
+    process,
+    stack::Component,
+    state::StateDir,
+};
+use record::event::{Event, names::ProcessState};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{control::Live, recorder::Emitter};
-use crate::{
-    event::{Event, names::ProcessState},
-    infra::{
-        docker::{self, Container, ContainerState, Engine},
-        process,
-        stack::{Component, is_backend},
-        state::StateDir,
-    },
-};
 
 /// Time from look to look.
 const EVERY: Duration = Duration::from_millis(500);

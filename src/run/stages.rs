@@ -3,7 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use contract::{cause, system::System};
+use contract::cause;
+use contract::system::System;
+use infra::{self, Down, InfraError, UpEvent, UpRequest, stack::Stack};
+use load::{self, LoadSummary};
+use probe::DrainReport;
+use record::event::{
+    Event,
+    names::{Provider, Stage},
+};
+use verify::VerifyReport;
 
 use super::{
     backend::{Backend, Containers, DRAIN_WITHIN, LaunchPlan, check_port},
@@ -11,17 +20,7 @@ use super::{
     servers::ServerWatch,
     walk::Walk,
 };
-use crate::{
-    event::{
-        Event,
-        names::{Provider, Stage},
-    },
-    infra::{self, Down, InfraError, UpEvent, UpRequest, stack::Stack},
-    load::{self, LoadSummary},
-    probe::DrainReport,
-    verify::VerifyReport,
-    watch::{WatchPlan, Watchers},
-};
+use crate::watch::{WatchPlan, Watchers};
 
 /// Time between two looks of the watchers: their samples stand in the events for the replay.
 const WATCH_EVERY: Duration = Duration::from_secs(2);

@@ -6,6 +6,11 @@ use std::{
     time::Instant,
 };
 
+use infra::state::StateDir;
+use probe::Starts;
+use profile::Loaded;
+use record::state::RunState;
+use record::{epoch::Opened, event::ProbeSample};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -13,12 +18,8 @@ use super::{
     control::{Control, Live},
     folder::RunFolder,
     recorder::Emitter,
-    state::RunState,
 };
-use crate::{
-    epoch::Opened, event::ProbeSample, exit::Exit, infra::state::StateDir, probe::Starts, profile::Loaded,
-    seed::SeedPlan,
-};
+use crate::{exit::Exit, seed::SeedPlan};
 
 /// One run, as it was asked for.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that was given or not, independent of the others")]

@@ -2,9 +2,9 @@
 
 use contract::endpoint::Endpoints;
 use mysql_async::prelude::Queryable;
+use profile::model::CouponSeed;
 
 use super::{Backend, CouponReport, SeedError, SeedPlan, SeedProgress, TableReport, db::Db, gate, guard};
-use crate::profile::model::CouponSeed;
 
 /// Discount of a coupon for which nobody gives one, in won.
 const DEFAULT_DISCOUNT: u64 = 5_000;

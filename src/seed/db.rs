@@ -228,7 +228,7 @@ mod tests {
     /// The library says its own name for the error twice, which helps nobody.
     #[tokio::test]
     async fn a_server_that_is_not_there_says_its_cause_once() {
-        let port = crate::infra::ports::free(&std::collections::BTreeSet::new()).unwrap();
+        let port = infra::ports::free(&std::collections::BTreeSet::new()).unwrap();
         let endpoint: MysqlEndpoint = format!("mysql://u:p@127.0.0.1:{port}/d").parse().unwrap();
         let error = Db::new(&endpoint).conn().await.map(drop).unwrap_err().to_string();
         assert_eq!(error.matches("Input/output error").count(), 1, "{error}");

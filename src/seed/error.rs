@@ -1,6 +1,6 @@
 //! Why a seed failed.
 
-use crate::profile::fixture::FixtureError;
+use profile::fixture::FixtureError;
 
 /// Why a seed failed. What was written before stays; a repeated seed mends it.
 #[derive(Debug, thiserror::Error)]

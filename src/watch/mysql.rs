@@ -8,18 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base::held::Held;
 use contract::endpoint::MysqlEndpoint;
 use mysql_async::{Conn, Error, Row, prelude::Queryable};
+use record::event::{
+    Event,
+    watch::{Digest, LockWait, MysqlSample, SlowQuery},
+};
 
 use self::queries::Cells;
 use super::{Source, Stacked, pools::Pools};
-use crate::{
-    event::{
-        Event,
-        watch::{Digest, LockWait, MysqlSample, SlowQuery},
-    },
-    held::Held,
-};
 
 /// Longest time for connecting.
 const CONNECT: Duration = Duration::from_secs(2);

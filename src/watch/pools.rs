@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use base::http::Http;
+use infra::up;
+use record::event::watch::PoolSample;
 use serde_json::Value;
 
 use super::Stacked;
-use crate::{event::watch::PoolSample, http::Http, infra::up};
 
 /// Longest wait for one process: one that hangs must not hold up the look at the server.
 const LIMIT: Duration = Duration::from_millis(500);

@@ -5,21 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base::held::Held;
 use contract::{endpoint::RedisEndpoint, names};
+use infra::gates::GateScan;
+use record::event::{
+    Event,
+    watch::{GateSample, RedisSample, SlowCommand},
+};
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value,
     aio::MultiplexedConnection,
 };
 
 use super::Source;
-use crate::{
-    event::{
-        Event,
-        watch::{GateSample, RedisSample, SlowCommand},
-    },
-    held::Held,
-    infra::gates::GateScan,
-};
 
 /// Longest time for connecting, and for each answer.
 const LIMIT: Duration = Duration::from_secs(2);

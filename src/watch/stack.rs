@@ -1,10 +1,9 @@
 //! Processes and containers of the stack.
 
+use infra::{StateDir, stats::Sampler};
+use record::event::Event;
+
 use super::{Source, Stacked};
-use crate::{
-    event::Event,
-    infra::{StateDir, stats::Sampler},
-};
 
 /// The watcher.
 pub(super) struct Components {

@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use ecomctl::compose::{self, Demands, Options, Profiles, files};
+use compose::{self, Demands, Options, Profiles, files};
 use plain::plain;
 use serde_json::Value;
 
@@ -121,7 +121,7 @@ fn docker_compose_reads_the_same_from_our_files() {
 fn docker_compose_reads_the_same_from_every_form() {
     let Some(program) = program_or_skip("docker_compose_reads_the_same_from_every_form") else { return };
     for name in ["everything", "interpolation", "merge"] {
-        let case = std::fs::read_to_string(root().join(format!("tests/compose/{name}.txt"))).unwrap();
+        let case = std::fs::read_to_string(root().join(format!("crates/compose/tests/{name}.txt"))).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut parts = case.split("--- ");
         let head = parts.next().unwrap().lines().find_map(|line| line.strip_prefix("vars: ")).unwrap_or_default();

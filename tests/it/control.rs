@@ -7,11 +7,12 @@ use std::{
 };
 
 use ecomctl::run::{
-    control::{self, Act, ActResult},
+    control::{self},
     folder::RunFolder,
-    replay::{Follower, Replay},
-    state::RunState,
 };
+use record::act::{Act, ActResult};
+use record::replay::{Follower, Replay};
+use record::state::RunState;
 
 use crate::support::{Stack, both, wait, write};
 

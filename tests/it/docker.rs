@@ -10,13 +10,11 @@ use bollard::{
         RemoveContainerOptionsBuilder, StartContainerOptions,
     },
 };
-use ecomctl::{
-    event::names::Provider,
-    infra::{
-        StateDir,
-        stack::{Component, ContainerRef, Stack},
-    },
+use infra::{
+    StateDir,
+    stack::{Component, ContainerRef, Stack},
 };
+use record::event::names::Provider;
 
 /// Image with a shell; `scripts/images.sh` builds it.
 pub const IMAGE: &str = "ecomctl-test/redis:8.0";

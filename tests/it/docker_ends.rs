@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use bollard::query_parameters::KillContainerOptionsBuilder;
-use ecomctl::{
-    compose::model::Resources,
-    infra::docker::{self, ContainerState},
-};
+use compose::model::Resources;
+use infra::docker::{self, ContainerState};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

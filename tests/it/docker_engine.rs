@@ -17,12 +17,10 @@ use bollard::{
         CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptions,
     },
 };
-use ecomctl::{
-    compose::model::{Condition, Port, Volume},
-    infra::{
-        InfraError,
-        docker::{self, Container, ContainerState, ExtraFile, Order},
-    },
+use compose::model::{Condition, Port, Volume};
+use infra::{
+    InfraError,
+    docker::{self, Container, ContainerState, ExtraFile, Order},
 };
 use tokio_util::sync::CancellationToken;
 

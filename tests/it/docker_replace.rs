@@ -8,10 +8,8 @@ use std::{
 };
 
 use bollard::query_parameters::KillContainerOptionsBuilder;
-use ecomctl::{
-    compose::model::Resources,
-    infra::docker::{Container, ContainerState},
-};
+use compose::model::Resources;
+use infra::docker::{Container, ContainerState};
 use tokio_util::sync::CancellationToken;
 
 use crate::{

@@ -248,7 +248,7 @@ fn three_sizes_answer_side_by_side_within_their_limits() {
     wait_for("backend", &mut child, || !place.component("reconciler-1").is_null());
     let http = |address: &str| {
         let url = format!("http://{address}/api/products?limit=1");
-        place.runtime.block_on(ecomctl::http::Http::new(Duration::from_secs(10)).get(&url))
+        place.runtime.block_on(base::http::Http::new(Duration::from_secs(10)).get(&url))
     };
     let containers = place.containers();
     let wanted = [("small", 0.5, 512), ("medium", 1.0, 1024), ("large", 2.0, 2048)];

@@ -3,13 +3,11 @@
 use std::time::{Duration, Instant};
 
 use bollard::models::HostConfig;
-use ecomctl::{
-    event::watch::ComponentSample,
-    infra::{
-        logs::{self, LogLine, Range},
-        stats::{self, Sampler},
-    },
+use infra::{
+    logs::{self, LogLine, Range},
+    stats::{self, Sampler},
 };
+use record::event::watch::ComponentSample;
 
 use crate::{
     docker::Containers,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bollard::models::HostConfig;
-use ecomctl::infra::{self, InfraError, state::StateDir};
+use infra::{self, InfraError, state::StateDir};
 use serde_json::Value;
 
 use crate::{

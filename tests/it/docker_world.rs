@@ -11,15 +11,13 @@ use bollard::{
     models::{ContainerCreateBody, ExecConfig, NetworkCreateRequest},
     query_parameters::{InspectContainerOptions, ListContainersOptions, ListNetworksOptions, LogsOptions},
 };
-use ecomctl::{
-    compose::model::{Condition, Content, Grant, Healthcheck, Mount, MountSource, Network, Project, Service, Volume},
-    infra::{
-        InfraError,
-        docker::{self, ApplyRequest, Container, Engine, Order, Remove},
-        up::UpEvent,
-    },
-};
+use compose::model::{Condition, Content, Grant, Healthcheck, Mount, MountSource, Network, Project, Service, Volume};
 use futures_util::StreamExt as _;
+use infra::{
+    InfraError,
+    docker::{self, ApplyRequest, Container, Engine, Order, Remove},
+    up::UpEvent,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Image with a shell; `scripts/images.sh` builds it.
@@ -55,7 +53,7 @@ impl World {
     /// The same on an engine that was reached in another way.
     pub fn on(engine: Engine) -> Self {
         let state = tempfile::Builder::new().prefix("ecomctl-it-").tempdir().unwrap();
-        let name = ecomctl::infra::owned::Owner::of(state.path()).project("test");
+        let name = infra::owned::Owner::of(state.path()).project("test");
         let network = Network {
             name: format!("{name}_default"),
             external: false,

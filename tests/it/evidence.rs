@@ -6,18 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{names, system::System};
-use ecomctl::{
-    epoch::OfRun,
-    probe::{DrainPlan, drain},
-    verify::{self, CheckResult, LogBefore, Overall, Verdict, VerifyPlan, VerifyReport},
-};
+use contract::names;
+use contract::system::System;
+use probe::{DrainPlan, drain};
 use rdkafka::{
     admin::{AdminOptions, NewTopic, TopicReplication},
     producer::{BaseProducer, BaseRecord, Producer},
 };
+use record::epoch::OfRun;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use verify::{self, CheckResult, LogBefore, Overall, Verdict, VerifyPlan, VerifyReport};
 
 use crate::{
     stage::{PARTITIONS, Stage},
@@ -256,7 +255,7 @@ async fn a_topic_that_was_made_anew_is_unknown() {
             coupons: vec![stage.coupon],
             topic: stage.topic.clone(),
             group: stage.group.clone(),
-            starts: ecomctl::probe::Starts { topic: plan.before.ends.clone(), ..stage.starts.clone() },
+            starts: probe::Starts { topic: plan.before.ends.clone(), ..stage.starts.clone() },
             opened: [(stage.coupon, stage.epoch(3))].into(),
             timeout: Duration::from_secs(3),
         },

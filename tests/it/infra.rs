@@ -10,18 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ecomctl::{
-    infra::{
-        self, InfraError, StateDir, UpEvent, UpReport, UpRequest,
-        env::Env,
-        logs, ports, preflight,
-        process::{self, ProcessRef},
-        topics::{self, TopicPlan},
-    },
-    profile::model::{ProviderChoice, StackSpec},
+use infra::{
+    self, InfraError, StateDir, UpEvent, UpReport, UpRequest,
+    env::Env,
+    logs, ports, preflight,
+    process::{self, ProcessRef},
+    topics::{self, TopicPlan},
 };
 use mysql_async::prelude::Queryable as _;
 use nix::sys::signal::Signal;
+use profile::model::{ProviderChoice, StackSpec};
 use tokio_util::sync::CancellationToken;
 
 /// A state folder whose processes end with the test, however it ends.

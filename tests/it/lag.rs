@@ -16,10 +16,7 @@ use backend::{
     telemetry::Metrics,
 };
 use contract::{endpoint::KafkaEndpoint, names::dead_letter_topic, settings::Settings};
-use ecomctl::{
-    event::watch::{KafkaSample, LagStatus},
-    lag::{Handle, LagPlan, Rules, Sampler},
-};
+use kafka::lag::{Handle, LagPlan, Rules, Sampler};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -31,6 +28,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer},
     producer::{FutureProducer, FutureRecord},
 };
+use record::event::watch::{KafkaSample, LagStatus};
 use uuid::Uuid;
 
 use crate::support::{self, Stack, both, shared, wait};

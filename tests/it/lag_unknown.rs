@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ecomctl::event::watch::LagStatus;
 use rdkafka::admin::AdminOptions;
+use record::event::watch::LagStatus;
 
 use crate::{
     lag::{Scene, WAIT, Watching},

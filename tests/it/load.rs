@@ -13,11 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ecomctl::{
-    goal::{self, Goal},
-    load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary, ledger},
-    profile::model::Scenario,
-};
+use load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary, ledger};
+use profile::model::Scenario;
+use record::goal::{self, Goal};
 use serde_json::{Value, json};
 
 use crate::load_server::{raw, read_request, shop, write_pieces};

@@ -66,7 +66,7 @@ fn data_go_with_a_word_after_down_only_and_never_behind_a_link() {
     // A folder of ours, with data that a server might have left.
     stack.run(&["down"]);
     fs::create_dir_all(stack.state_dir()).unwrap();
-    let made = ecomctl::infra::StateDir::create(stack.state_dir()).unwrap();
+    let made = infra::StateDir::create(stack.state_dir()).unwrap();
     let big = stack.scratch().join("big");
     fs::create_dir_all(big.join("ecommerce")).unwrap();
     write(&big.join("ecommerce/ibdata1"), "rows");
@@ -106,7 +106,7 @@ fn data_go_with_a_word_after_down_only_and_never_behind_a_link() {
 #[test]
 fn only_runs_of_this_folder_are_removed_and_by_name() {
     let stack = Stack::empty();
-    let state = ecomctl::infra::StateDir::create(stack.state_dir()).unwrap();
+    let state = infra::StateDir::create(stack.state_dir()).unwrap();
     let run = r#"{"schema_version":1,"profile":"x","started_at":"","coupons":[],"require":[],"origin_unix_ns":0,"process":null}"#;
     let elsewhere = stack.scratch().join("elsewhere");
     for folder in [state.path("runs/20261121T100000Z-x"), elsewhere.clone()] {
@@ -236,7 +236,7 @@ fn a_moved_folder_takes_its_servers_along_and_a_copy_leaves_them_alone() {
 #[test]
 fn up_of_another_system_names_the_one_that_is_up() {
     let stack = Stack::empty();
-    let state = ecomctl::infra::StateDir::create(stack.state_dir()).unwrap();
+    let state = infra::StateDir::create(stack.state_dir()).unwrap();
     stack.ok(&["up"]);
     // The profiles know one system only: let the stack be of another one.
     let mut record = state.load_stack().unwrap().unwrap();

@@ -11,13 +11,10 @@ use contract::{
     human::Secret,
     settings::DbPool,
 };
-use ecomctl::{
-    infra::{StateDir, clients, env::Env, ready},
-    profile::model::SeedSpec,
-    run::seeding,
-    seed::SeedPlan,
-};
+use ecomctl::{run::seeding, seed::SeedPlan};
+use infra::{StateDir, clients, env::Env, ready};
 use mysql_async::prelude::Queryable as _;
+use profile::model::SeedSpec;
 
 use crate::support::{self, Stack, both, shared};
 
@@ -309,7 +306,7 @@ async fn a_missing_right_is_told_before_anything_is_changed() {
         set.query_async::<()>(&mut redis).await.unwrap();
     }
     let plan = SeedPlan::new(&SeedSpec { users: 1, products: 1, ..SeedSpec::default() }).unwrap();
-    let tried = async |change: &dyn Fn(&mut ecomctl::infra::stack::Stack)| {
+    let tried = async |change: &dyn Fn(&mut infra::stack::Stack)| {
         let mut stack = stack.clone();
         stack.endpoints.mysql.database = "rights_db".into();
         change(&mut stack);

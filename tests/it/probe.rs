@@ -3,16 +3,14 @@
 use std::{net::SocketAddr, time::Duration};
 
 use contract::names;
-use ecomctl::{
-    event::ProbeSample,
-    probe::{DrainPlan, Probe, ProbePlan, drain},
-    verify::{LiveFacts, live},
-};
+use probe::{DrainPlan, Probe, ProbePlan, drain};
+use record::event::ProbeSample;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
+use verify::{LiveFacts, live};
 
 use crate::stage::Stage;
 

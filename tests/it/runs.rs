@@ -2,13 +2,9 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::symlink, process::Stdio, time::Duration};
 
-use ecomctl::{
-    infra::{process, state::StateDir},
-    run::{
-        folder::{RunFile, RunFolder, SCHEMA_VERSION},
-        replay::Replay,
-    },
-};
+use ecomctl::run::folder::{RunFile, RunFolder, SCHEMA_VERSION};
+use infra::{process, state::StateDir};
+use record::replay::Replay;
 
 use crate::support::{ECOMCTL, Stack, both, shared, wait, write};
 

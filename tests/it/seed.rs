@@ -10,11 +10,9 @@ use contract::{
     endpoint::Endpoints,
     names::{EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, gate_keys},
 };
-use ecomctl::{
-    profile::model::{CouponSeed, SeedSpec},
-    seed::{self, Backend, Owned, SeedError, SeedPlan, SeedProgress, SeedReport, Via},
-};
+use ecomctl::seed::{self, Backend, Owned, SeedError, SeedPlan, SeedProgress, SeedReport, Via};
 use mysql_async::{Pool, prelude::Queryable};
+use profile::model::{CouponSeed, SeedSpec};
 
 use crate::support::servers;
 

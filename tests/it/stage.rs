@@ -5,12 +5,9 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use contract::{endpoint::Endpoints, names};
-use ecomctl::{
-    load::ledger::{Entry, LedgerWriter, Outcome},
-    probe::{self, Starts},
-    verify::{self, CheckResult, CouponPlan, LogBefore, VerifyPlan, VerifyReport},
-};
+use load::ledger::{Entry, LedgerWriter, Outcome};
 use mysql_async::{Conn, prelude::Queryable};
+use probe::{self, Starts};
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -20,6 +17,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 use redis::aio::MultiplexedConnection;
+use verify::{self, CheckResult, CouponPlan, LogBefore, VerifyPlan, VerifyReport};
 
 use crate::support;
 

@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ecomctl::tui::keys::{self, Action, Mode};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use tui::keys::{self, Action, Mode};
 
 use crate::{
     support::{ECOMCTL, Stack, shared},
@@ -367,8 +367,8 @@ fn on_a_terminal_panic_while_the_screen_is_ours() {
     if std::env::var_os("ECOMCTL_IT_PANIC").is_none() {
         return;
     }
-    let mut screen = ecomctl::tui::terminal::Screen::enter().unwrap();
+    let mut screen = tui::terminal::Screen::enter().unwrap();
     screen.terminal().draw(|_| {}).unwrap();
-    assert!(ecomctl::tui::terminal::entered());
+    assert!(tui::terminal::entered());
     panic!("this is meant to panic");
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use contract::names;
-use ecomctl::verify::{self, CheckResult, Overall, Verdict};
 use rdkafka::{Offset, TopicPartitionList, admin::AdminOptions, producer::Producer};
+use verify::{self, CheckResult, Overall, Verdict};
 
 use crate::stage::{PARTITIONS, Stage};
 
@@ -147,7 +147,7 @@ async fn control_records_are_no_lag() {
     }
     // Everything but each partition's control record is consumed.
     stage.commit(1).await;
-    let plan = ecomctl::probe::DrainPlan {
+    let plan = probe::DrainPlan {
         endpoints: stage.endpoints.clone(),
         coupons: vec![stage.coupon],
         topic: stage.topic.clone(),
@@ -156,7 +156,7 @@ async fn control_records_are_no_lag() {
         opened: [(stage.coupon, stage.epoch(3))].into(),
         timeout: std::time::Duration::from_secs(20),
     };
-    let report = ecomctl::probe::drain(&plan, |_| {}, &|_| None, &tokio_util::sync::CancellationToken::new()).await;
+    let report = probe::drain(&plan, |_| {}, &|_| None, &tokio_util::sync::CancellationToken::new()).await;
     assert!(report.drained, "{}", report.why);
     let (_, checks) = stage.verify().await;
     assert_verdict(&checks, "CP7", Verdict::Holds, "lag 0");

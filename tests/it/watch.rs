@@ -9,16 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{endpoint::Endpoints, human::Secret, names, system::System};
-use ecomctl::{
-    event::{
-        Event,
-        watch::{MysqlSample, RedisSample},
-    },
-    infra::{env::Env, ports},
-    watch::{WatchPlan, Watchers},
-};
+use contract::system::System;
+use contract::{endpoint::Endpoints, human::Secret, names};
+use ecomctl::watch::{WatchPlan, Watchers};
+use infra::{env::Env, ports};
 use mysql_async::{Conn, prelude::Queryable};
+use record::event::{
+    Event,
+    watch::{MysqlSample, RedisSample},
+};
 
 use crate::support;
 

@@ -42,3 +42,8 @@ pub struct ProcessConfig {
     /// Drain when standard input ends: the parent holds the other end, so a killed parent leaves no orphan.
     pub stop_with_stdin: bool,
 }
+
+/// Whether `name` belongs to the backend, and not to the servers.
+pub fn is_backend(name: &str) -> bool {
+    System::ALL.iter().flat_map(|system| system.description().roles).any(|spec| spec.has(name))
+}

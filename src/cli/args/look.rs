@@ -1,8 +1,7 @@
 //! The dashboard.
 
 use clap::Args;
-
-use crate::tui::theme::Theme;
+use tui::theme::Theme;
 
 /// `tui`
 #[derive(Debug, Args)]

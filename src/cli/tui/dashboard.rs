@@ -8,24 +8,22 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tui::{
+    acts::Command,
+    app::{self, News, Setup},
+    launch::Form,
+    model::Tone,
+    source::Source,
+    theme::Look,
+    view::Origin,
+};
 
 use super::lines;
-use crate::{
-    cli::{
-        args::LookArgs,
-        common::Context,
-        exit::UsageError,
-        out::{self, Stream},
-    },
-    tui::{
-        acts::Command,
-        app::{self, News, Setup},
-        launch::Form,
-        model::Tone,
-        source::Source,
-        theme::Look,
-        view::Origin,
-    },
+use crate::cli::{
+    args::LookArgs,
+    common::Context,
+    exit::UsageError,
+    out::{self, Stream},
 };
 
 /// Words and commands that may wait.

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
+use infra::{self, env::Env, state::StateDir};
+use record::act::Act;
 use tokio_util::sync::CancellationToken;
+use tui::model::Tone;
 
-use crate::{
-    infra::{self, env::Env, state::StateDir},
-    run::control::{self, Act, Control},
-    tui::model::Tone,
-};
+use crate::run::control::{self, Control};
 
 /// Who does it.
 #[derive(Debug, Clone)]

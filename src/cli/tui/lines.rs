@@ -5,17 +5,15 @@ use std::{
     time::Duration,
 };
 
+use base::log_line::stamp;
+use infra::{
+    logs::{self, Range},
+    state::StateDir,
+};
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    infra::{
-        logs::{self, Range, stamp},
-        state::StateDir,
-    },
-    tui::model::LogLine,
-};
+use tui::model::LogLine;
 
 /// How often it is looked whether there is a stack now.
 const LOOK: Duration = Duration::from_secs(1);

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use record::{act::Act, state::RunState};
 use tokio::sync::{mpsc, watch};
+use tui::{acts::Command, app::News, source::Source, view::Origin};
 
 use super::{Dashboard, DashboardEvent, Hands};
 use crate::{
@@ -14,13 +16,7 @@ use crate::{
         progress::Progress,
         signals::Signals,
     },
-    run::{
-        control::{Act, Control},
-        folder::RunFolder,
-        state::RunState,
-        walk::Show,
-    },
-    tui::{acts::Command, app::News, source::Source, view::Origin},
+    run::{control::Control, folder::RunFolder, walk::Show},
 };
 
 /// Shows runs on a dashboard.

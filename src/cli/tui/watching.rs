@@ -6,14 +6,12 @@ use std::{
 };
 
 use contract::system::System;
+use infra::{stack::Stack, state::StateDir};
+use record::event::Stamped;
+use record::state::RunState;
 use tokio::sync::{mpsc, watch};
 
-use crate::{
-    event::Stamped,
-    infra::{stack::Stack, state::StateDir},
-    run::state::RunState,
-    watch::{WatchPlan, Watchers},
-};
+use crate::watch::{WatchPlan, Watchers};
 
 /// Events that may wait; of samples the next one comes anyway.
 const QUEUE: usize = 256;

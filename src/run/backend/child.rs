@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
+use base::files;
 use contract::process::{ProcessConfig, Role};
+use infra::{
+    owned::Owner,
+    process::{self, ProcessRef},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -19,10 +24,6 @@ use tokio::process::{ChildStdin, Command};
 use super::{
     CONF, LaunchPlan, Running,
     watched::{Told, Watched, Watcher},
-};
-use crate::{
-    files,
-    infra::{owned::Owner, process, stack::ProcessRef},
 };
 
 /// One process of the backend.

@@ -7,10 +7,20 @@ use std::{
     time::Duration,
 };
 
+use base::files;
+use compose::model::{Port, Project, Restart};
 use contract::{
     endpoint::Endpoints,
     process::{ProcessConfig, Role},
     settings::Size,
+};
+use infra::{
+    InfraError,
+    docker::{
+        self, ApplyRequest, ExtraFile, Order, image,
+        provider::{CONSUMER, RECONCILER, api_service},
+    },
+    ports,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,18 +29,6 @@ use super::{
     container::{Contained, process_file, published},
     free_address, owner, spawn_error,
     watched::Told,
-};
-use crate::{
-    compose::model::{Port, Project, Restart},
-    files,
-    infra::{
-        InfraError,
-        docker::{
-            self, ApplyRequest, ExtraFile, Order, image,
-            provider::{CONSUMER, RECONCILER, api_service},
-        },
-        ports,
-    },
 };
 
 /// Port that a service without one listens on inside.

@@ -17,26 +17,24 @@ use contract::{
     settings::Size,
 };
 use futures_util::StreamExt as _;
+use infra::{
+    InfraError,
+    docker::{
+        self, Engine, ExtraFile,
+        provider::{self, Provider},
+    },
+    stack::{ContainerRef, Stack},
+    state::StateDir,
+    up::variables,
+};
+use record::event::Event;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{
     Running,
     watched::{Told, Watched, Watcher},
 };
-use crate::{
-    event::Event,
-    infra::{
-        InfraError,
-        docker::{
-            self, Engine, ExtraFile,
-            provider::{self, Provider},
-        },
-        stack::{ContainerRef, Stack},
-        state::StateDir,
-        up::variables,
-    },
-    run::recorder::Emitter,
-};
+use crate::run::recorder::Emitter;
 
 /// Where a process finds its configuration.
 pub(super) const PROCESS: &str = "/run/secrets/process.json";

@@ -10,14 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use infra::launched::Roster;
+use record::event::{Event, names::ProcessState};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::Running;
-use crate::{
-    event::{Event, names::ProcessState},
-    infra::launched::Roster,
-    run::recorder::Emitter,
-};
+use crate::run::recorder::Emitter;
 
 /// First pause before a process is started again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

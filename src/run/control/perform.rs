@@ -5,30 +5,29 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use contract::process::is_backend;
+use infra::{
+    self,
+    docker::{self, Engine},
+    env::Env,
+    process::{self, GRACE},
+    stack::Stack,
+    state::StateDir,
+};
+use load::LoadControl;
 use nix::sys::signal::Signal;
+use record::act::{Act, ActResult};
+use record::{event::Event, state::RunState};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use verify::{self, Verdict};
 
-use super::{Act, ActResult, Asked};
-use crate::{
-    event::Event,
-    infra::{
-        self,
-        docker::{self, Engine},
-        env::Env,
-        process::{self, GRACE},
-        stack::{Stack, is_backend},
-        state::StateDir,
-    },
-    load::LoadControl,
-    run::{
-        backend::{Backend, Running},
-        measure,
-        recorder::Emitter,
-        state::RunState,
-        walk::Marks,
-    },
-    verify::{self, Verdict},
+use super::Asked;
+use crate::run::{
+    backend::{Backend, Running},
+    measure,
+    recorder::Emitter,
+    walk::Marks,
 };
 
 /// What the stages have at work at the moment, for the acts and the watchers.
@@ -182,15 +181,11 @@ impl Performer {
         }
     }
 
-    fn load(
-        &self,
-        done: &str,
-        change: impl FnOnce(&LoadControl) -> Result<(), crate::load::ControlError>,
-    ) -> ActResult {
+    fn load(&self, done: &str, change: impl FnOnce(&LoadControl) -> Result<(), load::ControlError>) -> ActResult {
         let control = locked(&self.live.load).clone();
         match control.filter(|control| !control.is_stopped()) {
             Some(control) => change(&control).map_or_else(ActResult::refused, |()| ActResult::done(done)),
-            None => ActResult::refused(crate::load::ControlError::NotRunning),
+            None => ActResult::refused(load::ControlError::NotRunning),
         }
     }
 

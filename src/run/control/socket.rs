@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use record::act::{Act, ActResult};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -15,7 +16,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Act, ActResult, Control, MOST_BYTES};
+use super::{Control, MOST_BYTES};
 
 /// Connections at once; more are told so and closed.
 const CONNECTIONS: usize = 8;

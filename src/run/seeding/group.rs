@@ -6,12 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contract::process::is_backend;
 use contract::system::System;
-
-use crate::{
-    infra::stack::{Stack, is_backend},
-    kafka,
-};
+use infra::stack::Stack;
 
 /// Longest wait for one answer of a broker.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -7,10 +7,8 @@ use std::{
     time::Duration,
 };
 
-use ecomctl::{
-    compose::model::{Condition, Port, Resources, Service},
-    infra::docker::Engine,
-};
+use compose::model::{Condition, Port, Resources, Service};
+use infra::docker::Engine;
 
 use super::{named, port};
 use crate::{

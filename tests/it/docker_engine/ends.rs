@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bollard::query_parameters::StopContainerOptions;
-use ecomctl::{
-    compose::model::{Condition, Mount, MountSource, Network, Service, Volume},
-    infra::docker::{ContainerState, Remove, remove},
-};
+use compose::model::{Condition, Mount, MountSource, Network, Service, Volume};
+use infra::docker::{ContainerState, Remove, remove};
 
 use super::named;
 use crate::docker_world::{World, after, idle, script, with_volume};

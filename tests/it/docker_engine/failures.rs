@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ecomctl::{
-    compose::model::{Condition, Healthcheck, Resources, Restart, Service},
-    infra::docker::{ApplyRequest, ContainerState, Order},
-};
+use compose::model::{Condition, Healthcheck, Resources, Restart, Service};
+use infra::docker::{ApplyRequest, ContainerState, Order};
 use tokio_util::sync::CancellationToken;
 
 use super::named;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ecomctl::infra::docker::{Container, ExtraFile, Order};
+use infra::docker::{Container, ExtraFile, Order};
 use tokio_util::sync::CancellationToken;
 
 use crate::docker_world::{World, idle};

@@ -6,13 +6,12 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use contract::system::System;
 use contract::{endpoint::KafkaEndpoint, system::System};
-use ecomctl::{
-    event::{names::Provider, watch::KafkaSample},
-    infra::clients,
-    lag::{LagPlan, Rules, Sampler},
-    profile::model::{ExternalSpec, KafkaLogin, ProviderChoice},
-};
+use infra::clients;
+use kafka::lag::{LagPlan, Rules, Sampler};
+use profile::model::{ExternalSpec, KafkaLogin, ProviderChoice};
+use record::event::{names::Provider, watch::KafkaSample};
 
 use super::*;
 

@@ -42,7 +42,7 @@ fn run_changed(
     plan: &LoadPlan,
     control: &LoadControl,
     mut change: impl FnMut(&LoadControl, usize),
-) -> (LoadSummary, Vec<ecomctl::event::LoadSample>) {
+) -> (LoadSummary, Vec<record::event::LoadSample>) {
     let mut samples = Vec::new();
     let summary = load::run(plan, control, &mut |event| {
         if let LoadEvent::Sample(sample) = event {

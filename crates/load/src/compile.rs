@@ -1,0 +1,209 @@
+//! A plan made ready: every name is a number, every request a template. What is wrong with a plan is found here, before
+//! anything is sent.
+
+use std::{collections::BTreeMap, sync::atomic::AtomicU64};
+
+use profile::model::{RequestSpec, Scenario, UserPick};
+
+use super::{LoadError, LoadPlan, ledger::Outcome, schedule::Schedule, template::Template};
+
+/// Number of the class `OK`.
+pub(super) const OK: usize = 0;
+/// Number of the class `ERROR`.
+pub(super) const ERROR: usize = 1;
+/// Number of the class `UNKNOWN`: nobody knows what the server did.
+pub(super) const UNKNOWN: usize = 2;
+
+/// Status codes have three digits.
+const STATUSES: usize = 1_000;
+
+/// A plan made ready.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// Outcome classes by number.
+    pub classes: Vec<String>,
+    /// What a class is in the ledger, where it can stand there.
+    pub ledger_classes: Vec<Option<Outcome>>,
+    /// Scenarios.
+    pub scenarios: Vec<CompiledScenario>,
+    /// Requests of all scenarios, each scenario's beginning at `first_request`.
+    pub requests: Vec<CompiledRequest>,
+}
+
+/// A scenario made ready. Times are nanoseconds.
+#[derive(Debug)]
+pub(super) struct CompiledScenario {
+    pub name: String,
+    pub schedule: Schedule,
+    pub think: u64,
+    pub timeout: u64,
+    pub user: UserPick,
+    /// The next user of [`UserPick::Sequential`], over all threads.
+    pub next_user: AtomicU64,
+    pub first_request: usize,
+    pub requests: usize,
+    /// Start of each phase.
+    pub phase_starts: Vec<u64>,
+}
+
+impl CompiledScenario {
+    /// Number of the phase at `at`; after the end the last one.
+    pub fn phase_at(&self, at: u64) -> usize {
+        self.phase_starts.partition_point(|start| *start <= at).saturating_sub(1)
+    }
+}
+
+/// A request made ready.
+#[derive(Debug)]
+pub(super) struct CompiledRequest {
+    pub scenario: usize,
+    pub name: String,
+    pub template: Template,
+    pub once: bool,
+    pub coupon: Option<u64>,
+    /// Status → class.
+    class_of: Box<[u16]>,
+}
+
+impl CompiledRequest {
+    /// The class of an answer.
+    pub fn class(&self, status: u16) -> usize {
+        self.class_of.get(usize::from(status)).map_or(UNKNOWN, |class| usize::from(*class))
+    }
+}
+
+impl Compiled {
+    /// Makes `plan` ready.
+    pub fn new(plan: &LoadPlan) -> Result<Self, LoadError> {
+        if plan.targets.is_empty() {
+            return Err(LoadError::NoTargets);
+        }
+        if plan.users == 0 {
+            return Err(LoadError::NoUsers);
+        }
+        if plan.scenarios.is_empty() {
+            return Err(LoadError::NoScenarios);
+        }
+        let mut compiled = Self {
+            classes: ["OK", "ERROR", "UNKNOWN"].map(str::to_owned).to_vec(),
+            ledger_classes: Vec::new(),
+            scenarios: Vec::new(),
+            requests: Vec::new(),
+        };
+        for (name, scenario) in &plan.scenarios {
+            compiled.add(name, scenario, &plan.host)?;
+        }
+        compiled.ledger_classes = compiled.classes.iter().map(|name| ledger_outcome(name)).collect();
+        Ok(compiled)
+    }
+
+    fn add(&mut self, name: &str, scenario: &Scenario, host: &str) -> Result<(), LoadError> {
+        let invalid = |problem: &'static str| LoadError::Scenario { scenario: name.to_owned(), problem };
+        let schedule = Schedule::new(&scenario.executor);
+        if schedule.max_vus() == 0 {
+            return Err(invalid("it has no virtual users: set a target, vus or maxVUs above 0"));
+        }
+        if schedule.end() == 0 {
+            return Err(invalid("it takes no time: set a duration above 0"));
+        }
+        if scenario.requests.is_empty() {
+            return Err(invalid("it has no requests"));
+        }
+        if scenario.timeout.0.is_zero() {
+            return Err(invalid("its timeout is 0: no request could be answered"));
+        }
+        if let Schedule::Open { rate, .. } = schedule
+            && !(rate > 0.0 && rate <= 1e7)
+        {
+            return Err(invalid("its rate must be above 0 and at most 10,000,000 per second"));
+        }
+        let index = self.scenarios.len();
+        let first_request = self.requests.len();
+        for spec in &scenario.requests {
+            let request = self.request(index, name, spec, host)?;
+            self.requests.push(request);
+        }
+        let nanos = |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4);
+        self.scenarios.push(CompiledScenario {
+            name: name.to_owned(),
+            phase_starts: schedule.phases().iter().map(|phase| phase.start).collect(),
+            think: if schedule.is_open() { 0 } else { scenario.think.map_or(0, |think| nanos(think.0)) },
+            schedule,
+            timeout: nanos(scenario.timeout.0),
+            user: scenario.user,
+            next_user: AtomicU64::new(0),
+            first_request,
+            requests: scenario.requests.len(),
+        });
+        Ok(())
+    }
+
+    fn request(
+        &mut self,
+        scenario: usize,
+        scenario_name: &str,
+        spec: &RequestSpec,
+        host: &str,
+    ) -> Result<CompiledRequest, LoadError> {
+        let template = Template::new(spec, host).map_err(|cause| LoadError::Request {
+            scenario: scenario_name.to_owned(),
+            request: spec.name.clone(),
+            cause,
+        })?;
+        let mut class_of: Box<[u16]> = (0..STATUSES).map(|status| default_class(status, spec.coupon) as u16).collect();
+        for (status, class) in &spec.outcomes {
+            if spec.coupon.is_some() && ledger_outcome(class).is_none() {
+                return Err(LoadError::Outcome {
+                    scenario: scenario_name.to_owned(),
+                    request: spec.name.clone(),
+                    class: class.clone(),
+                });
+            }
+            let number = self.class_number(class);
+            if let Some(slot) = class_of.get_mut(usize::from(*status)) {
+                *slot = number as u16;
+            }
+        }
+        Ok(CompiledRequest {
+            scenario,
+            name: spec.name.clone(),
+            template,
+            once: spec.once,
+            coupon: spec.coupon,
+            class_of,
+        })
+    }
+
+    fn class_number(&mut self, name: &str) -> usize {
+        self.classes.iter().position(|class| class == name).unwrap_or_else(|| {
+            self.classes.push(name.to_owned());
+            self.classes.len() - 1
+        })
+    }
+
+    /// What class `number` is in the ledger. An answer that cannot stand there is an error of the server's.
+    pub fn ledger_outcome(&self, number: usize) -> Outcome {
+        self.ledger_classes.get(number).copied().flatten().unwrap_or(Outcome::Error)
+    }
+
+    /// Outcome counts by name, without those that never came.
+    pub fn by_name(&self, counts: &[u64]) -> BTreeMap<String, u64> {
+        let named = self.classes.iter().zip(counts).filter(|(_, count)| **count > 0);
+        named.map(|(name, count)| (name.clone(), *count)).collect()
+    }
+}
+
+/// The class of a status that the profile does not name. A coupon that is answered with a 2xx or 3xx which the profile
+/// does not know was neither granted nor refused as agreed: an error.
+fn default_class(status: usize, coupon: Option<u64>) -> usize {
+    match status {
+        200..400 if coupon.is_none() => OK,
+        500.. | 0..200 => UNKNOWN,
+        _ => ERROR,
+    }
+}
+
+fn ledger_outcome(class: &str) -> Option<Outcome> {
+    use Outcome::{Duplicate, Error, Queued, SoldOut, Unknown};
+    [Queued, SoldOut, Duplicate, Error, Unknown].into_iter().find(|outcome| outcome.name() == class)
+}

@@ -1,0 +1,77 @@
+//! Rules of `goals:`, `checks:` and `drain:`.
+
+use std::collections::BTreeSet;
+
+use contract::human::HumanDuration;
+use record::event::names::Check;
+
+use super::Context;
+use crate::suggest::did_you_mean;
+
+/// Whether `expression` is a goal over `metric`, and if not, why.
+pub fn goal_rule(metric: &str, expression: &str) -> Result<(), String> {
+    record::goal::check(metric, expression).map_err(|e| e.to_string())
+}
+
+pub(super) fn validate_goals(c: &mut Context<'_>) {
+    for (metric, goals) in &c.profile.goals {
+        let path = format!("goals.{metric}");
+        if goals.is_empty() {
+            c.problem(&path, "there is no goal; write one, as in [\"p(95)<100\"], or take the metric away");
+        }
+        for (i, goal) in goals.iter().enumerate() {
+            if let Err(why) = goal_rule(metric, goal.expression()) {
+                c.problem(format!("{path}[{i}]"), why);
+            }
+        }
+    }
+}
+
+/// A goal about a request that nobody sends would be unknown, and so missed, at the end of every run.
+pub(super) fn validate_goal_tags(c: &mut Context<'_>) {
+    if !c.clean(&["scenarios", "goals"]) {
+        return;
+    }
+    let scenarios: BTreeSet<&str> = c.profile.scenarios.keys().map(String::as_str).collect();
+    let requests: BTreeSet<&str> =
+        c.profile.scenarios.values().flat_map(|s| &s.requests).map(|r| r.name.as_str()).collect();
+    for metric in c.profile.goals.keys() {
+        let tags = metric.split_once('{').and_then(|(_, rest)| rest.strip_suffix('}')).unwrap_or_default();
+        for (key, value) in tags.split(',').filter_map(|tag| tag.split_once(':')) {
+            let (what, known) = match key.trim() {
+                "name" => ("request", &requests),
+                "scenario" => ("scenario", &scenarios),
+                _ => continue,
+            };
+            let value = value.trim();
+            if !known.contains(value) {
+                let hint = did_you_mean(value, known.iter().copied());
+                let all = known.iter().copied().collect::<Vec<_>>().join(", ");
+                c.problem(format!("goals.{metric}"), format!("there is no {what} `{value}`{hint}; there is: {all}"));
+            }
+        }
+    }
+}
+
+pub(super) fn validate_checks(c: &mut Context<'_>) {
+    let mut seen = BTreeSet::new();
+    let all = Check::ALL.map(Check::id);
+    for (i, id) in c.profile.checks.require.iter().enumerate() {
+        let path = format!("checks.require[{i}]");
+        if !all.contains(&id.as_str()) {
+            let hint = did_you_mean(id, all);
+            let system = c.profile.system.name();
+            let known = all.join(", ");
+            c.problem(path, format!("`{id}` is no check of the system {system}{hint}; known: {known}"));
+        } else if !seen.insert(id) {
+            c.warn(path, format!("`{id}` stands here twice"));
+        }
+    }
+}
+
+pub(super) fn validate_drain(c: &mut Context<'_>) {
+    let timeout = c.profile.drain.timeout;
+    if timeout.0.is_zero() || timeout > HumanDuration::from_secs(86_400) {
+        c.problem("drain.timeout", format!("{timeout} is out of range; allowed: above 0s, to 24h"));
+    }
+}

@@ -1,0 +1,137 @@
+//! CP1, CP2, CP3, CP4 and CP9 while the load runs, on counts alone.
+//!
+//! A probe reads rows before Kafka and Kafka before Redis, and the sets only grow: |M| ≤ |K| ≤ |G| holds at every
+//! moment without a pause. Nothing can be proven from counts, so only violations are told.
+
+use std::collections::BTreeMap;
+
+use record::event::{CouponSample, ProbeSample};
+
+use super::model::{CheckResult, Verdict};
+
+/// What the figures of a sample are held against.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LiveFacts {
+    /// Coupon → T.
+    pub totals: BTreeMap<u64, u64>,
+    /// Partition → end of the coupon topic when the epoch was opened. Without it |M| ≤ |K| is not looked at.
+    pub topic_starts: BTreeMap<i32, i64>,
+}
+
+/// The statements that a sample proves false.
+pub fn live(sample: &ProbeSample, facts: &LiveFacts) -> Vec<CheckResult> {
+    let mut found = Vec::new();
+    for (coupon, figures) in &sample.coupons {
+        if let Some(total) = facts.totals.get(coupon) {
+            of_coupon(*coupon, *total, figures, &mut found);
+        }
+    }
+    if let Some(text) = more_rows_than_records(sample, facts) {
+        found.push(violated("CP4", text));
+    }
+    found
+}
+
+fn of_coupon(coupon: u64, total: u64, figures: &CouponSample, found: &mut Vec<CheckResult>) {
+    let mut add = |id: &str, text: String| found.push(violated(id, format!("coupon {coupon}: {text}")));
+    if let Some(rows) = figures.rows.filter(|rows| *rows > total) {
+        add("CP1", format!("|M| = {rows}, T = {total}"));
+    }
+    if let (Some(rows), Some(holders)) = (figures.rows, figures.holders)
+        && rows > holders
+    {
+        add("CP2", format!("{rows} rows for {holders} users"));
+    }
+    if let (Some(stock), Some(grants)) = (figures.stock, figures.grants)
+        && (stock < 0 || i128::from(stock) + i128::from(grants) != i128::from(total))
+    {
+        add("CP3", format!("stock {stock} + |G| {grants}, T = {total}"));
+    }
+    if let (Some(rows), Some(grants)) = (figures.rows, figures.grants)
+        && rows > grants
+    {
+        add("CP4", format!("|M| = {rows}, |G| = {grants}"));
+    }
+    // A rebuild may leave numbers without a user, never a user without a number of their own.
+    if let (Some(sequence), Some(grants)) = (figures.sequence, figures.grants)
+        && grants > sequence
+    {
+        add("CP9", format!("{grants} grants share {sequence} numbers"));
+    }
+}
+
+/// |M| ≤ |K| over all coupons; copies and control records only make the right side larger.
+fn more_rows_than_records(sample: &ProbeSample, facts: &LiveFacts) -> Option<String> {
+    if sample.partitions.is_empty() || facts.topic_starts.is_empty() {
+        return None;
+    }
+    let mut records = 0_i64;
+    for partition in &sample.partitions {
+        let since = partition.end - facts.topic_starts.get(&partition.partition).copied().unwrap_or(0);
+        // A log that ends before its start was made anew: what it held is not known.
+        records += (since >= 0).then_some(since)?;
+    }
+    let rows: u64 = sample.coupons.values().filter_map(|figures| figures.rows).sum();
+    (i128::from(rows) > i128::from(records)).then(|| format!("|M| = {rows}, records in Kafka = {records}"))
+}
+
+fn violated(id: &str, evidence: String) -> CheckResult {
+    CheckResult { id: id.to_owned(), verdict: Verdict::Violated, evidence, rows: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use record::event::PartitionSample;
+
+    fn sample(rows: u64, grants: u64, stock: i64, sequence: u64, end: i64) -> ProbeSample {
+        let figures = CouponSample {
+            rows: Some(rows),
+            grants: Some(grants),
+            stock: Some(stock),
+            pending: Some(0),
+            holders: Some(rows),
+            sequence: Some(sequence),
+        };
+        let partition = PartitionSample { partition: 0, start: 0, end, committed: None };
+        ProbeSample { coupons: [(1, figures)].into(), partitions: vec![partition], ..ProbeSample::default() }
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_named() {
+        let facts = LiveFacts { totals: [(1, 10)].into(), topic_starts: [(0, 100)].into() };
+        for (sample, expected) in [
+            (sample(3, 5, 5, 5, 104), vec![]),
+            (sample(11, 11, -1, 11, 111), vec!["CP1", "CP3"]),
+            (sample(3, 5, 6, 5, 105), vec!["CP3"]),
+            (sample(6, 5, 5, 5, 106), vec!["CP4"]),
+            (sample(4, 5, 5, 5, 103), vec!["CP4"]),
+            (sample(4, 5, 5, 5, 3), vec![]),
+            (sample(3, 5, 5, 4, 105), vec!["CP9"]),
+            (ProbeSample::default(), vec![]),
+        ] {
+            let found = live(&sample, &facts);
+            assert_eq!(found.iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), expected, "{sample:?}");
+        }
+    }
+
+    #[test]
+    fn a_doubled_row_is_seen_while_the_load_runs() {
+        let facts = LiveFacts { totals: [(1, 10)].into(), topic_starts: BTreeMap::new() };
+        let mut sample = sample(3, 5, 5, 5, 0);
+        if let Some(figures) = sample.coupons.get_mut(&1) {
+            figures.holders = Some(2);
+        }
+        assert_eq!(live(&sample, &facts).iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), ["CP2"]);
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_judged() {
+        let facts = LiveFacts { totals: [(1, 10)].into(), topic_starts: BTreeMap::new() };
+        let mut sample = sample(6, 5, 5, 5, 0);
+        if let Some(figures) = sample.coupons.get_mut(&1) {
+            figures.grants = None;
+        }
+        assert!(live(&sample, &facts).is_empty());
+    }
+}

@@ -1,8 +1,0 @@
-//! YAML as people write it: a tree in which every value knows its place, problems that name it, and "did you mean".
-//!
-//! Profiles and compose files are read through this.
-
-pub(crate) mod problem;
-pub(crate) mod scalar;
-pub(crate) mod suggest;
-pub(crate) mod tree;
