@@ -1,13 +1,28 @@
 //! Products: their rows in MySQL, the copies that Redis keeps of them, and the routes in front of both.
 
+pub mod api;
 pub mod cache;
+pub mod metrics;
 pub mod migrations;
-pub mod routes;
 
 use mysql_async::prelude::Queryable;
 use serde::{Deserialize, Serialize};
 
-use crate::db::{Db, DbError};
+use self::cache::ProductCache;
+use crate::{
+    api::Limits,
+    db::{Db, DbError},
+};
+
+/// The products of an API process.
+pub struct Products {
+    /// MySQL.
+    pub db: Db,
+    /// Redis; none where the profile turns it off.
+    pub cache: Option<ProductCache>,
+    /// Limits of a request.
+    pub limits: Limits,
+}
 
 /// The columns of a product, in the order of [`Row`].
 const COLUMNS: &str = "id, name, price, stock, description";

@@ -16,13 +16,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     api,
-    consumer::{group::GroupError, write},
+    consumer::{self, group::GroupError},
     db::Db,
     health::{self, Health},
     migrate::{self, MigrateError},
     producer::ProducerError,
     redis_pool::RedisPoolError,
-    routes,
     telemetry::Metrics,
 };
 use contract::{
@@ -81,7 +80,7 @@ pub fn runtime(config: &ProcessConfig) -> io::Result<tokio::runtime::Runtime> {
 /// At the start: the port, the failpoints, a schema that cannot be migrated. A server that does not answer is no
 /// error: the process is up and not ready, and goes on trying.
 pub async fn run(config: ProcessConfig, stop: CancellationToken) -> Result<(), BackendError> {
-    let failpoints = Failpoints::parse(&config.settings.failpoints)?;
+    let failpoints = Arc::new(Failpoints::parse(&config.settings.failpoints)?);
     let address = config.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| BackendError::Listen { address, source })?;
     if config.stop_with_stdin {
@@ -117,7 +116,7 @@ impl Process {
         let mut pool = config.settings.db_pool.clone();
         let spec = config.system.description().roles.iter().find(|spec| spec.role == config.role);
         let parts = spec.map_or(&[][..], |spec| spec.ready);
-        let session: &[&'static str] = if config.role == Role::Consumer { &write::SESSION } else { &[] };
+        let session: &[&'static str] = if config.role == Role::Consumer { &consumer::SESSION } else { &[] };
         if config.role != Role::Api {
             pool.min_idle = 1;
         }
@@ -136,7 +135,7 @@ impl Process {
     /// Serves `router` with health and metrics.
     fn serve(&mut self, router: Router, drain: Duration) -> JoinHandle<Result<(), BackendError>> {
         let common = health::router(self.health.clone(), self.metrics.clone(), self.db.clone());
-        let router = routes::finish(router.merge(common), self.metrics.clone());
+        let router = api::router::finish(router.merge(common), self.metrics.clone());
         let connections = self.config.settings.http.max_connections;
         let (listener, stop) = (self.listener.take(), self.stop.clone());
         let ended = self.stop.clone();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use contract::{human::HumanDuration, names::dead_letter_topic, process::Role, system::System};
+use contract::{human::HumanDuration, names::dead_letter_topic, process::Role};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -37,30 +37,34 @@ pub async fn call(address: SocketAddr, method: &str, path: &str, body: &str) -> 
     raw(address, head.as_bytes()).await.expect("answers")
 }
 
-pub struct Api {
+pub struct Process {
     pub address: SocketAddr,
     stop: CancellationToken,
     process: tokio::task::JoinHandle<Result<(), backend::BackendError>>,
 }
 
-pub async fn start(world: &World) -> Api {
-    world.create_topic(System::default().claims().name, 3).await;
-    world.create_topic(&dead_letter_topic(System::default().claims().name), 1).await;
-    let address = free_address();
-    let stop = CancellationToken::new();
-    let process = tokio::spawn(backend::run(world.process(Role::Api, address), stop.clone()));
-    until("the API answers", async || {
-        let health = raw(address, b"GET /actuator/health HTTP/1.0\r\n\r\n").await;
-        health.is_ok_and(|health| {
-            let up = |part: &str| health.body["components"][part]["status"] == "UP";
-            ["mysql", "schema", "redis", "kafka"].into_iter().all(up)
-        })
-    })
-    .await;
-    Api { address, stop, process }
+pub async fn start(world: &World) -> Process {
+    let topic = world.system.claims();
+    world.create_topic(topic.name, topic.partitions.into()).await;
+    world.create_topic(&dead_letter_topic(topic.name), 1).await;
+    // Whether every gate is open is no matter here: other tests have coupons of their own.
+    launch(world, Role::Api, &["mysql", "schema", "redis", "kafka"]).await
 }
 
-impl Api {
+/// Launches one process of the backend and waits until `parts` of it are up.
+pub async fn launch(world: &World, role: Role, parts: &[&str]) -> Process {
+    let address = free_address();
+    let stop = CancellationToken::new();
+    let process = tokio::spawn(backend::run(world.process(role, address), stop.clone()));
+    until("the process answers", async || {
+        let health = raw(address, b"GET /actuator/health HTTP/1.0\r\n\r\n").await;
+        health.is_ok_and(|health| parts.iter().all(|part| health.body["components"][part]["status"] == "UP"))
+    })
+    .await;
+    Process { address, stop, process }
+}
+
+impl Process {
     pub async fn end(self) {
         self.stop.cancel();
         let ended = tokio::time::timeout(std::time::Duration::from_secs(20), self.process).await;
@@ -80,14 +84,14 @@ async fn coupons_are_issued_refused_and_run_out() {
     let closed = issue(users[0]).await;
     assert_eq!(closed.status, 503, "{}", closed.body);
     assert!(closed.head.contains("retry-after: 1"), "{}", closed.head);
-    world.open(coupon, 2, System::default().claims().name).await;
+    world.open(coupon, 2, world.system.claims().name).await;
     // Refreshes are rate limited: a gate that has just opened may look closed for a moment.
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let first = issue(users[0]).await;
     assert_eq!((first.status, first.body["result"].as_str()), (200, Some("QUEUED")), "{}", first.body);
     assert_eq!(first.body["grantSeq"], 1);
     let event_id = first.body["eventId"].as_str().expect("an event id").to_owned();
-    let sent = world.read(System::default().claims().name).await;
+    let sent = world.read(world.system.claims().name).await;
     assert!(sent.iter().any(|(value, _)| String::from_utf8_lossy(value).contains(&event_id)), "not in Kafka");
     let again = issue(users[0]).await;
     assert_eq!((again.status, again.body["result"].as_str()), (409, Some("DUPLICATE")));
@@ -96,7 +100,7 @@ async fn coupons_are_issued_refused_and_run_out() {
     assert_eq!((late.status, late.body["result"].as_str()), (410, Some("SOLD_OUT")));
 
     // A new epoch is picked up without a restart.
-    world.open(coupon, 1, System::default().claims().name).await;
+    world.open(coupon, 1, world.system.claims().name).await;
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     assert_eq!(issue(users[2]).await.status, 200);
 
@@ -117,7 +121,7 @@ async fn bad_input_gets_a_clear_answer() {
     let api = start(&world).await;
     let coupon = world.coupon(2).await;
     let user = world.users(1).await[0];
-    world.open(coupon, 2, System::default().claims().name).await;
+    world.open(coupon, 2, world.system.claims().name).await;
     let mut conn = world.pool.get_conn().await.expect("connects");
     let over = world.coupon(2).await;
     mysql_async::prelude::Queryable::exec_drop(
@@ -235,7 +239,7 @@ async fn a_grant_that_kafka_has_not_acknowledged_is_no_duplicate_yet() {
     let api = start(&world).await;
     let coupon = world.coupon(5).await;
     let user = world.users(1).await[0];
-    world.open(coupon, 5, System::default().claims().name).await;
+    world.open(coupon, 5, world.system.claims().name).await;
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let keys = contract::names::gate_keys(coupon);
     let mut redis = world.redis().await;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use backend::consumer::{Record, write::Writer};
+use backend::{
+    consumer::{Record, SESSION, Sink as _},
+    coupon::consumer::Writer,
+};
 use contract::{
     human::HumanDuration,
     names::{HEADER_ERROR, HEADER_OFFSET, HEADER_PARTITION, HEADER_TOPIC, dead_letter_topic},
@@ -148,7 +151,7 @@ async fn a_lock_delays_and_kills_nothing() {
     let mut impatient = world.settings.db_pool.clone();
     impatient.max = 1;
     impatient.min_idle = 1;
-    let session = [backend::consumer::write::SESSION[0], "SET SESSION innodb_lock_wait_timeout = 1"];
+    let session = [SESSION[0], "SET SESSION innodb_lock_wait_timeout = 1"];
     let db = backend::db::Db::new(&world.endpoints.mysql, &impatient, &session);
     let mut writer = Writer::new(db.pool().clone(), std::sync::Arc::default());
     let records: Vec<Record> = users

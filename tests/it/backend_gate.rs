@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use backend::{
     coupon::{
+        epoch::{self, EpochError, LogEnds},
+        event::PendingEvent,
         gate::{Answer, Gate},
         pending::{Acknowledged, Delivery},
     },
-    epoch::{self, EpochError, LogEnds},
-    event::PendingEvent,
     redis_pool::RedisPool,
 };
 use contract::{
@@ -178,4 +178,8 @@ async fn migrations_repeat_and_run_side_by_side() {
     for run in futures_util::future::join_all(runs).await {
         run.expect("migrates again");
     }
+    let mut conn = world.pool.get_conn().await.expect("connects");
+    let versions: Vec<u32> = conn.query("SELECT version FROM schema_migrations ORDER BY version").await.expect("reads");
+    let known = System::default().description().schema.len() as u32;
+    assert_eq!(versions, (1..=known).collect::<Vec<_>>());
 }

@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use backend::{
-    coupon::gate::{Answer, Gate},
-    event::{PendingEvent, epoch_counter},
-    reconciler::{Parts, Reconciler, Round},
+    coupon::{
+        event::{PendingEvent, epoch_counter},
+        gate::{Answer, Gate},
+        metrics::Metrics,
+        reconciler::{Parts, Reconciler, Round},
+    },
     redis_pool::RedisPool,
-    telemetry::Metrics,
+    telemetry,
 };
 use contract::names::gate_keys;
 use mysql_async::prelude::Queryable;
@@ -30,7 +33,7 @@ async fn reconciler(world: &World, topic: &str) -> (Reconciler, Gate) {
         topic: topic.to_owned(),
         after: Duration::from_millis(400),
         closed_for: Duration::from_millis(400),
-        metrics: Metrics::new(),
+        metrics: Metrics::new(&telemetry::Metrics::new()),
     };
     (Reconciler::new(parts), Gate::new(pool))
 }
@@ -170,7 +173,7 @@ async fn what_redis_kept_pending_is_not_taken_back() {
     assert_eq!(round.rebuilt, 1);
     assert_eq!(world.read(&topic).await.len(), 1, "the kept one is in Kafka, the dropped one is not");
     let new: String = redis.hget(&keys.epoch, "id").await.expect("asks");
-    assert_eq!(backend::event::epoch_life(&new), "6f1c9a02b7de", "a rebuild begins no new life");
+    assert_eq!(backend::coupon::event::epoch_life(&new), "6f1c9a02b7de", "a rebuild begins no new life");
     let answer = gate.ask(&keys, &new, user, &pending(&new, coupon, user)).await.expect("answers");
     assert_eq!(answer, Answer::Duplicate, "and Kafka has it");
     assert_eq!(redis.get::<_, u64>(&keys.stock).await.expect("asks"), 1);

@@ -4,13 +4,16 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use backend::{
     consumer::{
+        SESSION,
         dead_letter::DeadLetters,
         group::{Member, Parts},
-        write::{SESSION, Writer},
+    },
+    coupon::{
+        consumer::Writer,
+        epoch::{self, Epoch, kafka_log_ends},
+        event::CouponEvent,
     },
     db::Db,
-    epoch::{self, Epoch, kafka_log_ends},
-    event::CouponEvent,
     health::Health,
     producer::{EventProducer, Outgoing},
     telemetry::Metrics,
@@ -24,7 +27,7 @@ use contract::{
     settings::Settings,
     system::System,
 };
-use mysql_async::{Pool, prelude::Queryable};
+use mysql_async::{Conn, Pool, prelude::Queryable};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -40,6 +43,7 @@ use crate::support::servers;
 
 /// Real servers with a migrated database.
 pub struct World {
+    pub system: System,
     pub endpoints: Endpoints,
     pub pool: Pool,
     pub settings: Settings,
@@ -65,13 +69,27 @@ pub type Dead = (Vec<u8>, BTreeMap<String, String>);
 
 impl World {
     pub async fn new() -> Self {
-        let endpoints = servers();
+        Self::of(System::default(), servers()).await
+    }
+
+    /// The same servers as another system has them: a database and a keyspace of its own.
+    pub async fn beside(system: System) -> Self {
+        let mut endpoints = servers();
+        let mut conn = Conn::new(endpoints.mysql.opts(0, 1)).await.expect("connects");
+        let database = system.description().database;
+        conn.query_drop(format!("CREATE DATABASE IF NOT EXISTS {database}")).await.expect("creates");
+        endpoints.mysql.database = database.into();
+        endpoints.redis.db += 1;
+        Self::of(system, endpoints).await
+    }
+
+    async fn of(system: System, endpoints: Endpoints) -> Self {
         let pool = Pool::new(endpoints.mysql.opts(1, 8));
-        backend::migrate::run(&pool, System::default()).await.expect("migrates");
+        backend::migrate::run(&pool, system).await.expect("migrates");
         let mut settings = Settings::default();
         settings.producer.delivery_timeout = HumanDuration::from_secs(3);
         settings.producer.linger = HumanDuration::from_millis(1);
-        Self { endpoints, pool, settings }
+        Self { system, endpoints, pool, settings }
     }
 
     pub async fn coupon(&self, quantity: u32) -> u64 {
@@ -152,7 +170,7 @@ impl World {
             topic: topic.to_owned(),
             group: format!("{topic}-group"),
             settings: self.settings.consumer.clone(),
-            writer: Writer::new(self.db().pool().clone(), Arc::new(Failpoints::default())),
+            sink: Writer::new(self.db().pool().clone(), Arc::new(Failpoints::default())),
             dead: DeadLetters::new(self.producer(), topic),
             metrics: metrics.clone(),
             health: health.clone(),
@@ -228,7 +246,7 @@ impl World {
 
     pub fn process(&self, role: Role, listen: SocketAddr) -> ProcessConfig {
         ProcessConfig {
-            system: System::default(),
+            system: self.system,
             role,
             name: "test-1".into(),
             instance: "42".into(),

@@ -6,6 +6,7 @@
 mod alarms;
 mod backend_api;
 mod backend_consumer;
+mod backend_fcfs;
 mod backend_gate;
 mod backend_reconciler;
 mod backend_world;

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use backend::{consumer::write, db::Db};
+use backend::{consumer::SESSION, db::Db};
 use contract::{
     endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
     human::Secret,
@@ -276,7 +276,7 @@ async fn a_session_depends_on_none_of_the_servers_defaults() {
     let limit: Option<u64> = conn.query_first("SELECT @@sql_select_limit").await.unwrap();
     assert_eq!(limit, Some(u64::MAX));
     // What the consumers ask for takes the place of that.
-    let consumers = Db::new(&servers.mysql, &DbPool::default(), &write::SESSION);
+    let consumers = Db::new(&servers.mysql, &DbPool::default(), &SESSION);
     let mut conn = consumers.pool().get_conn().await.unwrap();
     let isolation: Option<String> = conn.query_first("SELECT @@tx_isolation").await.unwrap();
     assert_eq!(isolation.as_deref(), Some("READ-COMMITTED"));

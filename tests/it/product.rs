@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    backend_api::{Answer, Api, call, start},
+    backend_api::{Answer, Process, call, start},
     backend_world::{World, until},
     support::shared,
 };
@@ -29,7 +29,7 @@ async fn product(world: &World, price: u64) -> u64 {
     conn.last_insert_id().expect("has an id")
 }
 
-async fn read(api: &Api, id: u64) -> Answer {
+async fn read(api: &Process, id: u64) -> Answer {
     call(api.address, "GET", &format!("/api/products/{id}"), "").await
 }
 
@@ -38,7 +38,7 @@ fn cache(answer: &Answer) -> Option<&str> {
     answer.head.lines().find_map(|line| line.strip_prefix("x-cache: "))
 }
 
-async fn counter(api: &Api, name: &str) -> u64 {
+async fn counter(api: &Process, name: &str) -> u64 {
     let metrics = call(api.address, "GET", "/metrics", "").await;
     let text = metrics.body.as_str().expect("text").to_owned();
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("ecom_product_cache_{name}_total ")));

@@ -1,6 +1,6 @@
 //! Reads JSON bodies within limits of size and time.
 
-use std::{pin::Pin, time::Duration};
+use std::pin::Pin;
 
 use axum::{
     body::{Body, Bytes, HttpBody as _},
@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::reply::Refused;
+use super::{Limits, reply::Refused};
 
 /// What is read and thrown away of a body that is too large: without it the connection would be reset under a client
 /// that is still writing, and it would never see the 413.
@@ -17,9 +17,9 @@ const DISCARD: usize = 32 * 1024 * 1024;
 /// Reads `body` as `T`.
 ///
 /// # Errors
-/// 413 over `limit` bytes, 408 when it does not arrive within `time`, 422 when it is no such JSON.
-pub async fn read<T: DeserializeOwned>(body: Body, limit: usize, time: Duration) -> Result<T, Refused> {
-    let bytes = tokio::time::timeout(time, bytes(body, limit)).await;
+/// 413 when it is too large, 408 when it does not arrive in time, 422 when it is no such JSON.
+pub async fn read<T: DeserializeOwned>(body: Body, limits: Limits) -> Result<T, Refused> {
+    let bytes = tokio::time::timeout(limits.request_timeout, bytes(body, limits.body)).await;
     let bytes = bytes.map_err(|_| Refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time".into()))??;
     if bytes.is_empty() {
         return Err(Refused::invalid("the body is empty; it must be a JSON object"));

@@ -1,5 +1,7 @@
 //! Answers: JSON, and errors as `{"error":"…"}`.
 
+use std::fmt::Display;
+
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -50,7 +52,7 @@ impl Refused {
         Self(StatusCode::UNPROCESSABLE_ENTITY, message.into())
     }
     /// 404.
-    pub fn unknown(what: &str, id: u64) -> Self {
+    pub fn unknown(what: &str, id: impl Display) -> Self {
         Self(StatusCode::NOT_FOUND, format!("there is no {what} {id}"))
     }
     /// 503.

@@ -12,7 +12,7 @@ pub enum Failure<E> {
 }
 
 /// Takes parts of a batch, each as a whole or not at all.
-pub trait Sink<T> {
+pub trait AllOrNothing<T> {
     /// Anything but a bad item.
     type Error;
 
@@ -25,7 +25,10 @@ pub trait Sink<T> {
 /// # Errors
 /// As soon as the sink has an error that is not about the items. Parts may have been taken by then: taking an item
 /// twice must be harmless.
-pub async fn bisect<T: Sync, S: Sink<T> + Send>(sink: &mut S, items: &[T]) -> Result<Vec<(usize, String)>, S::Error> {
+pub async fn bisect<T: Sync, S: AllOrNothing<T> + Send>(
+    sink: &mut S,
+    items: &[T],
+) -> Result<Vec<(usize, String)>, S::Error> {
     let mut bad = Vec::new();
     // A stack, the earlier half on top: items are taken in their order.
     let mut parts = Vec::new();
@@ -70,7 +73,7 @@ mod tests {
         item.is_multiple_of(10)
     }
 
-    impl Sink<u32> for Model {
+    impl AllOrNothing<u32> for Model {
         type Error = usize;
 
         async fn take(&mut self, items: &[u32]) -> Result<(), Failure<usize>> {

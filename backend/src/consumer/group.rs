@@ -1,4 +1,4 @@
-//! One member of the consumer group: polls, hands batches to the writer, and commits offsets after the rows.
+//! One member of the consumer group: polls, hands batches to the sink, and commits offsets after the rows.
 //!
 //! It runs on a thread of its own. Kafka tells of a rebalance only inside a poll, so nothing is taken away in the
 //! middle of a transaction; what is taken away while a batch waits for a server is dropped from the batch, and the
@@ -22,10 +22,9 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Record,
+    Record, Sink,
     dead_letter::DeadLetters,
     offsets::{COMMIT_WITHIN, Offsets},
-    write::Writer,
 };
 use crate::{health::Health, sync, telemetry::Metrics};
 use contract::{endpoint::KafkaEndpoint, settings};
@@ -117,7 +116,7 @@ struct Batch {
 }
 
 /// What a member needs.
-pub struct Parts {
+pub struct Parts<S> {
     /// Name under which the group's members are listed.
     pub name: String,
     /// Kafka.
@@ -129,7 +128,7 @@ pub struct Parts {
     /// Tuning.
     pub settings: settings::Consumer,
     /// Writes rows.
-    pub writer: Writer,
+    pub sink: S,
     /// Puts bad records aside.
     pub dead: DeadLetters,
     /// Counters.
@@ -139,10 +138,10 @@ pub struct Parts {
 }
 
 /// One member of the group.
-pub struct Member {
+pub struct Member<S> {
     consumer: Arc<BaseConsumer<Context>>,
     news: Arc<News>,
-    parts: Parts,
+    parts: Parts<S>,
     handle: Handle,
     stop: CancellationToken,
     /// Records that came in while a batch was waiting.
@@ -150,9 +149,9 @@ pub struct Member {
     offsets: Offsets,
 }
 
-impl Member {
+impl<S: Sink> Member<S> {
     /// Joins the group. `handle` runs what waits for MySQL and for dead letters.
-    pub fn join(parts: Parts, handle: Handle, stop: CancellationToken) -> Result<Self, GroupError> {
+    pub fn join(parts: Parts<S>, handle: Handle, stop: CancellationToken) -> Result<Self, GroupError> {
         let settings = &parts.settings;
         let session = settings.session_timeout.millis().max(1_000);
         let mut config = parts.kafka.client_config();
@@ -280,9 +279,11 @@ impl Member {
     fn write(&mut self, batch: &mut Batch) -> bool {
         let mut pause = BACK_OFF.0;
         loop {
-            match self.handle.block_on(self.parts.writer.write(&batch.records)) {
+            match self.handle.block_on(self.parts.sink.write(&batch.records)) {
                 Ok(written) => {
-                    written.count(&self.parts.metrics);
+                    self.parts.metrics.rows.inc_by(written.rows);
+                    self.parts.metrics.redelivered.inc_by(written.there);
+                    self.parts.metrics.skipped.inc_by(written.skipped);
                     let dead = written.dead.into_iter();
                     batch.dead = dead.map(|(i, reason)| (batch.records[i].clone(), reason)).collect();
                     return true;

@@ -5,14 +5,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     cache::Coupon,
+    event::pending_member,
+    metrics::Metrics,
     pending::{Acknowledged, Delivery},
 };
-use crate::{event::pending_member, redis_pool::RedisPool, telemetry::Metrics};
+use crate::redis_pool::RedisPool;
 
 /// Most events of one script: Redis does nothing else meanwhile.
 const MOST: usize = 512;
@@ -43,7 +45,7 @@ impl Delivered {
         stop: CancellationToken,
         tasks: &TaskTracker,
     ) -> Self {
-        let (queue, events) = mpsc::channel(places.clamp(1, Semaphore::MAX_PERMITS));
+        let (queue, events) = mpsc::channel(places);
         let counted = metrics.clone();
         tasks.spawn(async move {
             tokio::select! {

@@ -4,10 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use redis::{Cmd, ErrorKind, FromRedisValue, ServerErrorKind};
 
-use crate::{
-    event::epoch_run_id,
-    redis_pool::{Link, RedisPool, RedisPoolError},
-};
+use super::event::epoch_run_id;
+use crate::redis_pool::{Link, RedisPool, RedisPoolError};
 use contract::names::GateKeys;
 
 const SCRIPT: &str = include_str!("gate.lua");

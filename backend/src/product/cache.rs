@@ -10,9 +10,10 @@ use std::{
 
 use redis::FromRedisValue;
 
-use super::Product;
-use crate::{redis_pool::RedisPool, sync, telemetry::Metrics};
 use contract::{names::product_key, settings::Settings};
+
+use super::{Product, metrics::Metrics};
+use crate::{redis_pool::RedisPool, sync, telemetry};
 
 /// Longest a read or a write of the cache may take: beyond it MySQL is the faster one. The connections are shared with
 /// the gate; a command that is given up does not hold one.
@@ -42,12 +43,13 @@ pub struct ProductCache {
 
 impl ProductCache {
     /// The cache that `settings` ask for, over the gate's `pool`; none where its time to live is 0.
-    pub fn new(pool: Arc<RedisPool>, settings: &Settings, metrics: Metrics) -> Option<Self> {
+    pub fn new(pool: Arc<RedisPool>, settings: &Settings, process: &telemetry::Metrics) -> Option<Self> {
         let ttl = settings.product_cache.ttl;
         if ttl.0.is_zero() {
             return None;
         }
         let limit = settings.redis_pool.timeout.0.min(LIMIT);
+        let metrics = Metrics::new(process);
         Some(Self { pool, ttl_ms: ttl.millis().max(1), limit, metrics, told: Mutex::default() })
     }
 
@@ -61,9 +63,9 @@ impl ProductCache {
             None => Found::Away,
         };
         if matches!(found, Found::Hit(_)) {
-            self.metrics.product_hits.inc();
+            self.metrics.hits.inc();
         } else {
-            self.metrics.product_misses.inc();
+            self.metrics.misses.inc();
         }
         found
     }
@@ -83,12 +85,12 @@ impl ProductCache {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("Redis did not answer within {:?}", self.limit),
         };
-        self.metrics.product_cache_errors.inc();
+        self.metrics.errors.inc();
         let mut told = sync::lock(&self.told);
         if told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
             *told = Some(Instant::now());
             drop(told);
-            let failed = self.metrics.product_cache_errors.get();
+            let failed = self.metrics.errors.get();
             tracing::warn!(why, failed, "products come from MySQL: the cache cannot be used");
         }
         None

@@ -3,93 +3,114 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
+use contract::{
+    failpoint::Failpoints,
+    system::{Domain, Topic},
+};
 
 use super::{BackendError, Process};
 use crate::{
-    api::Api,
+    api::{Limits, router},
     consumer::{
         dead_letter::DeadLetters,
         group::{self, Member},
-        write::Writer,
     },
-    coupon::{cache::Coupons, delivered::Delivered, gate::Gate, issue::now_ms},
+    coupon::{
+        self,
+        consumer::Writer,
+        issuer::{self, Issuer},
+        reconciler::{self, Reconciler},
+    },
     producer::EventProducer,
-    product::cache::ProductCache,
-    reconciler::{self, Reconciler},
+    product::{self, Products, cache::ProductCache},
     redis_pool::RedisPool,
-    routes,
-    user::directory::Directory,
+    user::{self, Users},
 };
-use contract::{failpoint::Failpoints, names::EPOCH_ID, system::Topic};
 
 /// Longest time of one question to Kafka about its topics.
 const PROBE: Duration = Duration::from_secs(3);
 /// How long requests may still run after the stop, on top of their own limit.
 const SLACK: Duration = Duration::from_secs(1);
 
-pub(super) async fn api(mut process: Process, failpoints: Failpoints) -> Result<(), BackendError> {
+/// The domains of an API process.
+struct Domains {
+    routes: Router,
+    users: Arc<Users>,
+    issuer: Option<Arc<Issuer>>,
+}
+
+impl Domains {
+    fn start(process: &Process, pool: &Arc<RedisPool>, failpoints: &Arc<Failpoints>) -> Result<Self, BackendError> {
+        let (settings, description) = (&process.config.settings, process.config.system.description());
+        let (db, limits) = (process.db.clone(), Limits::from(&settings.http));
+        let users = Arc::new(Users::new(db.clone(), limits, description.user_key));
+        let (mut routes, mut issuer) = (router::common(), None);
+        for domain in description.domains {
+            routes = routes.merge(match domain {
+                Domain::Users => user::api::router(users.clone()),
+                Domain::Products => {
+                    let cache = ProductCache::new(pool.clone(), settings, &process.metrics);
+                    product::api::router(Arc::new(Products { db: db.clone(), cache, limits }))
+                }
+                Domain::Coupons => {
+                    let parts = issuer::Parts {
+                        config: &process.config,
+                        db: db.clone(),
+                        pool: pool.clone(),
+                        users: users.clone(),
+                        failpoints: failpoints.clone(),
+                        tasks: process.tasks.clone(),
+                        end: process.end.clone(),
+                        metrics: &process.metrics,
+                    };
+                    let started = Issuer::start(parts)?;
+                    issuer = Some(started.clone());
+                    coupon::api::router(started)
+                }
+            });
+        }
+        Ok(Self { routes, users, issuer })
+    }
+}
+
+pub(super) async fn api(mut process: Process, failpoints: Arc<Failpoints>) -> Result<(), BackendError> {
     let settings = process.config.settings.clone();
-    let endpoints = process.config.endpoints.clone();
-    let topic = process.config.system.claims().name;
     let pool = redis(&process)?;
-    let api = Arc::new(Api {
-        db: process.db.clone(),
-        gate: Gate::new(pool.clone()),
-        delivered: Delivered::start(
-            pool.clone(),
-            process.metrics.clone(),
-            settings.producer.queue,
-            process.end.clone(),
-            &process.tasks,
-        ),
-        coupons: Coupons::new(process.db.clone()),
-        users: Directory::new(process.db.clone()),
-        products: ProductCache::new(pool.clone(), &settings, process.metrics.clone()),
-        producer: EventProducer::new(&endpoints.kafka, &settings.producer, process.metrics.clone())?,
-        queue: Api::queue(&settings),
-        tasks: process.tasks.clone(),
-        failpoints,
-        metrics: process.metrics.clone(),
-        topic: topic.to_owned(),
-        request_timeout: settings.http.request_timeout.0,
-        body_limit: settings.http.body_limit,
-    });
+    let Domains { routes, users, issuer } = Domains::start(&process, &pool, &failpoints)?;
     let drain = settings.http.request_timeout.0 + SLACK;
-    let serving = process.serve(routes::router(api.clone()), drain);
+    let serving = process.serve(routes, drain);
     process.watch_mysql();
     watch_redis(&process, &pool);
-    let probed = api.clone();
-    process.watch("kafka", move || {
-        let api = probed.clone();
-        async move { api.producer.probe(topic, PROBE).await }
-    });
+    if let Some(issuer) = issuer.clone() {
+        process.watch("kafka", move || {
+            let issuer = issuer.clone();
+            async move { issuer.producer.probe(issuer.topic, PROBE).await }
+        });
+    }
     process.migrate().await?;
-    match api.users.warm().await {
+    match users.warm().await {
         Ok(users) => tracing::info!(users, "directory warmed"),
         Err(error) => tracing::warn!(%error, "users are looked up one by one"),
     }
-    watch_gate(&process, &api);
-    watch_queue(&process, &api);
+    if let Some(issuer) = issuer.clone() {
+        let end = process.end.clone();
+        process.tasks.spawn(async move { issuer.watch_queue(end).await });
+    }
+    if let Some(issuer) = issuer.clone() {
+        process.watch("gate", move || {
+            let issuer = issuer.clone();
+            async move { issuer.look().await }
+        });
+    }
     process.stop.cancelled().await;
     process.health.drain();
     tracing::info!("draining");
     let served = serving.await.unwrap_or(Err(BackendError::Broken("the HTTP server")));
-    // What was granted is sent, or given up by the producer itself, within its delivery time.
-    let limit = settings.producer.delivery_timeout.0 + SLACK;
-    if !emptied(&api.queue, settings.producer.queue, limit).await {
-        tracing::warn!(?limit, "some grants are left to the reconciler");
+    if let Some(issuer) = issuer {
+        issuer.drain(settings.producer.delivery_timeout.0 + SLACK).await;
     }
-    api.producer.flush(limit).await;
     process.end(SLACK).await;
     served
-}
-
-/// Waits until every place of the queue is free again, at most `limit`, and gives none away any more.
-async fn emptied(queue: &tokio::sync::Semaphore, places: usize, limit: Duration) -> bool {
-    let all = u32::try_from(places.max(1)).unwrap_or(u32::MAX);
-    let done = tokio::time::timeout(limit, queue.acquire_many(all)).await.is_ok_and(|all| all.is_ok());
-    queue.close();
-    done
 }
 
 fn redis(process: &Process) -> Result<Arc<RedisPool>, BackendError> {
@@ -106,47 +127,7 @@ fn watch_redis(process: &Process, pool: &Arc<RedisPool>) {
     });
 }
 
-/// Reads the coupons again each second, and asks whether the gates of those that are valid now have their epoch.
-fn watch_gate(process: &Process, api: &Arc<Api>) {
-    let api = api.clone();
-    process.watch("gate", move || {
-        let api = api.clone();
-        async move {
-            api.coupons.refresh(std::time::Instant::now()).await.map_err(|e| e.to_string())?;
-            if !api.producer.ready() {
-                return Err("the Kafka producer is being rebuilt".into());
-            }
-            let link = api.gate.pool().link().map_err(|e| e.to_string())?;
-            let now = now_ms();
-            for coupon in api.coupons.all().into_iter().filter(|coupon| coupon.valid_at(now)) {
-                let Some(epoch) = &coupon.epoch else { continue };
-                let mut ask = redis::cmd("HGET");
-                ask.arg(&coupon.keys.epoch).arg(EPOCH_ID);
-                let found: Option<String> = api.gate.pool().query(&ask).await.map_err(|e| e.to_string())?;
-                if found.as_ref() != Some(epoch) || crate::event::epoch_run_id(epoch) != link.run_id() {
-                    return Err(format!("the gate of coupon {} is closed until it is rebuilt", coupon.id));
-                }
-            }
-            Ok(())
-        }
-    });
-}
-
-fn watch_queue(process: &Process, api: &Arc<Api>) {
-    let (api, stop) = (api.clone(), process.end.clone());
-    let places = process.config.settings.producer.queue.max(1);
-    process.tasks.spawn(async move {
-        while !stop.is_cancelled() {
-            api.metrics.queue.set(places.saturating_sub(api.queue.available_permits()) as i64);
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(200)) => {}
-                () = stop.cancelled() => {}
-            }
-        }
-    });
-}
-
-pub(super) async fn consumer(mut process: Process, failpoints: Failpoints) -> Result<(), BackendError> {
+pub(super) async fn consumer(mut process: Process, failpoints: Arc<Failpoints>) -> Result<(), BackendError> {
     let settings = process.config.settings.clone();
     let kafka = process.config.endpoints.kafka.clone();
     let Topic { name: topic, group, .. } = *process.config.system.claims();
@@ -167,7 +148,7 @@ pub(super) async fn consumer(mut process: Process, failpoints: Failpoints) -> Re
             topic: topic.to_owned(),
             group: group.to_owned(),
             settings: settings.consumer.clone(),
-            writer: Writer::new(process.db.pool().clone(), Arc::new(failpoints)),
+            sink: Writer::new(process.db.pool().clone(), failpoints),
             dead: DeadLetters::new(producer, topic),
             metrics: process.metrics.clone(),
             health: process.health.clone(),
@@ -207,7 +188,7 @@ pub(super) async fn reconciler(mut process: Process) -> Result<(), BackendError>
         topic: topic.to_owned(),
         after: settings.reconcile_after(),
         closed_for: settings.closed_for(),
-        metrics: process.metrics.clone(),
+        metrics: coupon::metrics::Metrics::new(&process.metrics),
     });
     let pause = settings.reconciler.interval.0.max(Duration::from_millis(10));
     while !process.stop.is_cancelled() {

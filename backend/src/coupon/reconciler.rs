@@ -11,14 +11,16 @@ use std::{
 use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
 
-use crate::{
-    coupon::pending::{Acknowledged, Delivery},
-    db::{Db, DbError},
+use super::{
     epoch::EpochError,
     event::{CouponEvent, epoch_run_id, parse_pending},
+    metrics::Metrics,
+    pending::{Acknowledged, Delivery},
+};
+use crate::{
+    db::{Db, DbError},
     producer::{EventProducer, Outgoing, SendError},
     redis_pool::{RedisPool, RedisPoolError},
-    telemetry::Metrics,
 };
 use contract::{
     endpoint::{KafkaEndpoint, RedisEndpoint},

@@ -10,9 +10,11 @@ use mysql_async::{Conn, TxOpts, prelude::Queryable};
 
 use super::{CLAIM_MAX, Parts, send_again};
 use crate::{
+    coupon::{
+        epoch::{Epoch, EpochError, GateWriter, LogEnds, lock, log::read_since, next_counter, record, unlock},
+        event::{epoch_counter, epoch_life, epoch_run_id},
+    },
     db::own_connection,
-    epoch::{Epoch, EpochError, GateWriter, LogEnds, lock, log::read_since, next_counter, record, unlock},
-    event::{epoch_counter, epoch_life, epoch_run_id},
 };
 
 /// Longest time to read the log of one epoch.

@@ -1,6 +1,6 @@
-//! All routes of the API, and its answers to what no route takes.
+//! The route that no domain brings, and the answers to what no route takes.
 
-use std::{any::Any, sync::Arc};
+use std::any::Any;
 
 use axum::{
     Router,
@@ -11,21 +11,12 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{
-    api::{Api, reply},
-    coupon, product,
-    telemetry::{self, Metrics},
-    user,
-};
+use super::reply;
+use crate::telemetry::{self, Metrics};
 
-/// The API's routes. Health and metrics are added by the caller.
-pub fn router(api: Arc<Api>) -> Router {
-    Router::new()
-        .merge(coupon::routes::router())
-        .merge(user::routes::router())
-        .merge(product::routes::router())
-        .route("/noop", get(noop))
-        .with_state(api)
+/// What every API has beside the routes of its domains.
+pub fn common() -> Router {
+    Router::new().route("/noop", get(noop))
 }
 
 /// Gives `router` its answers to what no route takes, and counts all of them.

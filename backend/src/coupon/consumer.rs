@@ -10,20 +10,16 @@ use std::{
 use mysql_async::{Conn, Params, Pool, Value, prelude::Queryable};
 use uuid::Uuid;
 
-use super::{
-    Record,
-    bisect::{Failure, Sink, bisect},
-};
+use super::event::{CouponEvent, epoch_counter};
 use crate::{
+    consumer::{
+        Record, Sink, Written,
+        bisect::{AllOrNothing, Failure, bisect},
+    },
     db::{Class, class},
-    event::{CouponEvent, epoch_counter},
-    telemetry::Metrics,
 };
 use contract::failpoint::{Failpoints, Point};
 
-/// Statements for each new connection of the writer. READ COMMITTED takes no gap locks, so batches of several
-/// consumers meet only at the coupon's own row.
-pub const SESSION: [&str; 1] = ["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"];
 /// Longest time of one transaction; longer than MySQL's own wait for a lock (50 s), which names the reason.
 const LIMIT: Duration = Duration::from_secs(75);
 /// Values of one row.
@@ -43,19 +39,6 @@ pub enum WriteError {
     /// A coupon was reset or changed under the batch.
     #[error("coupon {0} changed under the batch")]
     Changed(u64),
-}
-
-/// What became of a batch.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Index of each record that will never be taken, with the reason.
-    pub dead: Vec<(usize, String)>,
-    /// Rows that were committed.
-    pub rows: u64,
-    /// Records whose row was there.
-    pub there: u64,
-    /// Records of an epoch below the floor.
-    pub skipped: u64,
 }
 
 /// Writes batches.
@@ -79,38 +62,9 @@ struct Row {
 }
 
 impl Writer {
-    /// A writer over `pool`, whose connections must have been set up with [`SESSION`].
+    /// A writer over `pool`, whose connections must have been set up with [`SESSION`](crate::consumer::SESSION).
     pub fn new(pool: Pool, failpoints: Arc<Failpoints>) -> Self {
         Self { pool, conn: None, floors: HashMap::new(), failpoints, rows: 0, there: 0 }
-    }
-
-    /// Writes `records`. Writing one again is harmless.
-    ///
-    /// # Errors
-    /// When the batch has to be tried again; parts of it may be committed by then.
-    pub async fn write(&mut self, records: &[Record]) -> Result<Written, WriteError> {
-        let mut written = Written::default();
-        let mut rows = Vec::with_capacity(records.len());
-        for (record, raw) in records.iter().enumerate() {
-            match parse(raw) {
-                Ok((event, counter)) => rows.push(Row { record, event, counter }),
-                Err(reason) => written.dead.push((record, reason)),
-            }
-        }
-        (self.rows, self.there) = (0, 0);
-        let done = self.settle(rows, &mut written).await;
-        if done.is_err() {
-            // The connection may be in mid-transaction, so it is closed instead of going back to the pool. The floors
-            // may have risen, so they are read again.
-            if let Some(conn) = self.conn.take() {
-                let _ = tokio::time::timeout(Duration::from_secs(1), conn.disconnect()).await;
-            }
-            self.floors.clear();
-        }
-        done?;
-        (written.rows, written.there) = (self.rows, self.there);
-        written.dead.sort_unstable();
-        Ok(written)
     }
 
     async fn settle(&mut self, mut rows: Vec<Row>, written: &mut Written) -> Result<(), WriteError> {
@@ -182,7 +136,36 @@ impl Writer {
     }
 }
 
-impl Sink<Row> for Writer {
+impl Sink for Writer {
+    type Error = WriteError;
+
+    async fn write(&mut self, records: &[Record]) -> Result<Written, WriteError> {
+        let mut written = Written::default();
+        let mut rows = Vec::with_capacity(records.len());
+        for (record, raw) in records.iter().enumerate() {
+            match parse(raw) {
+                Ok((event, counter)) => rows.push(Row { record, event, counter }),
+                Err(reason) => written.dead.push((record, reason)),
+            }
+        }
+        (self.rows, self.there) = (0, 0);
+        let done = self.settle(rows, &mut written).await;
+        if done.is_err() {
+            // The connection may be in mid-transaction, so it is closed instead of going back to the pool. The floors
+            // may have risen, so they are read again.
+            if let Some(conn) = self.conn.take() {
+                let _ = tokio::time::timeout(Duration::from_secs(1), conn.disconnect()).await;
+            }
+            self.floors.clear();
+        }
+        done?;
+        (written.rows, written.there) = (self.rows, self.there);
+        written.dead.sort_unstable();
+        Ok(written)
+    }
+}
+
+impl AllOrNothing<Row> for Writer {
     type Error = WriteError;
 
     async fn take(&mut self, rows: &[Row]) -> Result<(), Failure<WriteError>> {
@@ -333,13 +316,4 @@ fn failed(error: mysql_async::Error) -> Failure<WriteError> {
 
 async fn limit<T>(work: impl Future<Output = mysql_async::Result<T>>) -> Result<T, WriteError> {
     tokio::time::timeout(LIMIT, work).await.map_err(|_| WriteError::TimedOut)?.map_err(Into::into)
-}
-
-impl Written {
-    /// Adds it to the process's counters.
-    pub fn count(&self, metrics: &Metrics) {
-        metrics.rows.inc_by(self.rows);
-        metrics.redelivered.inc_by(self.there);
-        metrics.skipped.inc_by(self.skipped);
-    }
 }

@@ -13,7 +13,7 @@ use rdkafka::{
 use serde::{Deserialize, Serialize};
 
 use super::EpochError;
-use crate::event::CouponEvent;
+use crate::coupon::event::CouponEvent;
 use contract::endpoint::KafkaEndpoint;
 
 /// Longest time of one question to a broker.

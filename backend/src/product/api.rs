@@ -13,9 +13,9 @@ use axum::{
 use mysql_async::prelude::Queryable;
 use serde::{Deserialize, Serialize};
 
-use super::{COLUMNS, Product, Row, cache::Found};
+use super::{COLUMNS, Product, Products, Row, cache::Found};
 use crate::api::{
-    Api, body,
+    body,
     reply::{self, Refused},
 };
 
@@ -27,8 +27,9 @@ const PAGE_MAX: u32 = 100;
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// The products' routes.
-pub fn router() -> Router<Arc<Api>> {
-    Router::new().route("/api/products", get(list).post(create)).route("/api/products/{id}", get(one))
+pub fn router(products: Arc<Products>) -> Router {
+    let routes = Router::new().route("/api/products", get(list).post(create));
+    routes.route("/api/products/{id}", get(one)).with_state(products)
 }
 
 #[derive(Deserialize)]
@@ -45,17 +46,20 @@ struct Listing {
     next: Option<u64>,
 }
 
-async fn list(State(api): State<Arc<Api>>, page: Result<Query<Page>, QueryRejection>) -> Result<Response, Refused> {
+async fn list(
+    State(products): State<Arc<Products>>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Response, Refused> {
     let Query(page) = page.map_err(|e| Refused::invalid(e.body_text()))?;
     let limit = page.limit.unwrap_or(PAGE);
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Refused::invalid(format!("limit is {limit}; it must be 1 to {PAGE_MAX}")));
     }
     let query = format!("SELECT {COLUMNS} FROM products WHERE id > ? ORDER BY id LIMIT {limit}");
-    let rows: Vec<Row> = api
+    let rows: Vec<Row> = products
         .db
         .within(async {
-            let mut conn = api.db.pool().get_conn().await?;
+            let mut conn = products.db.pool().get_conn().await?;
             conn.exec(query, (page.after.unwrap_or(0),)).await
         })
         .await?;
@@ -63,17 +67,20 @@ async fn list(State(api): State<Arc<Api>>, page: Result<Query<Page>, QueryReject
     Ok(reply::json(StatusCode::OK, &Listing { products: rows.into_iter().map(Product::from).collect(), next }))
 }
 
-async fn one(State(api): State<Arc<Api>>, id: Result<Path<String>, PathRejection>) -> Result<Response, Refused> {
+async fn one(
+    State(products): State<Arc<Products>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refused> {
     let Path(id) = id.map_err(|e| Refused::invalid(e.body_text()))?;
     let id = reply::id("product", &id)?;
-    let Some(cache) = &api.products else {
-        return Ok(reply::json(StatusCode::OK, &existing(&api, id).await?));
+    let Some(cache) = &products.cache else {
+        return Ok(reply::json(StatusCode::OK, &existing(&products, id).await?));
     };
     let found = cache.get(id).await;
     if let Found::Hit(product) = &found {
         return Ok(marked(reply::json(StatusCode::OK, product), "HIT"));
     }
-    let answer = match existing(&api, id).await {
+    let answer = match existing(&products, id).await {
         Ok(product) => {
             if found == Found::Miss {
                 cache.put(&product).await;
@@ -86,8 +93,8 @@ async fn one(State(api): State<Arc<Api>>, id: Result<Path<String>, PathRejection
 }
 
 /// The product as MySQL has it.
-async fn existing(api: &Api, id: u64) -> Result<Product, Refused> {
-    super::read(&api.db, id).await?.ok_or_else(|| Refused::unknown("product", id))
+async fn existing(products: &Products, id: u64) -> Result<Product, Refused> {
+    super::read(&products.db, id).await?.ok_or_else(|| Refused::unknown("product", id))
 }
 
 fn marked(mut answer: Response, cache: &'static str) -> Response {
@@ -104,13 +111,13 @@ struct NewProduct {
     description: String,
 }
 
-async fn create(State(api): State<Arc<Api>>, body: Body) -> Result<Response, Refused> {
-    let NewProduct { name, price, stock, description } = body::read(body, api.body_limit, api.request_timeout).await?;
+async fn create(State(products): State<Arc<Products>>, body: Body) -> Result<Response, Refused> {
+    let NewProduct { name, price, stock, description } = body::read(body, products.limits).await?;
     body::length("name", &name, 200)?;
-    let id = api
+    let id = products
         .db
         .within(async {
-            let mut conn = api.db.pool().get_conn().await?;
+            let mut conn = products.db.pool().get_conn().await?;
             let insert = "INSERT INTO products (name, price, stock, description) VALUES (?, ?, ?, ?)";
             conn.exec_drop(insert, (&name, price, stock, &description)).await?;
             Ok(conn.last_insert_id())
