@@ -48,6 +48,13 @@ async fn a_container_comes_back_when_its_successor_fails_or_is_broken_off() {
     world.up().await.unwrap_err();
     assert_eq!(lives(&world.list().await), lives(std::slice::from_ref(&before)), "it was not even stopped");
 
+    *world.service("db") = old.clone();
+    world.service("db").resources =
+        Resources { cpus: Some(0.1), reserved_cpus: Some(0.2), ..Resources::default() };
+    let message = world.up().await.unwrap_err().to_string();
+    assert!(message.contains("db reserves 0.2 CPUs and may use 0.1 CPUs only"), "{message}");
+    assert_eq!(lives(&world.list().await), lives(std::slice::from_ref(&before)), "it was not even stopped");
+
     // What cannot.
     *world.service("db") = old.clone();
     world.service("db").command = Some(vec!["echo no; exit 3".into()]);
@@ -140,6 +147,7 @@ fn names_the_container_that_has_a_port(place: &InDocker) {
     let run = |variable: (&str, &str)| {
         let mut command = other.stack.command(&doctor);
         command.env("ECOMCTL_IMAGE_MYSQL", "nowhere/mysql:0").env("ECOMCTL_LIMIT_REDIS_CPUS", "999");
+        command.env("ECOMCTL_LIMIT_KAFKA_CPUS", "0.1").env("ECOMCTL_LIMIT_MYSQL_MEMORY", "6500k");
         command.args(sets).env(variable.0, variable.1);
         wait(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), LONG)
     };
@@ -149,6 +157,8 @@ fn names_the_container_that_has_a_port(place: &InDocker) {
         "nowhere/mysql:0 is not here".to_owned(),
         format!("taken by the container {container}"),
         "redis may use 999 CPUs".to_owned(),
+        "kafka-1 reserves 0.5 CPUs and may use 0.1 CPUs only".to_owned(),
+        "mysql reserves 512 MiB of memory and may use 6500 KiB of memory only".to_owned(),
         "\"docker\"".to_owned(),
     ] {
         assert!(both(&output).contains(&words), "{words}: {}", both(&output));
@@ -156,6 +166,19 @@ fn names_the_container_that_has_a_port(place: &InDocker) {
     let output = run(("DOCKER_HOST", "tcp://127.0.0.1:9"));
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));
     assert!(both(&output).contains("tcp://127.0.0.1:9: nobody listens there"), "{}", both(&output));
+}
+
+/// More than the reservation, and less than Redis uses once [`fill_redis`] has been called.
+const LESS_MEMORY: [(&str, &str); 2] =
+    [("ECOMCTL_RESERVE_REDIS_MEMORY", "16m"), ("ECOMCTL_LIMIT_REDIS_MEMORY", "32m")];
+
+/// Puts 60 MB into the stack's Redis.
+fn fill_redis(place: &InDocker) {
+    let id = place.component("redis")["container"]["id"].as_str().unwrap().to_owned();
+    let script = r#"REDISCLI_AUTH="$(sed -n 's/^requirepass *//p' /run/secrets/redis-auth | tr -d '"')" redis-cli EVAL \
+        "for i = 1, 60 do redis.call('SET', 'filling:' .. i, string.rep('x', 1000000)) end return 'full'" 0"#;
+    let output = Command::new("docker").args(["exec", &id, "sh", "-c", script]).output().unwrap();
+    assert!(both(&output).contains("full"), "{}", both(&output));
 }
 
 fn restarts(place: &InDocker, name: &str) -> u64 {
@@ -172,12 +195,13 @@ fn a_failed_up_leaves_a_stack_of_containers_as_it_was() {
     let version = up["components"][2]["version"].as_str().unwrap();
     assert!(version.starts_with(|c: char| c.is_ascii_digit()), "the broker's own version: {version}");
     names_the_container_that_has_a_port(&place);
+    fill_redis(&place);
     let (before, file) = (ids(&place), place.stack_json());
     let broken = "[mysqld]\nno_such_setting_at_all = 1\n";
     let cases: [Case; 6] = [
-        ("memory", &[], &[("ECOMCTL_LIMIT_MYSQL_MEMORY", "64m")], "memory"),
+        ("reservation", &[], &[("ECOMCTL_LIMIT_MYSQL_MEMORY", "64m")], "mysql reserves 512 MiB of memory and may use 64 MiB"),
         ("image", &[], &[("ECOMCTL_IMAGE_REDIS", "nowhere.invalid/redis:0")], "nowhere.invalid/redis:0"),
-        ("memory of redis", &[], &[("ECOMCTL_LIMIT_REDIS_MEMORY", "6500k")], "replace redis: it uses"),
+        ("memory in use", &[], &LESS_MEMORY, "replace redis: it uses"),
         ("settings", &[], &[], "no-such-setting"),
         ("brokers", &["--set", "stack.brokers=3"], &[], "belong to 1 broker(s), not 3"),
         ("provider", &["--provider", "native"], &[], "mysql did not come up"),

@@ -35,6 +35,7 @@ pub use apply::{Change, apply, change};
 pub use engine::{CgroupVersion, Engine, EngineFacts};
 pub use failure::{ContainerFailure, how_it_ended};
 pub use images::missing as images_missing;
+pub use limits::below_reservations;
 pub use list::{Container, ContainerState, PublishedPort, list};
 pub use make::{delete, stop};
 pub use ports::holder as port_holder;

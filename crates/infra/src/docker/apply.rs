@@ -130,6 +130,7 @@ impl Run<'_> {
     async fn all(&self) -> Result<Vec<Container>, InfraError> {
         let project = self.request.project;
         let names = self.names()?;
+        limits::keep_reservations(project.services.iter().filter(|(name, _)| names.contains(name)))?;
         let (images, mut there) = tokio::try_join!(
             images::ensure(self.engine, project, &names, self.request.pull, self.progress),
             list::list(self.engine, &project.name),

@@ -145,7 +145,7 @@ fn explain(service: &str, found: &ContainerInspectResponse, wrong: &Wrong, tail:
         _ if full => ("found no room on the disk".into(), "free some: `docker system df` shows what takes it".into()),
         Wrong::Ended { code, oom: true, .. } => (
             format!("was ended by the kernel because its memory was used up ({limit}, exit code {code})"),
-            format!("raise deploy.resources.limits.memory of {service}{}, or let it use less", variable_of(service)),
+            format!("raise deploy.resources.limits.memory of {service}{}, or let it use less", variable_of("LIMIT", service, "memory")),
         ),
         Wrong::Ended { code, restarts, .. } => {
             let ended = match restarts {
@@ -174,10 +174,13 @@ fn explain(service: &str, found: &ContainerInspectResponse, wrong: &Wrong, tail:
     }
 }
 
-/// The variable that sets the memory limit of one of the three servers, in brackets; nothing for other services.
-pub(super) fn variable_of(service: &str) -> String {
+/// The variable that sets a resource (`cpus`, `memory`) of one of the three servers, in brackets; nothing for other
+/// services. `kind` is `LIMIT` or `RESERVE`.
+pub(super) fn variable_of(kind: &str, service: &str, resource: &str) -> String {
     let server = Server::ALL.into_iter().find(|server| server.has(service));
-    server.map_or_else(String::new, |server| format!(" (ECOMCTL_LIMIT_{}_MEMORY)", server.name().to_uppercase()))
+    server.map_or_else(String::new, |server| {
+        format!(" (ECOMCTL_{kind}_{}_{})", server.name().to_uppercase(), resource.to_uppercase())
+    })
 }
 
 /// What an exit code above 128 means.

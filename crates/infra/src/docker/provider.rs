@@ -22,7 +22,7 @@ use super::{
     around::is_volume,
     delete,
     failure::{Wrong, collect},
-    list,
+    limits, list,
     places::{Kept, Places},
     remove,
 };
@@ -129,12 +129,13 @@ impl Provider {
     /// Services of the backend stay in it, so that none counts as an orphan.
     ///
     /// # Errors
-    /// Where a compose file cannot be used.
+    /// Where a compose file cannot be used, or a limit is below what is reserved.
     pub fn servers(&self, here: &dyn Fn(Server) -> bool) -> Result<(Project, Vec<Order>), InfraError> {
         let mut project = self.project(&BTreeMap::new())?;
         remove_elsewhere(&mut project, here);
-        let names = project.services.keys().filter(|name| !is_backend_service(name));
-        let orders = names.map(|name| Order { service: name.clone(), ..Order::default() }).collect();
+        let servers = project.services.iter().filter(|(name, _)| !is_backend_service(name));
+        limits::keep_reservations(servers.clone())?;
+        let orders = servers.map(|(name, _)| Order { service: name.clone(), ..Order::default() }).collect();
         Ok((project, orders))
     }
 

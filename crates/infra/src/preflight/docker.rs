@@ -102,6 +102,8 @@ fn limits(engine: &Engine, project: &Project) -> Vec<Check> {
             checks.push(check("limits", Level::Error, found, &lower(name, "CPUS")));
         }
     }
+    let below = docker::below_reservations(servers(project));
+    checks.extend(below.into_iter().map(|one| check("limits", Level::Error, one.found(), &one.remedy())));
     let found = format!("{} MiB of memory for all containers, {} MiB in the Engine's machine", sum >> 20, memory >> 20);
     let level = if memory > 0 && sum > memory { Level::Warning } else { Level::Ok };
     checks.push(check("limits", level, found, "lower deploy.resources.limits.memory (ECOMCTL_LIMIT_…_MEMORY)"));
