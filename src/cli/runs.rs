@@ -236,10 +236,18 @@ fn under_way(file: &RunFile) -> bool {
     file.process.is_some_and(process::is_alive)
 }
 
-/// The run that is under way.
+/// The run that is under way. One that cannot be read may be it: that is said.
 pub fn active(context: &Context) -> anyhow::Result<Option<RunFolder>> {
-    let all = RunFolder::list(&context.runs()?)?;
-    Ok(all.into_iter().rev().find(|run| run.read().is_ok_and(|file| under_way(&file))))
+    for run in RunFolder::list(&context.runs()?)?.into_iter().rev() {
+        match run.read() {
+            Ok(file) if under_way(&file) => return Ok(Some(run)),
+            Ok(_) => {}
+            Err(error) => {
+                note(&format!("whether {} is under way is not known: {}", run.name(), cause::chain(&error)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The run called `name`, or the last one.

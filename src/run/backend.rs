@@ -252,7 +252,7 @@ impl Backend {
         }
         let told = Told { emitter: emitter.clone(), roster: Roster::new(&plan.state) };
         let (members, api) = match &plan.containers {
-            None => children(plan, &told)?,
+            None => children(plan, &told).await?,
             Some(containers) => {
                 let contained = contain::start(plan, containers, &told, cancel).await?;
                 let api = contained.iter().find(|c| c.role() == Role::Api).map(|c| c.running().address);
@@ -363,13 +363,13 @@ fn spawn_error(name: &str) -> impl FnOnce(std::io::Error) -> LaunchError {
 }
 
 /// Starts the child processes.
-fn children(plan: &LaunchPlan, told: &Told) -> Result<(Vec<Member>, Option<SocketAddr>), LaunchError> {
+async fn children(plan: &LaunchPlan, told: &Told) -> Result<(Vec<Member>, Option<SocketAddr>), LaunchError> {
     let mut members = Vec::new();
     let mut api = None;
     let mut taken = BTreeSet::new();
     for (name, spec) in processes(plan.system, &plan.roles, plan.settings.consumers) {
         let listen = if spec.has_port {
-            api_address(plan, &mut taken)?
+            api_address(plan, &mut taken).await?
         } else {
             free_address(&mut taken).map_err(spawn_error(&name))?
         };
@@ -406,14 +406,14 @@ fn processes(system: System, roles: &[Role], consumers: u16) -> Vec<(String, &'s
     each.collect()
 }
 
-fn api_address(plan: &LaunchPlan, taken: &mut BTreeSet<u16>) -> Result<SocketAddr, LaunchError> {
+async fn api_address(plan: &LaunchPlan, taken: &mut BTreeSet<u16>) -> Result<SocketAddr, LaunchError> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let free = ports::is_free;
     match (plan.settings.port.unwrap_or(0), plan.last_port) {
         (0, Some(port)) if free(port) => Ok(address(port)),
         (0, _) => free_address(taken).map_err(|source| LaunchError::Spawn { name: "api-1".into(), source }),
         (port, _) if free(port) => Ok(address(port)),
-        (port, _) => Err(LaunchError::PortTaken { port, owner: owner(port) }),
+        (port, _) => Err(self::taken(port).await),
     }
 }
 
@@ -431,10 +431,6 @@ pub async fn check_port(stack: &Stack, settings: &Settings) -> Result<(), Launch
 /// The port is taken, and by whom.
 async fn taken(port: u16) -> LaunchError {
     LaunchError::PortTaken { port, owner: format!(" by {}", docker::port_holder(port).await) }
-}
-
-fn owner(port: u16) -> String {
-    ports::owner(port).map_or_else(String::new, |owner| format!(" by {owner}"))
 }
 
 /// A port that no client of the load can be given: a process that is started again must find it free.

@@ -37,20 +37,10 @@ impl Place {
     }
 
     fn request(&self) -> UpRequest {
-        UpRequest {
-            state: self.state.clone(),
-            system: "ecommerce".into(),
-            stack: StackSpec { provider: ProviderChoice::Native, ..StackSpec::default() },
-            topics: topics::plan(&contract::settings::Settings::default()),
-            env: Env::from_process(),
-            variables: BTreeMap::new(),
-            pull: false,
-            in_run: false,
-            swap: false,
-            yes: false,
-            keep_failed: false,
-            ready_within: Duration::from_secs(60),
-        }
+        let stack = StackSpec { provider: ProviderChoice::Native, ..StackSpec::default() };
+        let topics = topics::plan(&contract::settings::Settings::default());
+        let variables = BTreeMap::new();
+        UpRequest { topics, variables, ..UpRequest::new(self.state.clone(), "ecommerce", stack) }
     }
 
     async fn up(&self, request: &UpRequest) -> Result<UpReport, InfraError> {

@@ -32,11 +32,12 @@ mod undo;
 mod wait;
 
 pub use apply::{Change, apply, change};
+pub use call::words;
 pub use engine::{CgroupVersion, Engine, EngineFacts};
 pub use failure::{ContainerFailure, how_it_ended};
 pub use images::missing as images_missing;
 pub use limits::below_reservations;
-pub use list::{Container, ContainerState, PublishedPort, list};
+pub use list::{Container, ContainerState, PublishedPort, inspect, list};
 pub use make::{delete, stop};
 pub use ports::holder as port_holder;
 pub use remove::{Ours, Remove, Removed, projects_with, remove, remove_ours, volumes_of};

@@ -18,6 +18,7 @@ use contract::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    docker,
     env::Env,
     error::InfraError,
     ports,
@@ -132,14 +133,14 @@ impl Native {
 
     /// Takes another port for each one that somebody else holds. `ours` says which are held by servers of this stack.
     /// Returns what was changed, in words.
-    pub fn avoid_taken_ports(&mut self, ours: impl Fn(u16) -> bool) -> Result<Vec<String>, InfraError> {
+    pub async fn avoid_taken_ports(&mut self, ours: impl Fn(u16) -> bool) -> Result<Vec<String>, InfraError> {
         let mut notes = Vec::new();
         let mut taken: BTreeSet<u16> = ports_of(&mut self.places).into_iter().map(|(_, port)| *port).collect();
         for (name, port) in ports_of(&mut self.places) {
             if ours(*port) || ports::is_free(*port) {
                 continue;
             }
-            let owner = ports::owner(*port).map_or_else(|| "another program".into(), |owner| owner.to_string());
+            let owner = docker::port_holder(*port).await;
             let other = ports::free(&taken).map_err(InfraError::io("find a free port on", HOST))?;
             taken.insert(other);
             notes.push(format!("port {port} of {name} is taken by {owner}; it moves to {other}"));
@@ -276,8 +277,8 @@ mod tests {
         Env { search: vec![], java_home: None, kafka_home: None, cache: None }
     }
 
-    #[test]
-    fn places_are_kept_and_a_taken_port_is_left_to_its_owner() {
+    #[tokio::test]
+    async fn places_are_kept_and_a_taken_port_is_left_to_its_owner() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::create(dir.path().join("s")).unwrap();
         let first = Native::open(&state, "ecommerce", 1, env()).unwrap();
@@ -287,8 +288,8 @@ mod tests {
 
         let taken = second.places.redis.port;
         let listener = TcpListener::bind((HOST, taken)).unwrap();
-        assert!(second.avoid_taken_ports(|port| port == taken).unwrap().is_empty());
-        let notes = second.avoid_taken_ports(|_| false).unwrap();
+        assert!(second.avoid_taken_ports(|port| port == taken).await.unwrap().is_empty());
+        let notes = second.avoid_taken_ports(|_| false).await.unwrap();
         let me = format!("(pid {})", std::process::id());
         assert!(notes.len() == 1 && notes[0].contains(&me) && notes[0].contains("of redis"), "{notes:?}");
         assert_ne!(second.places.redis.port, taken);

@@ -226,27 +226,15 @@ fn again(state: &StateDir, stack: &Stack, env: Env) -> UpRequest {
         api_url: stack.api_url.clone(),
         ..ExternalSpec::default()
     };
-    UpRequest {
-        state: state.clone(),
-        system: stack.system.clone(),
-        stack: StackSpec {
-            provider: ProviderChoice::Auto,
-            brokers: stack.brokers,
-            ports: provider::ports_of(state, &stack.system),
-            monitoring: stack.docker.as_ref().is_some_and(|docker| docker.monitoring),
-            original: stack.docker.as_ref().is_some_and(|docker| docker.original),
-            external,
-        },
-        topics: Vec::new(),
-        env,
-        variables: up::variables(),
-        pull: false,
-        in_run: false,
-        swap: false,
-        yes: false,
-        keep_failed: false,
-        ready_within: Duration::from_secs(60),
-    }
+    let spec = StackSpec {
+        provider: ProviderChoice::Auto,
+        brokers: stack.brokers,
+        ports: provider::ports_of(state, &stack.system),
+        monitoring: stack.docker.as_ref().is_some_and(|docker| docker.monitoring),
+        original: stack.docker.as_ref().is_some_and(|docker| docker.original),
+        external,
+    };
+    UpRequest { env, ..UpRequest::new(state.clone(), &stack.system, spec) }
 }
 
 fn login(endpoint: &KafkaEndpoint) -> KafkaLogin {

@@ -278,7 +278,7 @@ fn make_private(path: &Path) -> Result<(), InfraError> {
 mod tests {
     use super::*;
 
-    fn state() -> (tempfile::TempDir, StateDir) {
+    pub(super) fn state() -> (tempfile::TempDir, StateDir) {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::create(dir.path().join("s")).unwrap();
         (dir, state)

@@ -65,13 +65,13 @@ pub struct UpRequest {
 }
 
 impl UpRequest {
-    /// What `profile` asks for.
-    pub fn for_profile(state: StateDir, profile: &Profile) -> Self {
+    /// These servers and no topics; what is missing or changed nobody has allowed.
+    pub fn new(state: StateDir, system: &str, stack: StackSpec) -> Self {
         Self {
             state,
-            system: profile.system.name().to_owned(),
-            stack: profile.stack.clone(),
-            topics: topics::plan(&profile.backend),
+            system: system.to_owned(),
+            stack,
+            topics: Vec::new(),
             env: Env::from_process(),
             variables: variables(),
             pull: false,
@@ -82,9 +82,13 @@ impl UpRequest {
             ready_within: Duration::from_secs(60),
         }
     }
-}
 
-impl UpRequest {
+    /// What `profile` asks for.
+    pub fn for_profile(state: StateDir, profile: &Profile) -> Self {
+        let topics = topics::plan(&profile.backend);
+        Self { topics, ..Self::new(state, profile.system.name(), profile.stack.clone()) }
+    }
+
     /// Whether something that runs may be ended or replaced: not under a run or a served backend.
     ///
     /// # Errors

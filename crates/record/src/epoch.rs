@@ -104,8 +104,8 @@ impl OfRun {
             ));
         }
         let by = present.life.first().and_then(|first| self.openers.get(first));
-        let by = by.map_or_else(String::new, |run| format!(" by run {run}"));
-        let at = present.opened_at.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
+        let by = by.map_or_else(String::new, |run| format!(", by run {run}"));
+        let at = present.opened_at.as_ref().map_or_else(String::new, |at| format!(", at {at}"));
         Err(format!(
             "coupon {coupon} was seeded again since{by}{at} (epoch now {}, the run's was {}){}",
             number(epoch),
@@ -173,7 +173,7 @@ mod tests {
         let why = of_run("abc:f00d:7").owns(1, &present(&["abc:feed:9"]), true).unwrap_err();
         assert_eq!(
             why,
-            "coupon 1 was seeded again since by run S at 2026-11-27T16:00:00Z (epoch now 9, the run's was 7); \
+            "coupon 1 was seeded again since, by run S, at 2026-11-27T16:00:00Z (epoch now 9, the run's was 7); \
              `ecomctl verify --history R` judges it as it was"
         );
         let why = of_run("abc:f00d:7").owns(1, &present(&["abc:feed:1"]), false).unwrap_err();

@@ -26,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CONF, Containers, LaunchError, LaunchPlan,
-    container::{Contained, process_file, published},
-    free_address, owner, spawn_error,
+    container::{Contained, process_file},
+    free_address, spawn_error,
     watched::Told,
 };
 
@@ -68,10 +68,7 @@ pub(super) async fn start(
         Role::Consumer => vec![batch(*role, CONSUMER.to_owned(), plan.settings.consumers)],
         Role::Reconciler => vec![batch(*role, RECONCILER.to_owned(), 1)],
     });
-    let ports = match api_ports(plan, containers) {
-        Err(LaunchError::PortTaken { port, .. }) => return Err(super::taken(port).await),
-        ports => ports?,
-    };
+    let ports = api_ports(plan, containers).await?;
     launch(plan, containers, batches.collect(), ports, told, cancel).await
 }
 
@@ -134,8 +131,7 @@ async fn launch(
         let Some(one) = made.iter().find(|one| one.component == part.config.name) else { continue };
         let inside = part.config.listen.port();
         // One that has ended already has no port; its watcher starts it again.
-        let address = published(engine, &one.id, inside).await;
-        let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, inside)));
+        let address = one.published(inside).unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, inside)));
         configs.push((part.config.clone(), address));
         contained.push(Contained::watch(engine, one, part.config, address, user, &plan.logs, told.clone()));
     }
@@ -146,7 +142,7 @@ async fn launch(
 }
 
 /// Variable of the compose file → port of the API of each size.
-fn api_ports(plan: &LaunchPlan, containers: &Containers) -> Result<BTreeMap<String, String>, LaunchError> {
+async fn api_ports(plan: &LaunchPlan, containers: &Containers) -> Result<BTreeMap<String, String>, LaunchError> {
     let sizes = containers.sizes.len();
     if let (Some(port @ 1..), true) = (plan.settings.port, sizes > 1) {
         return Err(LaunchError::OnePort { port, sizes });
@@ -160,7 +156,7 @@ fn api_ports(plan: &LaunchPlan, containers: &Containers) -> Result<BTreeMap<Stri
         let port = match plan.settings.port.unwrap_or(size.port()) {
             0 => free_address(&mut taken).map_err(spawn_error(&api_service(*size)))?.port(),
             port if ports::is_free(port) => port,
-            port => return Err(LaunchError::PortTaken { port, owner: owner(port) }),
+            port => return Err(super::taken(port).await),
         };
         variables.insert(port_variable(*size), port.to_string());
     }

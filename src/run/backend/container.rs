@@ -193,9 +193,10 @@ impl Watched for Watch {
         self.config.settings.failpoints.clear();
         let file = process_file(&self.config, self.user).map_err(|e| e.to_string())?;
         upload(&self.engine, &self.id, &file).await?;
-        self.engine.docker.start_container(&self.id, None).await.map_err(|e| e.to_string())?;
+        self.engine.docker.start_container(&self.id, None).await.map_err(|e| docker::words(&e))?;
         // A port that the Engine chose is another one after each start.
-        if let Some(address) = published(&self.engine, &self.id, self.config.listen.port()).await {
+        let now = docker::inspect(&self.engine, &self.id).await.map_err(|e| e.to_string())?;
+        if let Some(address) = now.and_then(|now| now.published(self.config.listen.port())) {
             *self.address.lock().unwrap_or_else(PoisonError::into_inner) = address;
         }
         Ok(())
@@ -252,14 +253,6 @@ async fn exit_code(engine: &Engine, id: &str) -> Option<i64> {
     engine.docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?.state?.exit_code
 }
 
-/// Where port `inside` of a container is found on this machine.
-pub(super) async fn published(engine: &Engine, id: &str, inside: u16) -> Option<SocketAddr> {
-    let found = engine.docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
-    let ports = found.network_settings?.ports?;
-    let binding = ports.get(&format!("{inside}/tcp"))?.as_ref()?.first()?.clone();
-    Some(SocketAddr::new(binding.host_ip?.parse().ok()?, binding.host_port?.parse().ok()?))
-}
-
 /// The configuration as a file that only the container's user can read: it holds passwords.
 pub(super) fn process_file(config: &ProcessConfig, user: u32) -> serde_json::Result<ExtraFile> {
     Ok(ExtraFile { path: PROCESS.into(), bytes: serde_json::to_vec(config)?, mode: 0o400, uid: user, gid: user })
@@ -278,7 +271,7 @@ async fn upload(engine: &Engine, id: &str, file: &ExtraFile) -> Result<(), Strin
     };
     let body = bollard::body_full(archive().map_err(|e| e.to_string())?.into());
     let options = UploadToContainerOptionsBuilder::new().path("/").build();
-    engine.docker.upload_to_container(id, Some(options), body).await.map_err(|e| e.to_string())
+    engine.docker.upload_to_container(id, Some(options), body).await.map_err(|e| docker::words(&e))
 }
 
 async fn save_log(engine: &Engine, id: &str, to: &Path) -> std::io::Result<()> {

@@ -8,6 +8,7 @@ use std::{
 use contract::process::is_backend;
 use infra::{
     self,
+    choice::Server,
     docker::{self, Engine},
     env::Env,
     process::{self, GRACE},
@@ -66,14 +67,11 @@ impl Live {
     /// How a system's servers (`mysql`, `redis`, `kafka`) ended, where all of them are known to have. The processes are
     /// those of `stack.json`: another shell may have restarted one meanwhile.
     pub fn gone(&self, state: &StateDir, system: &str) -> Option<String> {
+        let server = Server::ALL.into_iter().find(|server| server.name() == system)?;
         let stack = state.load_stack().ok().flatten()?;
         let ended = locked(&self.ended);
         let mut how = Vec::new();
-        for (name, component) in &stack.components {
-            let numbered = name.strip_prefix(system).and_then(|rest| rest.strip_prefix('-'));
-            if name != system && numbered.is_none_or(|rest| rest.parse::<u32>().is_err()) {
-                continue;
-            }
+        for (name, component) in stack.components.iter().filter(|(name, _)| server.has(name)) {
             match (component.process, &component.container) {
                 (_, Some(_)) => how.push(ended.get(name)?.clone()),
                 (Some(process), None) if !process::is_alive(process) => {

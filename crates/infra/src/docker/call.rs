@@ -41,7 +41,7 @@ pub(super) fn failed(action: &str, error: &Error) -> InfraError {
 }
 
 /// An error of the Engine or of the way to it, in one line that says nothing twice.
-pub(super) fn words(error: &Error) -> String {
+pub fn words(error: &Error) -> String {
     let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     match error {
         // A web server or a proxy that answers in the Engine's place.

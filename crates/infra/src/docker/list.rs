@@ -1,6 +1,6 @@
 //! The containers of a project, as they are.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use bollard::{
     models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, HealthStatusEnum as Health},
@@ -80,6 +80,12 @@ impl Container {
     pub fn labels(&self) -> Labels<'_> {
         Labels { id: &self.folder_id, state: &self.state_folder, project: &self.project }
     }
+
+    /// Where its TCP port `inside` is found on the Engine's machine; none where it is not published, or does not run.
+    pub fn published(&self, inside: u16) -> Option<SocketAddr> {
+        let port = self.ports.iter().find(|port| port.container == inside && port.protocol == "tcp")?;
+        Some(SocketAddr::new(port.address.parse().ok()?, port.host))
+    }
 }
 
 /// A published port.
@@ -147,7 +153,10 @@ pub async fn list(engine: &Engine, project: &str) -> Result<Vec<Container>, Infr
 }
 
 /// One container; none where it is gone.
-pub(super) async fn inspect(engine: &Engine, id: &str) -> Result<Option<Container>, InfraError> {
+///
+/// # Errors
+/// Where the Engine does not answer.
+pub async fn inspect(engine: &Engine, id: &str) -> Result<Option<Container>, InfraError> {
     let look = engine.docker.inspect_container(id, None::<InspectContainerOptions>);
     match tokio::time::timeout(QUICK, look).await {
         Ok(Ok(found)) => Ok(Some(facts(found))),

@@ -77,7 +77,7 @@ impl Sources {
             if !only_files {
                 let connected = stats::connect().await?;
                 let containers = look(&connected, state.root()).await;
-                for container in containers.map_err(|e| engine(e.to_string()))? {
+                for container in containers.map_err(engine)? {
                     all.insert(container.component.unwrap_or(container.name), Place::Container(container.id));
                 }
                 docker = Some(connected);

@@ -92,13 +92,7 @@ impl StateDir {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn state() -> (tempfile::TempDir, StateDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::create(dir.path().join("s")).unwrap();
-        (dir, state)
-    }
+    use super::{super::tests::state, *};
 
     #[test]
     fn the_second_one_hears_who_holds_the_lock() {

@@ -45,7 +45,7 @@ pub(super) async fn make_ready(
     backend(request, before, &runners, progress).await?;
     if let Some(native) = &mut runners.native {
         let own: Vec<i32> = living(before).into_values().map(|process| process.pid).collect();
-        for message in native.avoid_taken_ports(|port| is_own(&own, port))? {
+        for message in native.avoid_taken_ports(|port| is_own(&own, port)).await? {
             progress(UpEvent::Note { message });
         }
     }

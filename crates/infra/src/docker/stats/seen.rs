@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use bollard::{
     Docker,
+    errors::Error,
     models::{ContainerInspectResponse, HealthStatusEnum, RestartPolicyNameEnum},
     query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder},
 };
@@ -13,7 +14,7 @@ use futures_util::future::join_all;
 use super::LIMIT;
 use crate::{
     choice::Server,
-    docker::labels,
+    docker::{call::words, labels},
     owned::{Labels, Owner},
 };
 
@@ -65,8 +66,8 @@ impl Seen {
 /// Looks at all containers, ended ones too, that were made for the state folder `folder`, wherever it was then.
 ///
 /// # Errors
-/// The Engine's, or that it did not answer in time.
-pub async fn look(docker: &Docker, folder: &Path) -> Result<Vec<Seen>, bollard::errors::Error> {
+/// The Engine's, or that it did not answer in time, in words.
+pub async fn look(docker: &Docker, folder: &Path) -> Result<Vec<Seen>, String> {
     let owner = Owner::of(folder);
     let path = folder.to_string_lossy();
     // Whatever 0.1.0 made has the path alone.
@@ -77,7 +78,8 @@ pub async fn look(docker: &Docker, folder: &Path) -> Result<Vec<Seen>, bollard::
     });
     let mut ids = BTreeSet::new();
     for list in join_all(lists).await {
-        for container in list.map_err(|_| bollard::errors::Error::RequestTimeoutError)?? {
+        let list = list.unwrap_or(Err(Error::RequestTimeoutError));
+        for container in list.map_err(|error| words(&error))? {
             let ours = owner.owns(Labels::of(&container.labels.unwrap_or_default()));
             ids.extend(container.id.filter(|_| ours));
         }
