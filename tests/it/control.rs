@@ -71,6 +71,16 @@ fn members(state: &RunState) -> Option<usize> {
     state.kafka.as_ref()?.members.as_ref().map(Vec::len)
 }
 
+/// Clients of Kafka that a process has made: each has one thread of this name.
+fn kafka_clients(stack: &Stack, process: &str) -> usize {
+    let launched: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(stack.state_dir().join("launched.json")).unwrap()).unwrap();
+    let pid = &launched["components"][process]["process"]["pid"];
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().filter_map(Result::ok);
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "rdk:main").count()
+}
+
 const PROFILE: &str = r#"
 about: a long load that is changed by hand
 system: ecommerce
@@ -135,6 +145,7 @@ fn a_run_that_is_acted_on_over_its_socket_stays_consistent() {
 
     // Consumers come and go.
     run.until("2 members", Duration::from_secs(15), |state| members(state) == Some(2));
+    assert_eq!((kafka_clients(&stack, "consumer-1"), kafka_clients(&stack, "api-1")), (2, 1));
     let added = run.act(&Act::AddConsumer);
     assert!(added.done && added.text.contains("consumer-3 is ready, 3 consumers"), "{added:?}");
     run.until("3 members", Duration::from_secs(15), |state| members(state) == Some(3));

@@ -49,8 +49,7 @@ async fn a_container_comes_back_when_its_successor_fails_or_is_broken_off() {
     assert_eq!(lives(&world.list().await), lives(std::slice::from_ref(&before)), "it was not even stopped");
 
     *world.service("db") = old.clone();
-    world.service("db").resources =
-        Resources { cpus: Some(0.1), reserved_cpus: Some(0.2), ..Resources::default() };
+    world.service("db").resources = Resources { cpus: Some(0.1), reserved_cpus: Some(0.2), ..Resources::default() };
     let message = world.up().await.unwrap_err().to_string();
     assert!(message.contains("db reserves 0.2 CPUs and may use 0.1 CPUs only"), "{message}");
     assert_eq!(lives(&world.list().await), lives(std::slice::from_ref(&before)), "it was not even stopped");
@@ -169,8 +168,7 @@ fn names_the_container_that_has_a_port(place: &InDocker) {
 }
 
 /// More than the reservation, and less than Redis uses once [`fill_redis`] has been called.
-const LESS_MEMORY: [(&str, &str); 2] =
-    [("ECOMCTL_RESERVE_REDIS_MEMORY", "16m"), ("ECOMCTL_LIMIT_REDIS_MEMORY", "32m")];
+const LESS_MEMORY: [(&str, &str); 2] = [("ECOMCTL_RESERVE_REDIS_MEMORY", "16m"), ("ECOMCTL_LIMIT_REDIS_MEMORY", "32m")];
 
 /// Puts 60 MB into the stack's Redis.
 fn fill_redis(place: &InDocker) {
@@ -199,7 +197,12 @@ fn a_failed_up_leaves_a_stack_of_containers_as_it_was() {
     let (before, file) = (ids(&place), place.stack_json());
     let broken = "[mysqld]\nno_such_setting_at_all = 1\n";
     let cases: [Case; 6] = [
-        ("reservation", &[], &[("ECOMCTL_LIMIT_MYSQL_MEMORY", "64m")], "mysql reserves 512 MiB of memory and may use 64 MiB"),
+        (
+            "reservation",
+            &[],
+            &[("ECOMCTL_LIMIT_MYSQL_MEMORY", "64m")],
+            "mysql reserves 512 MiB of memory and may use 64 MiB",
+        ),
         ("image", &[], &[("ECOMCTL_IMAGE_REDIS", "nowhere.invalid/redis:0")], "nowhere.invalid/redis:0"),
         ("memory in use", &[], &LESS_MEMORY, "replace redis: it uses"),
         ("settings", &[], &[], "no-such-setting"),

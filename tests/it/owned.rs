@@ -9,10 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contract::system::System;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use crate::support::{Stack, both, shared, wait, write};
 
@@ -251,4 +253,45 @@ fn up_of_another_system_names_the_one_that_is_up() {
     fs::create_dir_all(state.data("fcfs")).unwrap();
     let text = both(&stack.ok(&["down", "-v"]));
     assert!(text.contains("data/fcfs") && state.data("ecommerce").exists(), "{text}");
+}
+
+/// In a Kafka of somebody else a team's own consumer may be a member of our group: a backend that joined would take
+/// partitions and events from it. It is listed, and only `--yes` goes on.
+#[test]
+fn somebodys_consumer_in_our_group_is_listed_and_needs_yes() {
+    let theirs = shared().endpoints().kafka;
+    let stack = Stack::empty();
+    let profile = stack.scratch().join("small.yaml");
+    write(&profile, include_str!("profiles/small.yaml"));
+    let profile = profile.to_string_lossy().into_owned();
+    let external = ["--kafka-brokers", &theirs.brokers];
+    let with = |args: &[&str]| [args, &external].concat().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let run = |args: &[&str]| stack.run(&with(args).iter().map(String::as_str).collect::<Vec<_>>());
+    let up = run(&["up", &profile]);
+    assert!(up.status.success(), "{}", both(&up));
+
+    let topic = System::default().claims();
+    let mut config = theirs.client_config();
+    config.set("group.id", topic.group).set("client.id", "billing");
+    let billing: BaseConsumer = config.create().unwrap();
+    billing.subscribe(&[topic.name]).unwrap();
+    let since = Instant::now();
+    while billing.assignment().unwrap().count() == 0 {
+        assert!(since.elapsed() < Duration::from_secs(30), "it got no partition");
+        let _ = billing.poll(Duration::from_millis(100));
+    }
+    for args in [&["seed", &profile][..], &["run", &profile, "--ci"]] {
+        let output = run(args);
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains(topic.group) && said.contains("`billing` on"), "{args:?}: {said}");
+        assert!(said.contains("say --yes if that is meant"), "{args:?}: {said}");
+    }
+    let output = run(&["seed", &profile, "--yes"]);
+    assert!(output.status.success(), "{}", both(&output));
+    // One that has left is nobody's any more.
+    drop(billing);
+    let output = run(&["seed", &profile]);
+    assert!(output.status.success(), "{}", both(&output));
+    stack.ok(&["down", "-v"]);
 }

@@ -1,10 +1,16 @@
 //! The folders of runs: a disk that fills up under one, and how old ones go.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::symlink, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, fs, os::unix::fs::symlink, process::Stdio, sync::Arc, time::Duration};
 
-use ecomctl::run::folder::{RunFile, RunFolder, SCHEMA_VERSION};
+use ecomctl::run::{
+    execute,
+    folder::{RunFile, RunFolder, SCHEMA_VERSION},
+    walk::{Request, Show},
+};
 use infra::{process, state::StateDir};
-use record::replay::Replay;
+use profile::Overrides;
+use record::{replay::Replay, state::RunState};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{ECOMCTL, Stack, both, shared, wait, write};
 
@@ -126,4 +132,35 @@ fn old_runs_go_and_nothing_else_does() {
         assert_eq!(both(&output).contains("--runs-limit"), told, "{limit}: {}", both(&output));
     }
     assert_eq!(stack.run(&["runs", "list", "--runs-limit", "much"]).status.code(), Some(2));
+}
+
+/// Shows nothing.
+struct Silent;
+
+impl Show for Silent {
+    fn begin(&self, _: &RunFolder, _: tokio::sync::watch::Receiver<Arc<RunState>>) {}
+    fn message(&self, _: &str) {}
+    fn end(&self) {}
+}
+
+/// A fixture that was there when the profile was checked and cannot be read when the run begins.
+#[tokio::test]
+async fn a_fixture_that_cannot_be_read_leaves_no_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateDir::create(folder.path().join("state")).unwrap();
+    let mut loaded = profile::load("coupon-quick", &Overrides::default()).unwrap();
+    loaded.profile.seed.fixture = "gone".into();
+    let request = Request {
+        loaded: &loaded,
+        state: &state,
+        keep: false,
+        swap: false,
+        pull: false,
+        yes: false,
+        interrupted: &|| None,
+        cancel: CancellationToken::new(),
+    };
+    let error = execute::run(&request, &Silent).await.map(drop).unwrap_err();
+    assert!(format!("{error:#}").contains("there is no fixture `gone`"), "{error:#}");
+    assert!(!state.path("runs").exists(), "it left a folder");
 }

@@ -77,7 +77,8 @@ async fn read(sources: &Sources, source: &Source, range: Range) -> Result<(Vec<L
         Place::Container(id) => {
             let Some(docker) = &sources.docker else { return Ok((Vec::new(), End::Container(None))) };
             let lines = docker::logs::tail(docker, id, range.lines.unwrap_or(MOST), range.since).await;
-            let lines = lines.map_err(|e| InfraError::client("docker", &source.component, "logs", docker::words(&e)))?;
+            let lines =
+                lines.map_err(|e| InfraError::client("docker", &source.component, "logs", docker::words(&e)))?;
             let end = lines.last().map(|(at, _)| *at);
             (lines, End::Container(end))
         }

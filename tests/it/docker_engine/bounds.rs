@@ -8,7 +8,13 @@ use std::{
 };
 
 use compose::model::{Condition, Port, Resources, Service};
-use infra::docker::Engine;
+use infra::{
+    choice::Server,
+    docker::{Engine, provider::Provider},
+    state::StateDir,
+};
+use profile::model::StackSpec;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::{named, port};
 use crate::{
@@ -70,19 +76,45 @@ async fn ports_are_published_on_loopback_only() {
     assert_eq!(&answer, b"+PONG");
 }
 
+/// An address of this machine that leads to the Engine, while the task lives; none where the Engine is reached by TCP.
+async fn relay_to(engine: &Engine) -> Option<(String, JoinHandle<()>)> {
+    let socket = engine.facts.host.strip_prefix("unix://")?.to_owned();
+    let relay = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = format!("tcp://{}", relay.local_addr().unwrap());
+    let relaying = tokio::spawn(async move {
+        let mut open = JoinSet::new();
+        while let Ok((mut client, _)) = relay.accept().await {
+            let mut engine = tokio::net::UnixStream::connect(&socket).await.unwrap();
+            open.spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut engine).await });
+        }
+    });
+    Some((host, relaying))
+}
+
+/// Whether there are data decides what may be made and deleted: an Engine that is away says nothing of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_does_not_answer_is_not_taken_for_one_without_data() {
+    let Some(engine) = engine().await else { return };
+    let Some((host, relaying)) = relay_to(&engine).await else { return };
+    let far = Engine::connect_to(host).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateDir::create(folder.path().join("state")).unwrap();
+    let provider = Provider::open(far, &state, "ecommerce", &StackSpec::default(), &BTreeMap::new()).unwrap();
+    let (project, _) = provider.servers(&|_| true).unwrap();
+    assert!(!provider.has_data(&project, Server::Mysql).await.unwrap());
+    assert_eq!(provider.brokers_with_data().await.unwrap(), None);
+    relaying.abort();
+    let _ = relaying.await;
+    let error = provider.has_data(&project, Server::Mysql).await.unwrap_err().to_string();
+    assert!(error.contains("look at the volume"), "{error}");
+    provider.brokers_with_data().await.unwrap_err();
+}
+
 /// `DOCKER_HOST` may name an Engine by TCP.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_is_reached_by_tcp() {
     let Some(engine) = engine().await else { return };
-    let Some(socket) = engine.facts.host.strip_prefix("unix://").map(str::to_owned) else { return };
-    let relay = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let host = format!("tcp://{}", relay.local_addr().unwrap());
-    let relaying = tokio::spawn(async move {
-        while let Ok((mut client, _)) = relay.accept().await {
-            let mut engine = tokio::net::UnixStream::connect(&socket).await.unwrap();
-            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut engine).await });
-        }
-    });
+    let Some((host, relaying)) = relay_to(&engine).await else { return };
     let far = Engine::connect_to(host.clone()).await.unwrap();
     assert_eq!((&far.facts.version, far.facts.api), (&engine.facts.version, engine.facts.api));
     // Ports of this machine tell nothing of the Engine's: only the Engine itself can say that one is taken.

@@ -145,7 +145,10 @@ fn explain(service: &str, found: &ContainerInspectResponse, wrong: &Wrong, tail:
         _ if full => ("found no room on the disk".into(), "free some: `docker system df` shows what takes it".into()),
         Wrong::Ended { code, oom: true, .. } => (
             format!("was ended by the kernel because its memory was used up ({limit}, exit code {code})"),
-            format!("raise deploy.resources.limits.memory of {service}{}, or let it use less", variable_of("LIMIT", service, "memory")),
+            format!(
+                "raise deploy.resources.limits.memory of {service}{}, or let it use less",
+                variable_of("LIMIT", service, "memory")
+            ),
         ),
         Wrong::Ended { code, restarts, .. } => {
             let ended = match restarts {

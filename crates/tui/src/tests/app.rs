@@ -19,6 +19,7 @@ use super::*;
 use crate::{
     acts::Command,
     app::{App, News, Setup},
+    logs::MOST_LINES,
     model::{LogLine, Tone},
     source::Source,
 };
@@ -95,6 +96,20 @@ fn it_draws_only_what_is_new_and_nothing_while_it_is_frozen() {
     assert!(world.screen().contains("later"), "lines that came meanwhile are not lost");
     world.press("1");
     assert!(world.screen().contains("VUs 8 "));
+}
+
+/// The newest lines are kept for whoever looks again, and how many older ones went is said.
+#[test]
+fn lines_that_a_frozen_screen_could_not_keep_are_counted() {
+    let mut world = world();
+    world.press("f");
+    for _ in 0..MOST_LINES + 7 {
+        world.logs.try_send(LogLine { text: "old".into(), ..LogLine::default() }).unwrap();
+        world.tick();
+    }
+    world.press("f");
+    assert!(world.tick());
+    assert!(world.screen().contains("7 older log lines went by while the screen was frozen"), "{}", world.screen());
 }
 
 #[test]

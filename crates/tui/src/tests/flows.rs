@@ -74,6 +74,10 @@ fn numbers_are_typed_and_what_is_none_is_not_sent() {
     assert!(text(&board, &view, (80, 24)).contains("a number is needed"));
     press(&mut view, &board, "<Esc>");
     assert_eq!(view.mode(), Mode::Look);
+    // As `control` would refuse it.
+    assert_eq!(press(&mut view, &board, "r0<Enter>"), Effect::Draw);
+    assert!(text(&board, &view, (80, 24)).contains("a rate above 0 is needed"));
+    assert_eq!(press(&mut view, &board, "<BS>0.5<Enter>"), Effect::Command(Command::Act(Act::SetRate(0.5))));
 }
 
 #[test]
