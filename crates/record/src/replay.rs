@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::state::RunState;
-use crate::event::Stamped;
+use crate::event::{SCHEMA_VERSION, Stamped};
 
 /// Longest line; a longer one is left out.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -109,6 +109,20 @@ impl Lines {
     }
 }
 
+impl Lines {
+    /// Refuses a file whose first line, which was just read, is of a newer version: its events may mean something else.
+    fn must_be_known(&self) -> io::Result<()> {
+        let first: serde_json::Value = serde_json::from_slice(&self.buffer).unwrap_or_default();
+        match first["schema_version"].as_u64() {
+            Some(version) if version > SCHEMA_VERSION.into() => Err(io::Error::other(format!(
+                "its events were written by a newer ecomctl (schema {version}, this one reads up to {SCHEMA_VERSION}): \
+                 use that one"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A state, and where the file goes on behind it.
 #[derive(Debug, Clone, Default)]
 struct Keyframe {
@@ -136,7 +150,7 @@ impl Replay {
     /// Reads the whole file once.
     ///
     /// # Errors
-    /// When the file cannot be read. Lines that are no events are no error: see [`Self::problems`].
+    /// When the file cannot be read, or was written by a newer version. Lines that are no events are no error: see [`Self::problems`].
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut lines = Lines::open(path)?;
         let mut problems = Problems::default();
@@ -144,7 +158,11 @@ impl Replay {
         let (mut state, mut every, mut last_ms) = (RunState::default(), KEYFRAME_MS, 0);
         let mut events = 0;
         loop {
-            match lines.next()? {
+            let line = lines.next()?;
+            if lines.line == 1 {
+                lines.must_be_known()?;
+            }
+            match line {
                 Line::Event(stamped) => {
                     state.apply(&stamped);
                     events += 1;
