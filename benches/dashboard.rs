@@ -8,8 +8,10 @@
 use std::time::{Duration, Instant};
 
 use ratatui::{Terminal, backend::TestBackend};
-use record::event::{CouponSample, Event, LoadSample, ProbeSample, Stamped};
-use record::state::RunState;
+use record::{
+    event::{CouponSample, Event, LoadSample, ProbeSample, Stamped},
+    state::RunState,
+};
 use tui::{
     board,
     draw::{self, table::Data},

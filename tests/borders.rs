@@ -1,6 +1,9 @@
 //! The borders between the crates, as `docs/architecture.md` draws them: which of the project's own crates each may use, and
 //! which libraries it may never have.
 
+// Helpers of tests may panic as tests do; clippy.toml knows functions marked #[test] only.
+#![allow(clippy::unwrap_used)]
+
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 use serde_json::Value;

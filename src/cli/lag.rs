@@ -11,8 +11,7 @@ use base::{
     figure::{count, or_dash},
     table::Fitted,
 };
-use contract::human::HumanDuration;
-use contract::system::System;
+use contract::{human::HumanDuration, system::System};
 use kafka::lag::{History, LagPlan, Rules, Sampler};
 use record::event::watch::{KafkaSample, LagStatus, PartitionLag};
 use tokio::sync::mpsc;

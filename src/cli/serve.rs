@@ -3,9 +3,8 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::Context as _;
-use contract::process::is_backend;
 use contract::{
-    process::{ProcessConfig, Role},
+    process::{ProcessConfig, Role, is_backend},
     settings::Size,
     system::System,
 };

@@ -8,20 +8,19 @@ use std::{
 };
 
 use base::http::Http;
-use contract::process::is_backend;
 use contract::{
     endpoint::Endpoints,
-    process::{ProcessConfig, Role},
+    process::{ProcessConfig, Role, is_backend},
     settings::{Settings, Size},
     system::{RoleSpec, System},
 };
-use infra::process::ProcessRef;
 use infra::{
     InfraError,
     choice::Runner,
     docker,
     launched::Roster,
     logs, ports,
+    process::ProcessRef,
     stack::{Component, ContainerRef, Stack},
 };
 use tokio_util::sync::CancellationToken;

@@ -14,10 +14,10 @@ use infra::{
     state::{RUN, StateDir},
 };
 use profile::model::Profile;
-use record::state::RunState;
 use record::{
     epoch::Opened,
     event::{self, Event, names::Stage},
+    state::RunState,
 };
 use tokio_util::sync::CancellationToken;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use load::LoadSummary;
-use record::state::{AlarmNow, RunState};
 use record::{
     event::ProbeSample,
     goal::{self, Metric, Metrics, Trend},
+    state::{AlarmNow, RunState},
 };
 use serde_json::Value;
 use verify::Overall;

@@ -8,9 +8,8 @@ use std::{
 
 use anyhow::{Result, bail};
 use base::http::Http;
-use contract::process::is_backend;
 use contract::{
-    process::{ProcessConfig, Role},
+    process::{ProcessConfig, Role, is_backend},
     settings::{Settings, Size},
 };
 use infra::{

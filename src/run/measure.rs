@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use base::http::Http;
-use contract::endpoint::ApiEndpoint;
-use contract::system::System;
+use contract::{endpoint::ApiEndpoint, system::System};
 use infra::stack::Stack;
 use load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary};
 use probe::{self, DrainPlan, DrainReport, Probe, ProbePlan};

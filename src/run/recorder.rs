@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use record::state::RunState;
 use record::{
     alarm::watch::Watch,
     event::{Event, Stamped, names::Stage},
+    state::RunState,
 };
 use tokio::{
     fs::File,

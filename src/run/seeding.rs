@@ -11,7 +11,12 @@ use std::{
 use anyhow::Result;
 use backend::coupon::epoch;
 use base::http::Http;
-use contract::{cause, endpoint::Endpoints, endpoint::KafkaEndpoint, names::dead_letter_topic, system::System};
+use contract::{
+    cause,
+    endpoint::{Endpoints, KafkaEndpoint},
+    names::dead_letter_topic,
+    system::System,
+};
 use infra::{choice::Server, stack::Stack};
 use mysql_async::Pool;
 use probe::Starts;

@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use contract::cause;
-use contract::system::System;
+use contract::{cause, system::System};
 use infra::{self, Down, InfraError, UpEvent, UpRequest, stack::Stack};
 use load::{self, LoadSummary};
 use probe::DrainReport;

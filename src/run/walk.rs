@@ -9,8 +9,7 @@ use std::{
 use infra::state::StateDir;
 use probe::Starts;
 use profile::Loaded;
-use record::state::RunState;
-use record::{epoch::Opened, event::ProbeSample};
+use record::{epoch::Opened, event::ProbeSample, state::RunState};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

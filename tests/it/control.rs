@@ -10,9 +10,11 @@ use ecomctl::run::{
     control::{self},
     folder::RunFolder,
 };
-use record::act::{Act, ActResult};
-use record::replay::{Follower, Replay};
-use record::state::RunState;
+use record::{
+    act::{Act, ActResult},
+    replay::{Follower, Replay},
+    state::RunState,
+};
 
 use crate::support::{Stack, both, wait, write};
 

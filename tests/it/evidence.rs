@@ -6,8 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::names;
-use contract::system::System;
+use contract::{names, system::System};
 use probe::{DrainPlan, drain};
 use rdkafka::{
     admin::{AdminOptions, NewTopic, TopicReplication},

@@ -9,8 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::system::System;
-use contract::{endpoint::Endpoints, human::Secret, names};
+use contract::{endpoint::Endpoints, human::Secret, names, system::System};
 use ecomctl::watch::{WatchPlan, Watchers};
 use infra::{env::Env, ports};
 use mysql_async::{Conn, prelude::Queryable};

@@ -6,6 +6,7 @@
 //! Border: below every other crate; of the project's own it uses none.
 
 pub mod cause;
+pub mod claim;
 pub mod endpoint;
 pub mod failpoint;
 pub mod human;

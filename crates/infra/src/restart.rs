@@ -7,9 +7,11 @@ use std::{
 };
 
 use base::http::Http;
-use contract::endpoint::{KafkaEndpoint, KafkaSecurity};
-use contract::process::is_backend;
-use contract::system::System;
+use contract::{
+    endpoint::{KafkaEndpoint, KafkaSecurity},
+    process::is_backend,
+    system::System,
+};
 use nix::sys::signal::Signal;
 use profile::model::{ExternalSpec, KafkaLogin, ProviderChoice, StackSpec};
 use record::event::names::Provider;

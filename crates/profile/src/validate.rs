@@ -14,8 +14,8 @@ pub use goals::goal_rule;
 pub(crate) use scenarios::MOST_VUS;
 pub use stack::external;
 
-use super::fixture::Fixture;
 use super::{
+    fixture::Fixture,
     model::Profile,
     problem::{Place, Problem},
 };

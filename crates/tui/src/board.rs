@@ -2,7 +2,6 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use record::state::{self, AlarmNow, Newest, ProcessNow, RunState};
 use record::{
     alarm::registry::in_unit,
     event::{
@@ -10,6 +9,7 @@ use record::{
         names::{self, Overall, ProcessState, Stage},
     },
     goal::State,
+    state::{self, AlarmNow, Newest, ProcessNow, RunState},
 };
 
 use super::model::{Alarm, AlarmState, Board, Check, Coupon, Phase, Series, Source, Tone, Verdict, Word};

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use base::log_line::{Level, said};
-use record::state::{AlarmNow, Away, Funnel};
 use record::{
     event::{
         LoadSample,
@@ -12,6 +11,7 @@ use record::{
         watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
     },
     goal::GoalResult,
+    state::{AlarmNow, Away, Funnel},
 };
 
 /// Everything that can be seen at one moment.

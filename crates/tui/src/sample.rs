@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use record::state::{AlarmNow, Away, Funnel};
 use record::{
     event::{
         CacheSample, LoadSample,
@@ -14,6 +13,7 @@ use record::{
         },
     },
     goal::{GoalResult, State},
+    state::{AlarmNow, Away, Funnel},
 };
 
 use super::{

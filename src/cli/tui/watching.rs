@@ -7,8 +7,7 @@ use std::{
 
 use contract::system::System;
 use infra::{stack::Stack, state::StateDir};
-use record::event::Stamped;
-use record::state::RunState;
+use record::{event::Stamped, state::RunState};
 use tokio::sync::{mpsc, watch};
 
 use crate::watch::{WatchPlan, Watchers};

@@ -17,8 +17,11 @@ use infra::{
 };
 use load::LoadControl;
 use nix::sys::signal::Signal;
-use record::act::{Act, ActResult};
-use record::{event::Event, state::RunState};
+use record::{
+    act::{Act, ActResult},
+    event::Event,
+    state::RunState,
+};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use verify::{self, Verdict};

@@ -6,8 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::process::is_backend;
-use contract::system::System;
+use contract::{process::is_backend, system::System};
 use infra::stack::Stack;
 
 /// Longest wait for one answer of a broker.

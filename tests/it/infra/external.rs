@@ -6,8 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use contract::endpoint::KafkaEndpoint;
-use contract::system::System;
+use contract::{endpoint::KafkaEndpoint, system::System};
 use infra::clients;
 use kafka::lag::{LagPlan, Rules, Sampler};
 use profile::model::{ExternalSpec, KafkaLogin, ProviderChoice};

@@ -9,9 +9,9 @@ use compose::{
     self, Demands, Options, Profiles, files,
     model::{MountSource, Project, Service},
 };
-use contract::process::is_backend;
 use contract::{
     endpoint::{Endpoints, KafkaEndpoint},
+    process::is_backend,
     settings::Size,
 };
 use profile::model::{PortSpec, StackSpec};

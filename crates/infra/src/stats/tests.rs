@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::docker::stats::{Figures, Oom, Seen};
-use crate::process::ProcessRef;
+use crate::{
+    docker::stats::{Figures, Oom, Seen},
+    process::ProcessRef,
+};
 
 fn component(provider: &str) -> Component {
     Component {

@@ -1,8 +1,7 @@
 //! What is around the panels: header, tabs, attention, slider, keys.
 
 use ratatui::layout::Rect;
-use record::event::names::Stage;
-use record::state::Away;
+use record::{event::names::Stage, state::Away};
 
 use super::{
     panels::panel,

@@ -1,8 +1,7 @@
 //! Overview: what the generator does, goals and alarms, and how far requests have come on their way to rows.
 
 use ratatui::layout::Rect;
-use record::event::LoadSample;
-use record::state::Funnel;
+use record::{event::LoadSample, state::Funnel};
 
 use super::{
     goals,
