@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contract::claim::Id;
 use load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary, ledger};
 use profile::model::Scenario;
 use record::goal::{self, Goal};
@@ -114,7 +115,7 @@ fn every_request_is_seen_by_the_server_and_stands_in_the_ledger() {
     let mut counts = BTreeMap::new();
     for entry in &entries {
         *counts.entry(entry.outcome.name().to_owned()).or_insert(0_u64) += 1;
-        assert!(entry.start_ns < entry.end_ns && (1..=40).contains(&entry.user) && entry.coupon == 1);
+        assert!(entry.start_ns < entry.end_ns && (1..=40).contains(&entry.actor) && entry.key == Some(Id::Number(1)));
     }
     assert_eq!(counts, summary.outcomes);
     for user in 1..=40 {

@@ -4,7 +4,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use contract::{endpoint::Endpoints, names};
+use contract::{
+    claim::{Id, Kind},
+    endpoint::Endpoints,
+    names,
+};
 use load::ledger::{Entry, LedgerWriter, Outcome};
 use mysql_async::{Conn, prelude::Queryable};
 use probe::{self, Starts};
@@ -184,16 +188,17 @@ impl Stage {
     fn write_ledger(&self) {
         let mut ledger = LedgerWriter::create(&self.folder.path().join("ledger"), 0).unwrap();
         let mut clock = 0;
-        let mut push = |user, outcome| {
+        let (kind, key) = (Kind::Coupon, Some(Id::Number(self.coupon)));
+        let mut push = |actor, outcome| {
             clock += 1_000_000;
             let (start_ns, end_ns) = (clock, clock + 500_000);
-            ledger.push(Entry { coupon: self.coupon, user, start_ns, end_ns, outcome }).unwrap();
+            ledger.push(Entry { kind, key, actor, start_ns, end_ns, outcome, receipt: None }).unwrap();
         };
-        (1..=self.granted).for_each(|user| push(user, Outcome::Queued));
+        (1..=self.granted).for_each(|user| push(user, Outcome::Acknowledged));
         push(1, Outcome::Duplicate);
         if self.granted == self.total {
-            push(self.granted + 1, Outcome::SoldOut);
-            push(self.granted + 2, Outcome::SoldOut);
+            push(self.granted + 1, Outcome::Exhausted);
+            push(self.granted + 2, Outcome::Exhausted);
         }
         ledger.finish().unwrap();
     }

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::atomic::AtomicU64};
 
+use contract::claim::Kind;
 use profile::model::{RequestSpec, Scenario, UserPick};
 
 use super::{LoadError, LoadPlan, ledger::Outcome, schedule::Schedule, template::Template};
@@ -183,7 +184,7 @@ impl Compiled {
 
     /// What class `number` is in the ledger. An answer that cannot stand there is an error of the server's.
     pub fn ledger_outcome(&self, number: usize) -> Outcome {
-        self.ledger_classes.get(number).copied().flatten().unwrap_or(Outcome::Error)
+        self.ledger_classes.get(number).copied().flatten().unwrap_or(Outcome::Refused)
     }
 
     /// Outcome counts by name, without those that never came.
@@ -204,6 +205,5 @@ fn default_class(status: usize, coupon: Option<u64>) -> usize {
 }
 
 fn ledger_outcome(class: &str) -> Option<Outcome> {
-    use Outcome::{Duplicate, Error, Queued, SoldOut, Unknown};
-    [Queued, SoldOut, Duplicate, Error, Unknown].into_iter().find(|outcome| outcome.name() == class)
+    Kind::Coupon.outcome(class)
 }

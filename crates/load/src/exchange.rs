@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use contract::claim::{Id, Kind};
 use mio::{Interest, Token, net::TcpStream};
 
 use super::{
@@ -252,8 +253,9 @@ impl Worker<'_> {
         if let Some(coupon) = request.coupon {
             let outcome = plan.ledger_outcome(class);
             let start_ns = if times.write > 0 { times.write } else { times.begun };
-            let user = self.vus[index].user;
-            self.write_down(Entry { coupon, user, start_ns, end_ns: end, outcome });
+            let actor = self.vus[index].user;
+            let (kind, key) = (Kind::Coupon, Some(Id::Number(coupon)));
+            self.write_down(Entry { kind, key, actor, start_ns, end_ns: end, outcome, receipt: None });
         }
         let pause = settle_connection(&mut self.vus[index], ending, keep);
         self.after_request(index, pause.max(self.scenario(index).think));

@@ -1,7 +1,10 @@
-//! The ledger: what each request for a coupon was answered, on disk, so that it neither grows in memory nor depends on
-//! what the servers say afterwards. Consistency is proven against it.
+//! The ledger: what each request that claims something was answered, on disk, so that it neither grows in memory nor
+//! depends on what the servers say afterwards. Consistency is proven against it.
 //!
-//! One file a generator thread, `ledger/<thread>.bin`: [`MAGIC`], then [`Entry`] after [`Entry`], little endian.
+//! One file a generator thread, `ledger/<thread>.bin`: [`MAGIC`], then [`Entry`] after [`Entry`], little endian (`entry`).
+//! Ledgers of version 1 are read too.
+
+mod entry;
 
 use std::{
     fs::File,
@@ -9,12 +12,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use record::event::names::Outcome;
+pub use contract::claim::Outcome;
+
+pub use self::entry::Entry;
+use self::entry::{LONGEST, Version};
 
 /// First bytes of a ledger file: name and version.
-pub const MAGIC: &[u8; 8] = b"ECLEDG01";
-/// Bytes of one entry.
-pub const ENTRY_LEN: usize = 33;
+pub const MAGIC: &[u8; 8] = b"ECLEDG02";
+/// The same of version 1.
+const MAGIC_1: &[u8; 8] = b"ECLEDG01";
 /// File beside the ledger's as long as it is being written. A ledger that was broken off may end behind a whole entry:
 /// only this tells that others are missing.
 const UNFINISHED: &str = "unfinished";
@@ -28,38 +34,6 @@ pub(super) fn begin(folder: &Path) -> io::Result<()> {
 /// Says that all entries are on disk.
 pub(super) fn finish(folder: &Path) -> io::Result<()> {
     std::fs::remove_file(folder.join(UNFINISHED))
-}
-
-/// One answered (or given up) request for a coupon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
-    /// Coupon asked for.
-    pub coupon: u64,
-    /// User who asked.
-    pub user: u64,
-    /// Just before the first byte was written: nanoseconds since the run's monotonic start.
-    pub start_ns: u64,
-    /// Just after the last byte was read.
-    pub end_ns: u64,
-    /// What came of it.
-    pub outcome: Outcome,
-}
-
-impl Entry {
-    fn encode(self) -> [u8; ENTRY_LEN] {
-        let mut bytes = [0; ENTRY_LEN];
-        for (i, field) in [self.coupon, self.user, self.start_ns, self.end_ns].into_iter().enumerate() {
-            bytes[i * 8..i * 8 + 8].copy_from_slice(&field.to_le_bytes());
-        }
-        bytes[32] = self.outcome as u8;
-        bytes
-    }
-
-    fn decode(bytes: &[u8; ENTRY_LEN]) -> Option<Self> {
-        let field = |i: usize| bytes[i * 8..i * 8 + 8].try_into().map(u64::from_le_bytes).ok();
-        let outcome = Outcome::from_byte(bytes[32])?;
-        Some(Self { coupon: field(0)?, user: field(1)?, start_ns: field(2)?, end_ns: field(3)?, outcome })
-    }
 }
 
 /// Writes the ledger of one generator thread.
@@ -79,7 +53,9 @@ impl LedgerWriter {
 
     /// Adds one entry.
     pub fn push(&mut self, entry: Entry) -> io::Result<()> {
-        self.file.write_all(&entry.encode())
+        let mut bytes = [0; LONGEST];
+        let length = entry.encode(&mut bytes);
+        self.file.write_all(&bytes[..length])
     }
 
     /// Writes out what is buffered.
@@ -105,7 +81,7 @@ pub enum LedgerError {
     /// It is no ledger, or another version.
     #[error("{0} is not a ledger of this version of ecomctl")]
     Foreign(PathBuf),
-    /// It ends in the middle, or holds an outcome that does not exist.
+    /// It ends in the middle, or holds what does not exist.
     #[error("the ledger {path} is damaged at byte {at}; what it proves cannot be trusted")]
     Damaged {
         /// File.
@@ -148,46 +124,43 @@ fn read_file(path: &Path, visit: &mut impl FnMut(Entry)) -> Result<(), LedgerErr
     let io = |cause| LedgerError::Io { path: path.to_owned(), cause };
     let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(io)?);
     let mut magic = [0; MAGIC.len()];
-    if file.read_exact(&mut magic).is_err() || &magic != MAGIC {
-        return Err(LedgerError::Foreign(path.to_owned()));
-    }
-    let mut position = MAGIC.len() as u64;
+    let whole = fill(&mut file, &mut magic).map_err(io)? == magic.len();
+    let version = match &magic {
+        MAGIC if whole => Version::Second,
+        MAGIC_1 if whole => Version::First,
+        _ => return Err(LedgerError::Foreign(path.to_owned())),
+    };
+    let mut at = MAGIC.len() as u64;
     loop {
-        let mut bytes = [0; ENTRY_LEN];
-        let mut filled = 0;
-        while filled < ENTRY_LEN {
-            match file.read(&mut bytes[filled..]).map_err(io)? {
-                0 => break,
-                n => filled += n,
-            }
-        }
+        let damaged = || LedgerError::Damaged { path: path.to_owned(), at };
+        let mut bytes = [0; LONGEST];
+        // An entry's first bytes say how long it is.
+        let (head, mut filled) = (version.head(), 0);
+        filled += fill(&mut file, &mut bytes[..head]).map_err(io)?;
         if filled == 0 {
             return Ok(());
         }
-        let entry = (filled == ENTRY_LEN).then(|| Entry::decode(&bytes)).flatten();
-        visit(entry.ok_or(LedgerError::Damaged { path: path.to_owned(), at: position })?);
-        position += ENTRY_LEN as u64;
+        let length = version.length(&bytes).filter(|_| filled == head).ok_or_else(damaged)?;
+        filled += fill(&mut file, &mut bytes[head..length]).map_err(io)?;
+        let entry = (filled == length).then(|| version.decode(&bytes)).flatten();
+        visit(entry.ok_or_else(damaged)?);
+        at += length as u64;
     }
+}
+
+/// Reads until `bytes` is full or the file ends; returns how many were read.
+fn fill(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A ledger that ends behind a whole entry looks complete: what was lost behind it must not turn rows into rows that
-    /// nobody asked for.
-    #[test]
-    fn a_ledger_that_was_broken_off_is_no_ledger() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path().join("ledger");
-        begin(&folder).unwrap();
-        let mut writer = LedgerWriter::create(&folder, 0).unwrap();
-        writer.push(Entry { coupon: 1, user: 2, start_ns: 3, end_ns: 4, outcome: Outcome::Queued }).unwrap();
-        writer.finish().unwrap();
-        assert!(matches!(read(&folder, |_| ()), Err(LedgerError::Unfinished(_))));
-        finish(&folder).unwrap();
-        let mut entries = 0;
-        read(&folder, |_| entries += 1).unwrap();
-        assert_eq!(entries, 1);
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use std::{
     path::Path,
 };
 
+use contract::claim::{Id, Kind};
 use load::ledger::{self, Entry, LedgerError, Outcome};
 
 /// What one user was told about one coupon, over all of their requests. Times are nanoseconds on the run's clock.
@@ -44,7 +45,7 @@ impl Default for Told {
 impl Told {
     fn add(&mut self, entry: &Entry) {
         match entry.outcome {
-            Outcome::Queued => {
+            Outcome::Acknowledged => {
                 self.queued = true;
                 self.queued_start = self.queued_start.min(entry.start_ns);
                 self.queued_end = self.queued_end.min(entry.end_ns);
@@ -53,7 +54,7 @@ impl Told {
                 self.unknown = true;
                 self.unknown_start = self.unknown_start.min(entry.start_ns);
             }
-            Outcome::SoldOut | Outcome::Error => self.refused = true,
+            Outcome::Exhausted | Outcome::Refused => self.refused = true,
             Outcome::Duplicate => self.duplicate = true,
         }
     }
@@ -102,10 +103,10 @@ pub struct CouponLedger {
 impl CouponLedger {
     /// Adds one answer.
     pub fn add(&mut self, entry: &Entry) {
-        self.users.entry(entry.user).or_default().add(entry);
+        self.users.entry(entry.actor).or_default().add(entry);
         *self.counts.entry(entry.outcome).or_default() += 1;
-        if entry.outcome == Outcome::SoldOut && self.first_sold_out.is_none_or(|(end, _)| entry.end_ns < end) {
-            self.first_sold_out = Some((entry.end_ns, entry.user));
+        if entry.outcome == Outcome::Exhausted && self.first_sold_out.is_none_or(|(end, _)| entry.end_ns < end) {
+            self.first_sold_out = Some((entry.end_ns, entry.actor));
         }
     }
 
@@ -142,7 +143,9 @@ pub struct LedgerSets {
 impl LedgerSets {
     /// Adds one answer.
     pub fn add(&mut self, entry: &Entry) {
-        self.coupons.entry(entry.coupon).or_default().add(entry);
+        if let (Kind::Coupon, Some(Id::Number(coupon))) = (entry.kind, entry.key) {
+            self.coupons.entry(coupon).or_default().add(entry);
+        }
     }
 
     /// Reads `folder/*.bin` as a stream.
@@ -164,23 +167,25 @@ mod tests {
         let mut told = Told::default();
         for (i, outcome) in outcomes.iter().enumerate() {
             let start_ns = 10 * i as u64;
-            told.add(&Entry { coupon: 1, user: 1, start_ns, end_ns: start_ns + 5, outcome: *outcome });
+            let (kind, key) = (Kind::Coupon, Some(Id::Number(1)));
+            let end_ns = start_ns + 5;
+            told.add(&Entry { kind, key, actor: 1, start_ns, end_ns, outcome: *outcome, receipt: None });
         }
         told
     }
 
     #[test]
     fn the_sets_are_those_of_the_definition() {
-        use Outcome::{Duplicate, Error, Queued, SoldOut, Unknown};
+        use Outcome::{Acknowledged, Duplicate, Exhausted, Refused, Unknown};
         for (outcomes, in_a, in_u, in_f) in [
-            (vec![Queued], true, false, false),
-            (vec![Unknown, Queued], true, false, false),
-            (vec![SoldOut, Queued], true, false, false),
+            (vec![Acknowledged], true, false, false),
+            (vec![Unknown, Acknowledged], true, false, false),
+            (vec![Exhausted, Acknowledged], true, false, false),
             (vec![Unknown], false, true, false),
-            (vec![SoldOut, Unknown], false, true, false),
-            (vec![SoldOut], false, false, true),
-            (vec![Error, SoldOut], false, false, true),
-            (vec![SoldOut, Duplicate], false, false, false),
+            (vec![Exhausted, Unknown], false, true, false),
+            (vec![Exhausted], false, false, true),
+            (vec![Refused, Exhausted], false, false, true),
+            (vec![Exhausted, Duplicate], false, false, false),
             (vec![Duplicate], false, false, false),
         ] {
             let told = told(&outcomes);
@@ -191,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_grant_begins_with_the_request_that_was_acknowledged() {
-        let told = told(&[Outcome::Unknown, Outcome::Queued, Outcome::Duplicate]);
+        let told = told(&[Outcome::Unknown, Outcome::Acknowledged, Outcome::Duplicate]);
         assert_eq!((told.began(), told.ended()), (Some(10), Some(15)));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use load::ledger::{Entry, Outcome};
+use contract::claim::{Id, Kind};
+use load::ledger::Entry;
 use record::epoch::Present;
 use serde::Deserialize;
 
@@ -115,12 +116,10 @@ fn entries(coupon: u64, text: &str) -> Vec<Entry> {
         .map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
             let (start, end) = words[2].split_once('-').unwrap();
-            let outcome = [Outcome::Queued, Outcome::SoldOut, Outcome::Duplicate, Outcome::Error, Outcome::Unknown]
-                .into_iter()
-                .find(|outcome| outcome.name() == words[1])
-                .unwrap();
+            let (kind, key) = (Kind::Coupon, Some(Id::Number(coupon)));
+            let outcome = kind.outcome(words[1]).unwrap();
             let (start_ns, end_ns) = (start.parse().unwrap(), end.parse().unwrap());
-            Entry { coupon, user: words[0].parse().unwrap(), start_ns, end_ns, outcome }
+            Entry { kind, key, actor: words[0].parse().unwrap(), start_ns, end_ns, outcome, receipt: None }
         })
         .collect()
 }

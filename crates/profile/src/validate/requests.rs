@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use record::event::names::Outcome;
+use contract::claim::Kind;
 use serde_json::Value;
 
 use super::{Context, scenarios::is_tag, seed::coupon_ids};
@@ -103,14 +103,14 @@ pub(super) fn validate_bodies(c: &mut Context<'_>) {
 }
 
 pub(super) fn validate_outcomes(c: &mut Context<'_>) {
-    let ledger = Outcome::ALL.map(Outcome::name);
+    let ledger: Vec<&str> = Kind::Coupon.classes().iter().map(|(class, _)| *class).collect();
     for (path, request) in each(c) {
         for (status, class) in &request.outcomes {
             let path = format!("{path}.outcomes.{status}");
             let word = class.starts_with(|ch: char| ch.is_ascii_uppercase())
                 && class.chars().all(|ch| ch.is_ascii_uppercase() || ch.is_ascii_digit() || ch == '_');
             if request.coupon.is_some() && !ledger.contains(&class.as_str()) {
-                let hint = did_you_mean(class, ledger);
+                let hint = did_you_mean(class, ledger.iter().copied());
                 let allowed = ledger.join(", ");
                 c.problem(path, format!("a request with `coupon` cannot come to `{class}`{hint}; allowed: {allowed}"));
             } else if !word || class.len() > 32 {

@@ -279,43 +279,6 @@ impl Overall {
     }
 }
 
-/// What a request for a coupon came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Outcome {
-    /// Acknowledged.
-    Queued = 1,
-    /// Refused: none left.
-    SoldOut = 2,
-    /// Refused: this user has one.
-    Duplicate = 3,
-    /// Refused: another 4xx.
-    Error = 4,
-    /// 5xx, time-out or reset: it may have been granted or not.
-    Unknown = 5,
-}
-
-impl Outcome {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::SoldOut, Self::Duplicate, Self::Error, Self::Unknown];
-
-    /// Its name in profiles and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "QUEUED",
-            Self::SoldOut => "SOLD_OUT",
-            Self::Duplicate => "DUPLICATE",
-            Self::Error => "ERROR",
-            Self::Unknown => "UNKNOWN",
-        }
-    }
-
-    /// The outcome that a ledger writes as `byte`.
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| *outcome as u8 == byte)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! SY1 and CP13: do the counts add up?
 
-use load::ledger;
+use contract::claim::Kind;
 
 use super::{CheckOutcome, View};
 
@@ -10,15 +10,8 @@ pub fn sy1(view: &View<'_>) -> CheckOutcome {
         Ok(ledger) => ledger,
         Err(why) => return CheckOutcome::Unknown(why.clone()),
     };
-    let sum = [
-        ledger::Outcome::Queued,
-        ledger::Outcome::SoldOut,
-        ledger::Outcome::Duplicate,
-        ledger::Outcome::Error,
-        ledger::Outcome::Unknown,
-    ]
-    .map(|outcome| format!("{} {}", ledger.count(outcome), outcome.name()))
-    .join(" + ");
+    let named = Kind::Coupon.classes().iter().map(|(name, outcome)| format!("{} {name}", ledger.count(*outcome)));
+    let sum = named.collect::<Vec<_>>().join(" + ");
     match view.sent {
         None if view.is_idle() => CheckOutcome::Idle("nobody asked for it".into()),
         None => CheckOutcome::Unknown(format!("how many requests were sent is not known; outcomes: {sum}")),

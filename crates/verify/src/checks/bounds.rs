@@ -64,7 +64,7 @@ pub fn cp8(view: &View<'_>) -> CheckOutcome {
         Ok(total) => total,
         Err(why) => return CheckOutcome::Unknown(why),
     };
-    let sold_out = ledger.count(ledger::Outcome::SoldOut);
+    let sold_out = ledger.count(ledger::Outcome::Exhausted);
     let acknowledged = ledger.size(Told::acknowledged);
     let uncertain = ledger.size(Told::uncertain);
     let (least, most, rule) = if sold_out > 0 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contract::claim::{Id, Kind};
 use load::ledger::{Entry, Outcome};
 use proptest::prelude::*;
 
@@ -45,13 +46,14 @@ fn simulate(total: u64, requests: &[Request]) -> World {
         let outcome = if granted.contains_key(&request.user) {
             Outcome::Duplicate
         } else if granted.len() as u64 == total {
-            Outcome::SoldOut
+            Outcome::Exhausted
         } else {
             granted.insert(request.user, granted.len() as u64 + 1);
-            Outcome::Queued
+            Outcome::Acknowledged
         };
         let outcome = if request.lost { Outcome::Unknown } else { outcome };
-        entries.push(Entry { coupon: 1, user: request.user, start_ns, end_ns: decided + request.to_answer, outcome });
+        let (kind, key, end_ns) = (Kind::Coupon, Some(Id::Number(1)), decided + request.to_answer);
+        entries.push(Entry { kind, key, actor: request.user, start_ns, end_ns, outcome, receipt: None });
     }
     let grants = granted.iter().map(|(user, seq)| format!("{user}:{seq}")).collect::<Vec<_>>().join(" ");
     let mut world = world(&[Sketch { total, grants, ..Sketch::default() }]);
