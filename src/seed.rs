@@ -200,6 +200,7 @@ async fn run_on(
             }
             _ => db.fill(&table, &survey, progress).await?,
         };
+        db.complete(&table).await?;
         let found = db.survey(&table).await?;
         found.must_be_as_asked(&table, plan.may_destroy())?;
         if let Some(changed) = changed {

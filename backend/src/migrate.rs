@@ -42,6 +42,7 @@ fn statements(step: Step) -> &'static [&'static str] {
         Step::PublicUsers => &user::migrations::PUBLIC_USERS,
         Step::Products => &product::migrations::PRODUCTS,
         Step::Points => &point::migrations::POINTS,
+        Step::PointEntries => &point::migrations::POINT_ENTRIES,
         Step::Coupons => &coupon::migrations::COUPONS,
     }
 }

@@ -19,6 +19,8 @@ use super::{SeedError, SeedProgress, tables::Table};
 const CONNECTIONS: u64 = 4;
 /// Rows in one statement.
 const BATCH: u64 = 1_000;
+/// Rows that are completed in one statement.
+const COMPLETED: u64 = 50_000;
 /// Longest a statement may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Deadlock found; lock wait timeout exceeded.
@@ -172,6 +174,19 @@ impl Db {
             })??;
         }
         Ok(inserted)
+    }
+
+    /// Makes what belongs to the rows that were asked for, where it is missing.
+    pub async fn complete(&self, table: &Table) -> Result<(), SeedError> {
+        let Some(sql) = table.completion else { return Ok(()) };
+        let what = format!("completing {}", table.name);
+        let mut first = 1;
+        while first <= table.asked {
+            let last = first.saturating_add(COMPLETED - 1);
+            self.execute(&what, sql, (first, last)).await?;
+            first = last.saturating_add(1);
+        }
+        Ok(())
     }
 
     /// Takes batch after batch until none is left.

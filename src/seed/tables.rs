@@ -23,6 +23,8 @@ pub(super) struct Table {
     pub asked: u64,
     /// Table and column that refer to the key; their rows are deleted first (foreign key).
     pub dependants: Option<(&'static str, &'static str)>,
+    /// SQL that makes what belongs to the rows of a range of numbers, where it is missing.
+    pub completion: Option<&'static str>,
     /// The API keeps rows of it in Redis.
     pub is_kept: bool,
     pub row: RowOf,
@@ -33,6 +35,10 @@ pub(super) struct Table {
 
 /// The comparisons are by bytes: a collation takes `USER_1` and `User_1` for the same.
 const USERS_AS_ASKED: &str = "CAST(name AS BINARY) = CAST(CONCAT(?, id, ?) AS BINARY) AND CAST(email AS BINARY) = CAST(CONCAT(?, id, ?) AS BINARY)";
+/// The ledger's first entry of a balance: the sum of the entries is the balance. Clients cannot send its key.
+const OPENING_ENTRIES: &str = "INSERT INTO point_entries (user_id, kind, delta, balance_after, idempotency_key, request_hash) \
+     SELECT p.user_id, 'open', p.balance, p.balance, '', '' FROM points p WHERE p.user_id BETWEEN ? AND ? \
+     AND NOT EXISTS (SELECT 1 FROM point_entries e WHERE e.user_id = p.user_id)";
 const PRODUCTS_AS_ASKED: &str = "CAST(name AS BINARY) = CAST(CONCAT(?, id, ?) AS BINARY) \
      AND CAST(description AS BINARY) = CAST(CONCAT(?, id, ?) AS BINARY) AND price = id * ? AND stock = ?";
 
@@ -50,6 +56,7 @@ impl Table {
             params,
             asked: plan.users,
             dependants: Some(("coupon_users", "user_id")),
+            completion: None,
             is_kept: false,
             row: Box::new(move |n| vec![n.into(), users.name.fill(n).into(), users.email.fill(n).into()]),
             api_path: Some("/api/users"),
@@ -68,7 +75,8 @@ impl Table {
             as_asked: "balance = ?",
             params: vec![balance.into()],
             asked: plan.users,
-            dependants: None,
+            dependants: Some(("point_entries", "user_id")),
+            completion: Some(OPENING_ENTRIES),
             is_kept: false,
             row: Box::new(move |n| vec![n.into(), balance.into()]),
             api_path: None,
@@ -90,6 +98,7 @@ impl Table {
             params,
             asked: plan.products,
             dependants: None,
+            completion: None,
             is_kept: true,
             row: Box::new(move |n| {
                 let price = n.saturating_mul(p.price_step);

@@ -31,16 +31,22 @@ async fn raw(address: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
 }
 
 pub async fn call(address: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
+    call_with(address, method, path, "", body).await
+}
+
+/// The same with `headers`, each with its line's end.
+pub async fn call_with(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let length = body.len();
-    let head =
-        format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
-    raw(address, head.as_bytes()).await.expect("answers")
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+    );
+    raw(address, request.as_bytes()).await.expect("answers")
 }
 
 pub struct Process {
     pub address: SocketAddr,
     stop: CancellationToken,
-    process: tokio::task::JoinHandle<Result<(), backend::BackendError>>,
+    task: tokio::task::JoinHandle<Result<(), backend::BackendError>>,
 }
 
 pub async fn start(world: &World) -> Process {
@@ -61,13 +67,13 @@ pub async fn launch(world: &World, role: Role, parts: &[&str]) -> Process {
         health.is_ok_and(|health| parts.iter().all(|part| health.body["components"][part]["status"] == "UP"))
     })
     .await;
-    Process { address, stop, process }
+    Process { address, stop, task: process }
 }
 
 impl Process {
     pub async fn end(self) {
         self.stop.cancel();
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(20), self.process).await;
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(20), self.task).await;
         ended.expect("ends in time").expect("does not panic").expect("ends well");
     }
 }

@@ -8,6 +8,7 @@ mod backend_api;
 mod backend_consumer;
 mod backend_fcfs;
 mod backend_gate;
+mod backend_points;
 mod backend_reconciler;
 mod backend_world;
 mod commands;

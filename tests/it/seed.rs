@@ -16,7 +16,7 @@ use profile::model::{CouponSeed, SeedSpec};
 
 use crate::support::servers;
 
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS users (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, name VARCHAR(100) NOT NULL, \
      email VARCHAR(255) NOT NULL UNIQUE, created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6))",
     "CREATE TABLE IF NOT EXISTS products (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, name VARCHAR(200) NOT NULL, \
@@ -32,6 +32,9 @@ const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS coupon_users (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, \
      coupon_id BIGINT UNSIGNED NOT NULL, user_id BIGINT UNSIGNED NOT NULL, event_id CHAR(36) NOT NULL UNIQUE, \
      grant_seq BIGINT UNSIGNED NOT NULL, UNIQUE (coupon_id, user_id), FOREIGN KEY (user_id) REFERENCES users (id))",
+    "CREATE TABLE IF NOT EXISTS point_entries (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, \
+     user_id BIGINT UNSIGNED NOT NULL, kind VARCHAR(16) NOT NULL, delta BIGINT NOT NULL, balance_after BIGINT NOT NULL, \
+     idempotency_key VARCHAR(200) NOT NULL, request_hash CHAR(64) NOT NULL, UNIQUE (user_id, idempotency_key))",
 ];
 
 /// Stands for the backend: the tables, an epoch without history, and routes that insert a row.
@@ -200,6 +203,11 @@ async fn whatever_was_there_the_state_is_the_one_asked_for() {
     own.run("DELETE FROM users WHERE id BETWEEN 10 AND 19").await;
     own.run("INSERT INTO users (id, name, email) VALUES (0x7fff, 'Kim', 'user15@test.com')").await;
     own.run("UPDATE points SET balance = -1 WHERE user_id < 5").await;
+    own.run(
+        "INSERT INTO point_entries (user_id, kind, delta, balance_after, idempotency_key, request_hash) \
+         VALUES (2, 'use', -100001, -1, 'a', '')",
+    )
+    .await;
     own.run("UPDATE products SET description = NULL, stock = 0 WHERE id = 3").await;
     own.run("INSERT INTO coupons (id, name, discount_amount, quantity, start_date, end_date) VALUES (9, 'x', 1, 1, NOW(), NOW())").await;
     own.run(
@@ -212,6 +220,13 @@ async fn whatever_was_there_the_state_is_the_one_asked_for() {
     assert_eq!(left, (0, 2));
     let larger = own.seed(&backend, &plan(3_000, 0)).await.unwrap();
     assert_eq!(counts(&larger), [("users", 2_970, 0), ("points", 2_970, 0), ("products", 0, 60), ("coupons", 0, 0)]);
+    let ledger: (u64, i64, i64) = own
+        .one(
+            "SELECT COUNT(*), MIN(sums.sum), MAX(sums.sum) FROM \
+             (SELECT CAST(SUM(delta) AS SIGNED) sum FROM point_entries GROUP BY user_id, balance_after) sums",
+        )
+        .await;
+    assert_eq!(ledger, (3_000, 100_000, 100_000), "each balance is opened anew by one entry");
     own.end().await;
 }
 

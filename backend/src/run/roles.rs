@@ -21,6 +21,7 @@ use crate::{
         issuer::{self, Issuer},
         reconciler::{self, Reconciler},
     },
+    point::{self, Points},
     producer::EventProducer,
     product::{self, Products, cache::ProductCache},
     redis_pool::RedisPool,
@@ -51,6 +52,10 @@ impl Domains {
                 Domain::Products => {
                     let cache = ProductCache::new(pool.clone(), settings, &process.metrics);
                     product::api::router(Arc::new(Products { db: db.clone(), cache, limits }))
+                }
+                Domain::Points => {
+                    let users = users.clone();
+                    point::api::router(Arc::new(Points { db: db.clone(), users, limits }))
                 }
                 Domain::Coupons => {
                     let parts = issuer::Parts {

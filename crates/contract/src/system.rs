@@ -139,6 +139,8 @@ pub enum Domain {
     Users,
     /// What is sold.
     Products,
+    /// Points of the users.
+    Points,
     /// Coupons, granted by a gate.
     Coupons,
 }
@@ -163,6 +165,8 @@ pub enum Step {
     Products,
     /// `points`: balances.
     Points,
+    /// `point_entries`: what happened to each balance.
+    PointEntries,
     /// `coupons`, `coupon_users`, `coupon_epochs`.
     Coupons,
 }

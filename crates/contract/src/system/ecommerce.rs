@@ -10,7 +10,7 @@ pub(super) static DESCRIPTION: Description = Description {
     consumers: 3,
     api_port: 8080,
     kafka_port: 9092,
-    domains: &[Domain::Users, Domain::Products, Domain::Coupons],
+    domains: &[Domain::Users, Domain::Products, Domain::Points, Domain::Coupons],
     user_key: UserKey::Id,
-    schema: &[&[Step::Users, Step::Products, Step::Points], &[Step::Coupons]],
+    schema: &[&[Step::Users, Step::Products, Step::Points], &[Step::Coupons], &[Step::PointEntries]],
 };
