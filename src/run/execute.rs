@@ -99,7 +99,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
 
     emitter.settle().await;
     let summary = walked.map(|walked| {
-        file.sent = measure::sent(&walk, &walked.load);
+        file.sent.clone_from(&walked.load.claims);
         let state = recorder.snapshots.borrow().clone();
         let duration_s = origin.elapsed().as_secs_f64();
         let (file, folder) = (&file, &folder);

@@ -7,13 +7,14 @@ use std::{
 };
 
 use base::files;
+use contract::claim::Claim;
 use infra::process::ProcessRef;
 use record::epoch::Opened;
 use serde::{Deserialize, Serialize};
 use verify::{LEDGER_FOLDER, SETS_FOLDER};
 
 /// Version of `run.json`.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// File that keeps room for what a run writes last.
 const RESERVE: &str = "reserve";
@@ -46,9 +47,10 @@ pub struct RunFile {
     pub require: Vec<String>,
     /// Nanoseconds since 1970 of the ledger's zero.
     pub origin_unix_ns: u64,
-    /// Coupon → requests that were sent for it, counted apart from their outcomes; filled in after the load.
+    /// Claim → requests that were sent for it, counted apart from their outcomes; filled in after the load. A number alone is
+    /// a coupon's, in files of version 1.
     #[serde(default)]
-    pub sent: BTreeMap<u64, u64>,
+    pub sent: BTreeMap<Claim, u64>,
     /// Coupon → the epoch that the run opened: what is found of another one is not its own. Absent in the files of
     /// version 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -192,19 +192,6 @@ pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
     report
 }
 
-/// Coupon → requests that were sent for it: counted when they began, apart from what came of them.
-pub fn sent(walk: &Walk<'_>, load: &LoadSummary) -> BTreeMap<u64, u64> {
-    let mut sent = BTreeMap::new();
-    for request in &load.requests {
-        let scenario = walk.request.loaded.profile.scenarios.get(&request.scenario);
-        let spec = scenario.and_then(|s| s.requests.iter().find(|spec| spec.name == request.name));
-        if let Some(coupon) = spec.and_then(|spec| spec.coupon) {
-            *sent.entry(coupon).or_default() += request.sent;
-        }
-    }
-    sent
-}
-
 /// Reads the sets and judges.
 ///
 /// # Errors
@@ -217,7 +204,7 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
         group: System::default().claims().group.to_owned(),
         coupons: coupons(walk),
         ledger: Some(walk.folder.ledger()),
-        sent: sent(walk, load),
+        sent: load.claims.clone(),
         sets_dir: Some(walk.folder.sets()),
         require: walk.request.loaded.profile.checks.require.clone(),
         origin_unix_ns: Some(walk.origin_unix_ns),

@@ -3,8 +3,11 @@
 
 use std::{collections::BTreeMap, sync::atomic::AtomicU64};
 
-use contract::claim::Kind;
-use profile::model::{RequestSpec, Scenario, UserPick};
+use contract::claim::{Claim, Kind};
+use profile::{
+    claim::{ClaimSpec, IdSource},
+    model::{RequestSpec, Scenario, UserPick},
+};
 
 use super::{LoadError, LoadPlan, ledger::Outcome, schedule::Schedule, template::Template};
 
@@ -23,8 +26,6 @@ const STATUSES: usize = 1_000;
 pub(super) struct Compiled {
     /// Outcome classes by number.
     pub classes: Vec<String>,
-    /// What a class is in the ledger, where it can stand there.
-    pub ledger_classes: Vec<Option<Outcome>>,
     /// Scenarios.
     pub scenarios: Vec<CompiledScenario>,
     /// Requests of all scenarios, each scenario's beginning at `first_request`.
@@ -61,9 +62,30 @@ pub(super) struct CompiledRequest {
     pub name: String,
     pub template: Template,
     pub once: bool,
-    pub coupon: Option<u64>,
+    pub claims: Vec<CompiledClaim>,
     /// Status → class.
     class_of: Box<[u16]>,
+}
+
+/// A claim made ready.
+#[derive(Debug)]
+pub(super) struct CompiledClaim {
+    pub kind: Kind,
+    pub id: IdSource,
+    /// Class → what it means.
+    outcomes: Box<[Outcome]>,
+}
+
+impl CompiledClaim {
+    /// What class `number` means for this claim.
+    pub fn outcome(&self, class: usize) -> Outcome {
+        self.outcomes.get(class).copied().unwrap_or(Outcome::Unknown)
+    }
+
+    /// What its requests are counted by.
+    pub fn counted(&self) -> Claim {
+        self.id.counted(self.kind)
+    }
 }
 
 impl CompiledRequest {
@@ -87,14 +109,18 @@ impl Compiled {
         }
         let mut compiled = Self {
             classes: ["OK", "ERROR", "UNKNOWN"].map(str::to_owned).to_vec(),
-            ledger_classes: Vec::new(),
             scenarios: Vec::new(),
             requests: Vec::new(),
         };
         for (name, scenario) in &plan.scenarios {
             compiled.add(name, scenario, &plan.host)?;
         }
-        compiled.ledger_classes = compiled.classes.iter().map(|name| ledger_outcome(name)).collect();
+        let classes = &compiled.classes;
+        for claim in compiled.requests.iter_mut().flat_map(|request| &mut request.claims) {
+            // An answer that cannot be one to this claim is a refusal of some kind.
+            let outcome = |name: &String| claim.kind.outcome(name).unwrap_or(Outcome::Refused);
+            claim.outcomes = classes.iter().map(outcome).collect();
+        }
         Ok(compiled)
     }
 
@@ -146,33 +172,28 @@ impl Compiled {
         spec: &RequestSpec,
         host: &str,
     ) -> Result<CompiledRequest, LoadError> {
-        let template = Template::new(spec, host).map_err(|cause| LoadError::Request {
-            scenario: scenario_name.to_owned(),
-            request: spec.name.clone(),
-            cause,
-        })?;
-        let mut class_of: Box<[u16]> = (0..STATUSES).map(|status| default_class(status, spec.coupon) as u16).collect();
+        let (scenario_name, name) = (scenario_name.to_owned(), spec.name.clone());
+        let template = match Template::new(spec, host) {
+            Ok(template) => template,
+            Err(cause) => return Err(LoadError::Request { scenario: scenario_name, request: name, cause }),
+        };
+        let claims = match spec.claims().into_iter().map(claim).collect::<Result<Vec<_>, _>>() {
+            Ok(claims) => claims,
+            Err(problem) => return Err(LoadError::Claim { scenario: scenario_name, request: name, problem }),
+        };
+        let knows = |class: &str| claims.iter().all(|claim| claim.kind.outcome(class).is_some());
+        let mut class_of: Box<[u16]> = (0..STATUSES).map(|status| default_class(status, knows("OK")) as u16).collect();
         for (status, class) in &spec.outcomes {
-            if spec.coupon.is_some() && ledger_outcome(class).is_none() {
-                return Err(LoadError::Outcome {
-                    scenario: scenario_name.to_owned(),
-                    request: spec.name.clone(),
-                    class: class.clone(),
-                });
+            if !knows(class) {
+                let problem = format!("its answers cannot come to `{class}`");
+                return Err(LoadError::Claim { scenario: scenario_name, request: name, problem });
             }
             let number = self.class_number(class);
             if let Some(slot) = class_of.get_mut(usize::from(*status)) {
                 *slot = number as u16;
             }
         }
-        Ok(CompiledRequest {
-            scenario,
-            name: spec.name.clone(),
-            template,
-            once: spec.once,
-            coupon: spec.coupon,
-            class_of,
-        })
+        Ok(CompiledRequest { scenario, name, template, once: spec.once, claims, class_of })
     }
 
     fn class_number(&mut self, name: &str) -> usize {
@@ -182,11 +203,6 @@ impl Compiled {
         })
     }
 
-    /// What class `number` is in the ledger. An answer that cannot stand there is an error of the server's.
-    pub fn ledger_outcome(&self, number: usize) -> Outcome {
-        self.ledger_classes.get(number).copied().flatten().unwrap_or(Outcome::Refused)
-    }
-
     /// Outcome counts by name, without those that never came.
     pub fn by_name(&self, counts: &[u64]) -> BTreeMap<String, u64> {
         let named = self.classes.iter().zip(counts).filter(|(_, count)| **count > 0);
@@ -194,16 +210,16 @@ impl Compiled {
     }
 }
 
-/// The class of a status that the profile does not name. A coupon that is answered with a 2xx or 3xx which the profile
-/// does not know was neither granted nor refused as agreed: an error.
-fn default_class(status: usize, coupon: Option<u64>) -> usize {
+/// The class of a status that the profile does not name. What is claimed and answered with a 2xx or 3xx which neither the
+/// profile nor the kind knows was neither granted nor refused as agreed: an error.
+fn default_class(status: usize, knows_ok: bool) -> usize {
     match status {
-        200..400 if coupon.is_none() => OK,
+        200..400 if knows_ok => OK,
         500.. | 0..200 => UNKNOWN,
         _ => ERROR,
     }
 }
 
-fn ledger_outcome(class: &str) -> Option<Outcome> {
-    Kind::Coupon.outcome(class)
+fn claim(spec: ClaimSpec) -> Result<CompiledClaim, String> {
+    Ok(CompiledClaim { kind: spec.kind, id: spec.id.source()?, outcomes: Box::default() })
 }

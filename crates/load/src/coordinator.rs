@@ -228,7 +228,9 @@ impl<'a> Reporter<'a> {
             let Some(mut slot) = self.shared.published(thread) else { continue };
             sample.vus += slot.vus;
             sample.sent += slot.sent;
-            sample.coupon_requests += slot.coupon_requests;
+            for (claim, sent) in &slot.claims {
+                *sample.claims.entry(claim.kind.name().to_owned()).or_default() += sent;
+            }
             sample.dropped += slot.dropped;
             add(&mut outcomes, &slot.outcomes);
             add(&mut failures, &slot.failures);

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use contract::claim::{Id, Kind};
 use mio::{Interest, Token, net::TcpStream};
 
 use super::{
@@ -58,6 +57,7 @@ impl Worker<'_> {
             vu.deadline_armed = true;
             self.deadlines.push(Reverse((vu.deadline, index)));
         }
+        self.vus[index].values.uuid = self.draw();
         let place = self.place(index);
         self.measures.sent(place, at);
         if self.vus[index].stream.is_some() {
@@ -137,7 +137,7 @@ impl Worker<'_> {
         let place = self.place(index);
         self.request.clear();
         let vu = &mut self.vus[index];
-        self.shared.plan.requests[place.request].template.render(vu.user, &mut self.request);
+        self.shared.plan.requests[place.request].template.render(&vu.values, &mut self.request);
         let Some(stream) = &mut vu.stream else { return };
         vu.times.write = self.shared.clock.now();
         let written = write_some(stream, &self.request);
@@ -235,8 +235,8 @@ impl Worker<'_> {
     fn finish(&mut self, index: usize, ending: Ending, keep: bool) {
         let end = self.now();
         let place = self.place(index);
-        let plan = &self.shared.plan;
-        let request = &plan.requests[place.request];
+        let shared = self.shared;
+        let request = &shared.plan.requests[place.request];
         let class = match ending {
             Ending::Status(status, _) => request.class(status),
             Ending::Failed(_) => UNKNOWN,
@@ -250,12 +250,17 @@ impl Worker<'_> {
         if let Ending::Status(_, Some(answer)) = ending {
             self.cached.of_mut(answer).record_thousandths(micros(timing.duration));
         }
-        if let Some(coupon) = request.coupon {
-            let outcome = plan.ledger_outcome(class);
-            let start_ns = if times.write > 0 { times.write } else { times.begun };
-            let actor = self.vus[index].user;
-            let (kind, key) = (Kind::Coupon, Some(Id::Number(coupon)));
-            self.write_down(Entry { kind, key, actor, start_ns, end_ns: end, outcome, receipt: None });
+        let (start_ns, values) = (if times.write > 0 { times.write } else { times.begun }, self.vus[index].values);
+        for claim in &request.claims {
+            self.write_down(Entry {
+                kind: claim.kind,
+                key: Some(values.id(claim.id)),
+                actor: values.user,
+                start_ns,
+                end_ns: end,
+                outcome: claim.outcome(class),
+                receipt: None,
+            });
         }
         let pause = settle_connection(&mut self.vus[index], ending, keep);
         self.after_request(index, pause.max(self.scenario(index).think));

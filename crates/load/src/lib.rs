@@ -24,7 +24,7 @@
 //!
 //! Invariant: it sends, measures and writes down, and judges nothing. No async runtime and no server but the target: what it
 //! measures is not disturbed by what else the program does.
-//! Border: on `profile` and `record`.
+//! Border: on `contract`, `profile` and `record`.
 
 mod cache;
 mod clock;
@@ -143,18 +143,15 @@ pub enum LoadError {
         /// What is wrong.
         cause: template::TemplateError,
     },
-    /// A request for a coupon has an outcome that the ledger does not know.
-    #[error(
-        "scenario `{scenario}`, request `{request}`: outcome `{class}` is not allowed beside `coupon`; \
-         use QUEUED, SOLD_OUT, DUPLICATE, ERROR or UNKNOWN"
-    )]
-    Outcome {
+    /// What a request claims cannot stand in the ledger.
+    #[error("scenario `{scenario}`, request `{request}`: its claim cannot be written down: {problem}")]
+    Claim {
         /// Scenario.
         scenario: String,
         /// Request.
         request: String,
-        /// Outcome as written.
-        class: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The process may not open as many connections.
     #[error("the load needs {need} open files, the limit is {limit}: raise it (`ulimit -Hn {need}`) or use fewer VUs")]

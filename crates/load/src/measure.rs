@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use contract::claim::Claim;
 use record::goal::Trend;
 
 use super::{
@@ -196,10 +197,16 @@ impl Measures {
         self.requests.iter().map(|request| request.sent).sum()
     }
 
-    /// Requests sent for a coupon.
-    pub fn coupon_requests(&self, plan: &Compiled) -> u64 {
-        let requests = plan.requests.iter().zip(&self.requests);
-        requests.filter(|(request, _)| request.coupon.is_some()).map(|(_, measure)| measure.sent).sum()
+    /// Requests sent by what they claim, each with all of its claims. They are counted when they begin, apart from what comes
+    /// of them.
+    pub fn claims(&self, plan: &Compiled) -> BTreeMap<Claim, u64> {
+        let mut sent = BTreeMap::new();
+        for (request, measure) in plan.requests.iter().zip(&self.requests) {
+            for claim in &request.claims {
+                *sent.entry(claim.counted()).or_default() += measure.sent;
+            }
+        }
+        sent
     }
 
     /// Requests ended, by class.

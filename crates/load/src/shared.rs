@@ -1,6 +1,7 @@
 //! What the threads of a load share.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{
@@ -9,6 +10,7 @@ use std::{
     },
 };
 
+use contract::claim::Claim;
 use record::goal::Trend;
 
 use super::{
@@ -78,7 +80,7 @@ impl Shared {
 pub(super) struct Published {
     pub vus: u32,
     pub sent: u64,
-    pub coupon_requests: u64,
+    pub claims: BTreeMap<Claim, u64>,
     pub outcomes: Vec<u64>,
     pub failures: failure::Counts,
     pub dropped: u64,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use contract::claim::Claim;
 use record::goal::{Goal, Metrics, Selector, Trend, registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub struct LoadSummary {
     pub rps: f64,
     /// Outcome class → requests.
     pub outcomes: BTreeMap<String, u64>,
+    /// Requests sent by what they claim, each with all of its claims.
+    pub claims: BTreeMap<Claim, u64>,
     /// By request.
     pub requests: Vec<RequestSummary>,
     /// By phase.
@@ -124,6 +127,7 @@ impl LoadSummary {
             sent,
             rps: per_second(sent, duration_s),
             outcomes: plan.by_name(&measures.total_outcomes()),
+            claims: measures.claims(plan),
             requests: requests.map(|(request, measure)| RequestSummary::new(plan, request, measure)).collect(),
             phases: phases(&figures),
             bottleneck: limit.bottleneck,

@@ -1,12 +1,15 @@
-//! Requests rendered once, with holes where the user's id goes.
+//! Requests rendered once, with holes for what differs from one to the next.
 
 use std::io::Write;
 
+use contract::{claim::Id, names};
 use profile::{
+    claim::IdSource,
     model::{METHODS, RequestSpec},
-    request::{USER_ID, path_problem, unknown_hole},
+    request::{Part, Variable, header_problem, parts, path_problem, unknown_hole},
 };
 use serde_json::Value;
+use uuid::{Uuid, fmt::Hyphenated};
 
 /// Why a request cannot be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,8 +25,16 @@ pub enum TemplateError {
         /// What is wrong with it.
         why: String,
     },
+    /// A header cannot be sent.
+    #[error("header `{name}` is not allowed: {why}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A placeholder that the generator does not know.
-    #[error("`{0}` is unknown to the load generator: only ${{user.id}} is filled in per request")]
+    #[error("`{0}` is unknown to the load generator; it fills in {allowed}", allowed = Variable::allowed())]
     Placeholder(String),
     /// The host cannot stand in a header.
     #[error("host `{0}` is not allowed: it is a name or an address, with a port if need be")]
@@ -33,17 +44,38 @@ pub enum TemplateError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Bytes(Vec<u8>),
-    /// The user's id in decimal.
-    User,
+    /// What differs from one request to the next.
+    Variable(Variable),
     /// Length of the body.
     Length,
+}
+
+/// What the variables of one request are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Values {
+    /// The user's id.
+    pub user: u64,
+    /// The UUID that was drawn for this request.
+    pub uuid: Uuid,
+}
+
+impl Values {
+    /// The id that `source` is in this request.
+    pub fn id(&self, source: IdSource) -> Id {
+        match source {
+            IdSource::Fixed(id) => id,
+            IdSource::Variable(Variable::UserId) => Id::Number(self.user),
+            IdSource::Variable(Variable::PublicId) => Id::Uuid(names::public_id(self.user)),
+            IdSource::Variable(Variable::Uuid) => Id::Uuid(self.uuid),
+        }
+    }
 }
 
 /// A request with holes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
-    /// Bytes of the body without its holes, and how many holes it has.
+    /// Bytes of the body without the numbers to be filled in, and how many of them it has.
     body: (usize, usize),
 }
 
@@ -51,7 +83,7 @@ impl Template {
     /// Renders `spec` for `host`.
     ///
     /// # Errors
-    /// When method, path, host or a placeholder cannot be sent.
+    /// When method, path, host, a header or a placeholder cannot be sent.
     pub fn new(spec: &RequestSpec, host: &str) -> Result<Self, TemplateError> {
         if !METHODS.contains(&spec.method.as_str()) {
             return Err(TemplateError::Method(spec.method.clone()));
@@ -73,10 +105,8 @@ impl Template {
         head.text(&format!("{} {}", spec.method, spec.path))?;
         head.bytes(b" HTTP/1.1\r\nHost: ");
         head.bytes(host.as_bytes());
-        head.bytes(concat!("\r\nUser-Agent: ecomctl/", env!("CARGO_PKG_VERSION"), "\r\nAccept: */*\r\n").as_bytes());
-        if spec.body.is_some() {
-            head.bytes(b"Content-Type: application/json\r\n");
-        }
+        head.bytes(b"\r\n");
+        head.headers(spec)?;
         // A POST or PUT without a body says so; servers answer 411 otherwise.
         if spec.body.is_some() || matches!(spec.method.as_str(), "POST" | "PUT") {
             head.bytes(b"Content-Length: ");
@@ -86,25 +116,22 @@ impl Template {
         head.bytes(b"\r\n");
         let measure = body.0.iter().fold((0, 0), |(fixed, holes), piece| match piece {
             Piece::Bytes(bytes) => (fixed + bytes.len(), holes),
-            Piece::User | Piece::Length => (fixed, holes + 1),
+            Piece::Variable(Variable::PublicId | Variable::Uuid) => (fixed + Hyphenated::LENGTH, holes),
+            Piece::Variable(Variable::UserId) | Piece::Length => (fixed, holes + 1),
         });
         head.0.extend(body.0);
         Ok(Self { pieces: head.0, body: measure })
     }
 
-    /// Appends the request of `user` to `out`.
-    pub fn render(&self, user: u64, out: &mut Vec<u8>) {
+    /// Appends the request with these values to `out`.
+    pub fn render(&self, values: &Values, out: &mut Vec<u8>) {
         for piece in &self.pieces {
-            let number = match piece {
-                Piece::Bytes(bytes) => {
-                    out.extend_from_slice(bytes);
-                    continue;
-                }
-                Piece::User => user,
-                Piece::Length => (self.body.0 + self.body.1 * digits(user)) as u64,
-            };
             // Writing into memory does not fail.
-            let _ = write!(out, "{number}");
+            let _ = match piece {
+                Piece::Bytes(bytes) => out.write_all(bytes),
+                Piece::Variable(variable) => write!(out, "{}", values.id(IdSource::Variable(*variable))),
+                Piece::Length => write!(out, "{}", self.body.0 + self.body.1 * digits(values.user)),
+            };
         }
     }
 }
@@ -125,16 +152,31 @@ impl Pieces {
         }
     }
 
-    /// Text in which each `${user.id}` is a hole.
+    /// The profile's headers, and those that it does not replace.
+    fn headers(&mut self, spec: &RequestSpec) -> Result<(), TemplateError> {
+        let json = spec.body.is_some().then_some(("Content-Type", "application/json"));
+        let own = [("User-Agent", concat!("ecomctl/", env!("CARGO_PKG_VERSION"))), ("Accept", "*/*")];
+        let kept = own.into_iter().chain(json);
+        let kept = kept.filter(|(own, _)| !spec.headers.keys().any(|name| name.eq_ignore_ascii_case(own)));
+        for (name, value) in kept.chain(spec.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))) {
+            if let Some(why) = header_problem(name, value) {
+                return Err(TemplateError::Header { name: name.to_owned(), why });
+            }
+            self.bytes(name.as_bytes());
+            self.bytes(b": ");
+            self.text(value)?;
+            self.bytes(b"\r\n");
+        }
+        Ok(())
+    }
+
+    /// Text with its variables.
     fn text(&mut self, text: &str) -> Result<(), TemplateError> {
-        for (i, part) in text.split(USER_ID).enumerate() {
-            if i > 0 {
-                self.0.push(Piece::User);
+        for part in parts(text).map_err(|hole| TemplateError::Placeholder(hole.to_owned()))? {
+            match part {
+                Part::Text(text) => self.bytes(text.as_bytes()),
+                Part::Variable(variable) => self.0.push(Piece::Variable(variable)),
             }
-            if let Some(hole) = unknown_hole(part) {
-                return Err(TemplateError::Placeholder(hole.to_owned()));
-            }
-            self.bytes(part.as_bytes());
         }
         Ok(())
     }
@@ -142,7 +184,9 @@ impl Pieces {
     /// JSON, in which the text `"${user.id}"` becomes the number.
     fn value(&mut self, value: &Value) -> Result<(), TemplateError> {
         match value {
-            Value::String(text) if text == USER_ID => self.0.push(Piece::User),
+            Value::String(text) if Variable::whole(text) == Some(Variable::UserId) => {
+                self.0.push(Piece::Variable(Variable::UserId));
+            }
             Value::Array(items) => {
                 self.bytes(b"[");
                 for (i, item) in items.iter().enumerate() {
@@ -181,10 +225,49 @@ mod tests {
         spec
     }
 
+    fn values(user: u64) -> Values {
+        Values { user, uuid: Uuid::from_u128(u128::from(user) << 64 | 7) }
+    }
+
     fn render(spec: &RequestSpec, user: u64) -> String {
         let mut out = Vec::new();
-        Template::new(spec, "shop:8080").unwrap().render(user, &mut out);
+        Template::new(spec, "shop:8080").unwrap().render(&values(user), &mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    /// The same value wherever it stands in a request, and in what it claims.
+    #[test]
+    fn variables_are_filled_in_everywhere() {
+        let mut spec = spec(
+            "POST",
+            "/u/${user.id}/${user.publicId}?k=${uuid}",
+            Some(json!({"${uuid}": "${uuid}", "id": "${user.id}", "public": "${user.publicId}", "by": "u${user.id}"})),
+        );
+        spec.headers = [("Idempotency-Key".to_owned(), "${uuid}".to_owned())].into();
+        let (text, uuid, public) = (render(&spec, 12), values(12).uuid, names::public_id(12));
+        assert!(text.starts_with(&format!("POST /u/12/{public}?k={uuid} HTTP/1.1\r\n")), "{text}");
+        assert!(text.contains(&format!("\r\nIdempotency-Key: {uuid}\r\n")), "{text}");
+        let body: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let mut wanted = json!({"id": 12, "public": public.to_string(), "by": "u12"});
+        wanted[uuid.to_string()] = uuid.to_string().into();
+        assert_eq!(body, wanted);
+        assert_eq!(values(12).id(IdSource::Variable(Variable::Uuid)), Id::Uuid(uuid));
+    }
+
+    #[test]
+    fn headers_replace_those_of_the_generator() {
+        let mut spec = spec("POST", "/", Some(json!(1)));
+        spec.headers = [("content-type", "text/x"), ("Accept", "a/b"), ("X-User", "${user.id}")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let text = render(&spec, 3);
+        let lines = |name: &str| text.lines().filter(|line| line.to_lowercase().starts_with(name)).count();
+        assert_eq!((lines("content-type:"), lines("accept:"), lines("user-agent:")), (1, 1, 1));
+        assert!(text.contains("\r\nX-User: 3\r\n") && text.contains("\r\ncontent-type: text/x\r\n"), "{text}");
+        for (name, value) in [("Host", "x"), ("X", "a\r\nb"), ("X Y", "a"), ("X", "${nobody}")] {
+            spec.headers = [(name.to_owned(), value.to_owned())].into();
+            assert!(matches!(Template::new(&spec, "h"), Err(TemplateError::Header { .. })), "{name}: {value}");
+        }
     }
 
     /// What `profiles check` calls valid is what a server gets: numbers, and texts in quotes, as they were written.
@@ -198,7 +281,7 @@ mod tests {
         let requests = profile.scenarios.values().flat_map(|scenario| &scenario.requests);
         let issue = requests.into_iter().find(|request| request.body.is_some()).unwrap();
         let mut sent = Vec::new();
-        Template::new(issue, "h").unwrap().render(1, &mut sent);
+        Template::new(issue, "h").unwrap().render(&values(1), &mut sent);
         let sent = String::from_utf8(sent).unwrap();
         let wanted = [
             r#""phone":"01012345678""#,
@@ -240,15 +323,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_body_is_json_of_the_length_that_is_named(user: u64, text in ".{0,30}", number: i64) {
-            prop_assume!(!text.contains("${"));
-            let body = json!({"list": ["${user.id}", number, {"deep": "${user.id}"}], "text": text});
-            let sent = render(&spec("PUT", "/", Some(body)), user);
+        fn the_body_is_json_of_the_length_that_is_named(user: u64, text in ".{0,30}", header in ".{0,20}", number: i64) {
+            prop_assume!(!text.contains("${") && header_problem("X", &header).is_none());
+            let body = json!({"list": ["${user.id}", number, {"deep": "${user.id}"}], "text": text, "key": "k${uuid}"});
+            let mut spec = spec("PUT", "/${user.publicId}", Some(body));
+            spec.headers = [("X".to_owned(), header.clone())].into();
+            let sent = render(&spec, user);
             let (head, body) = sent.split_once("\r\n\r\n").unwrap();
+            // What a header holds ends no line: there is one more than the generator's own.
+            prop_assert_eq!(head.split("\r\n").count(), 7, "{}", head);
             let named = head.lines().find_map(|l| l.strip_prefix("Content-Length: ")).unwrap();
             prop_assert_eq!(named.parse::<usize>().unwrap(), body.len());
             let read: Value = serde_json::from_str(body).unwrap();
-            prop_assert_eq!(read, json!({"list": [user, number, {"deep": user}], "text": text}));
+            prop_assert_eq!(read, json!({
+                "list": [user, number, {"deep": user}], "text": text, "key": format!("k{}", values(user).uuid),
+            }));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One virtual user: a connection, and where it stands.
 
 use mio::net::TcpStream;
+use uuid::Uuid;
 
-use super::{clock::Nanos, response::Parser};
+use super::{clock::Nanos, response::Parser, template::Values};
 
 /// Where a virtual user stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +51,8 @@ pub(super) struct Vu {
     pub part: u16,
     /// Number within the scenario, over all threads.
     pub number: u32,
-    /// Who it is in this iteration.
-    pub user: u64,
+    /// Who it is in this iteration, and what was drawn for the request under way.
+    pub values: Values,
     /// Number of the request within the scenario.
     pub step: u16,
     /// Phase in which the request began.
@@ -82,7 +83,7 @@ impl Vu {
             state: State::Parked,
             part: part as u16,
             number,
-            user: 0,
+            values: Values { user: 0, uuid: Uuid::nil() },
             step: 0,
             phase: 0,
             first_iteration: true,

@@ -11,6 +11,7 @@ use mio::{Events, Poll, Token};
 use profile::model::UserPick;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use record::goal::Trend;
+use uuid::{Builder, Uuid};
 
 use super::{
     LoadError,
@@ -192,6 +193,11 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// A UUID for a request.
+    pub fn draw(&mut self) -> Uuid {
+        Builder::from_random_bytes(self.rng.random()).into_uuid()
+    }
+
     pub fn now(&self) -> Nanos {
         self.shared.clock.now()
     }
@@ -217,7 +223,7 @@ impl<'a> Worker<'a> {
         let scenario = self.scenario(index);
         let users = self.shared.users;
         let vu = &mut self.vus[index];
-        vu.user = match scenario.user {
+        vu.values.user = match scenario.user {
             UserPick::PerVu => u64::from(vu.number) % users + 1,
             UserPick::Sequential => scenario.next_user.fetch_add(1, Ordering::Relaxed) % users + 1,
             UserPick::Random => self.rng.random_range(1..=users),
@@ -359,7 +365,7 @@ impl<'a> Worker<'a> {
         let Some(mut slot) = shared.published(self.thread) else { return };
         slot.vus = self.live;
         slot.sent = self.measures.total_sent();
-        slot.coupon_requests = self.measures.coupon_requests(&shared.plan);
+        slot.claims = self.measures.claims(&shared.plan);
         slot.outcomes = self.measures.total_outcomes();
         slot.failures = self.measures.total_failures();
         slot.dropped = self.measures.total_dropped();

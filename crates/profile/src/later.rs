@@ -3,11 +3,13 @@
 
 /// Not there yet → what to do instead.
 const KEYS: &[(&[&str], &str)] = &[
-    (&["headers"], "requests carry Host, User-Agent, Accept, and with a body Content-Type: application/json"),
-    (&["auth", "cookies", "params"], "requests carry Host, User-Agent, Accept and Content-Type only"),
+    (&["auth", "cookies", "params"], "write `headers`, as in {Authorization: \"Basic …\"}"),
     (&["tags"], "figures are by `name` and scenario: give requests names of their own"),
-    (&["extract", "claim", "if", "choose"], "an iteration sends its requests in order; only ${user.id} is filled in"),
-    (&["feeds", "data"], "only ${user.id} is filled in for each user"),
+    (
+        &["extract", "if", "choose"],
+        "an iteration sends its requests in order; ${user.id}, ${user.publicId} and ${uuid} are filled in",
+    ),
+    (&["feeds", "data"], "${user.id}, ${user.publicId} and ${uuid} are filled in"),
     (&["invariants"], "checks are named under `checks.require`"),
     (&["timeUnit", "time_unit"], "`rate` is in iterations per second: 30 a minute are `rate: 0.5`"),
     (

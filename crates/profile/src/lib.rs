@@ -8,6 +8,7 @@
 //! server or starts a process.
 //! Border: on `base`, `contract` and `record`.
 
+pub mod claim;
 pub mod fixture;
 mod later;
 pub mod model;

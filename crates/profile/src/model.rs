@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, fmt};
 
 pub use contract::system::System;
-use contract::{endpoint::mask, human::HumanDuration, settings::Settings};
+use contract::{claim::Kind, endpoint::mask, human::HumanDuration, settings::Settings};
 use record::goal::Goal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::claim::{ClaimSpec, Claims, IdSpec};
 
 /// One profile: what to run, on which stack, and what must hold afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -297,9 +299,12 @@ pub struct RequestSpec {
     /// `GET`, `POST`, `PUT` or `DELETE`.
     #[serde(default = "default_method")]
     pub method: String,
-    /// Path; `${user.id}` is filled in.
+    /// Path; `${user.id}`, `${user.publicId}` and `${uuid}` are filled in.
     pub path: String,
-    /// JSON body, in which texts `"${user.id}"` become the number.
+    /// Header → value, with the same variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// JSON body with the same variables; the text `"${user.id}"` becomes the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<serde_json::Value>,
     /// Status → outcome class. Others: 2xx OK, 4xx ERROR, 5xx UNKNOWN; time-out and reset are UNKNOWN.
@@ -308,9 +313,20 @@ pub struct RequestSpec {
     /// Only in a virtual user's first iteration.
     #[serde(default)]
     pub once: bool,
-    /// Coupon that this request asks for: its answers go into the ledger, from which consistency is proven.
+    /// What this request claims: its answers go into the ledger, from which consistency is proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claims>,
+    /// Short for `claim: {kind: coupon, id: …}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coupon: Option<u64>,
+}
+
+impl RequestSpec {
+    /// All that it claims, in short form or not.
+    pub fn claims(&self) -> Vec<ClaimSpec> {
+        let short = self.coupon.map(|id| ClaimSpec { kind: Kind::Coupon, id: IdSpec::Number(id) });
+        short.into_iter().chain(self.claim.iter().flat_map(Claims::list).cloned()).collect()
+    }
 }
 
 /// Methods that a request may have.

@@ -2,6 +2,8 @@
 
 mod alarms;
 mod backend;
+mod claims;
+mod coupon;
 mod goals;
 mod requests;
 mod scenarios;
@@ -53,7 +55,10 @@ const RULES: &[fn(&mut Context<'_>)] = &[
     requests::validate_paths,
     requests::validate_bodies,
     requests::validate_outcomes,
-    requests::validate_coupons,
+    requests::validate_headers,
+    claims::validate_ids,
+    claims::validate_outcomes,
+    coupon::validate_claims,
     goals::validate_goals,
     goals::validate_goal_tags,
     alarms::validate_metrics,

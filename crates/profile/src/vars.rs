@@ -1,7 +1,7 @@
 //! `${COUPON_ID}` and `${COUPON_ID:-1}` in the text of a profile.
 //!
 //! They are replaced before the YAML is read, so that they work in flow maps too, where `{` would end a plain value.
-//! `${user.id}` has a dot and is left for the load generator. The positions of the file survive: [`Expanded::column`].
+//! `${user.id}` has a dot, and is left for the load generator as `${uuid}` is. The positions of the file survive: [`Expanded::column`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,7 +140,7 @@ fn next(line: &str) -> Option<Found<'_>> {
             Some((name, default)) => (name, Some(default)),
             None => (&inner[..close], None),
         };
-        if is_name(name) {
+        if is_name(name) && inner[..close] != *"uuid" {
             return Some(Found { start, end: start + 2 + close + 1, name, default });
         }
         from = start + 2;
@@ -166,9 +166,9 @@ mod tests {
     #[test]
     fn variables_defaults_and_the_generators_own() {
         let given = vars(&["ID=42", "OTHER=x"]);
-        let expanded = expand("a: ${ID}\r\nb: {c: ${N:-7}, d: \"${user.id}\"} # ${NO}", &given);
+        let expanded = expand("a: ${ID}\r\nb: {c: ${N:-7}, d: \"${user.id}${uuid}\"} # ${NO}", &given);
         let plain = expanded.text.replace([UNSET_OPEN, UNSET_CLOSE], "?");
-        assert_eq!(plain, "a: 42\nb: {c: 7, d: \"${user.id}\"} # ?NO?");
+        assert_eq!(plain, "a: 42\nb: {c: 7, d: \"${user.id}${uuid}\"} # ?NO?");
         assert_eq!(expanded.unused, ["OTHER"]);
         assert_eq!(unset_in(&expanded.text), Some("NO"));
     }

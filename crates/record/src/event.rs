@@ -1,5 +1,6 @@
 //! Events of a run: one line each in `events.jsonl`, and the only thing from which progress and reports are drawn.
 
+mod claims;
 pub mod names;
 mod numbered;
 pub mod plan;
@@ -172,9 +173,10 @@ pub struct LoadSample {
     pub vus: u32,
     /// Requests sent since the start.
     pub sent: u64,
-    /// Requests for a coupon, of those that were sent.
-    #[serde(default)]
-    pub coupon_requests: u64,
+    /// Kind of claim → requests that claim such a thing, of those that were sent.
+    #[serde(default, alias = "coupon_requests", deserialize_with = "claims::read")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, u64>,
     /// Requests sent in this second, per second.
     pub rps: f64,
     /// Outcome class → requests since the start.

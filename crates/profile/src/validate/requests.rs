@@ -2,19 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use contract::claim::Kind;
 use serde_json::Value;
 
-use super::{Context, scenarios::is_tag, seed::coupon_ids};
+use super::{Context, scenarios::is_tag};
 use crate::{
     later,
     model::{METHODS, RequestSpec},
-    request::{USER_ID, json_in_text, path_problem, unknown_hole},
+    request::{Variable, header_problem, json_in_text, path_problem, unknown_hole},
     suggest::did_you_mean,
 };
 
 /// Every request with its path.
-fn each<'a>(c: &Context<'a>) -> Vec<(String, &'a RequestSpec)> {
+pub(super) fn each<'a>(c: &Context<'a>) -> Vec<(String, &'a RequestSpec)> {
     let scenarios = c.profile.scenarios.iter();
     scenarios
         .flat_map(|(name, s)| {
@@ -81,10 +80,10 @@ pub(super) fn validate_bodies(c: &mut Context<'_>) {
         }
         let text = body.to_string();
         if let Some(hole) = unknown_hole(&text) {
-            c.problem(format!("{path}.body"), format!("`{hole}` is not known; allowed: {USER_ID}"));
+            c.problem(format!("{path}.body"), format!("`{hole}` is not known; allowed: {}", Variable::allowed()));
         }
         match body {
-            Value::String(text) if text == USER_ID => {}
+            Value::String(text) if Variable::whole(text).is_some() => {}
             Value::String(text) => match json_in_text(text) {
                 Some(map) => {
                     let why = "this is a text, and would be sent as one, in quotes";
@@ -102,56 +101,29 @@ pub(super) fn validate_bodies(c: &mut Context<'_>) {
     }
 }
 
-pub(super) fn validate_outcomes(c: &mut Context<'_>) {
-    let ledger: Vec<&str> = Kind::Coupon.classes().iter().map(|(class, _)| *class).collect();
+pub(super) fn validate_headers(c: &mut Context<'_>) {
     for (path, request) in each(c) {
+        let mut seen = BTreeSet::new();
+        for (name, value) in &request.headers {
+            if let Some(why) = header_problem(name, value) {
+                c.problem(format!("{path}.headers.{name}"), why);
+            }
+            if !seen.insert(name.to_ascii_lowercase()) {
+                c.problem(format!("{path}.headers.{name}"), "this header stands here twice");
+            }
+        }
+    }
+}
+
+pub(super) fn validate_outcomes(c: &mut Context<'_>) {
+    for (path, request) in each(c).into_iter().filter(|(_, request)| request.claims().is_empty()) {
         for (status, class) in &request.outcomes {
-            let path = format!("{path}.outcomes.{status}");
             let word = class.starts_with(|ch: char| ch.is_ascii_uppercase())
                 && class.chars().all(|ch| ch.is_ascii_uppercase() || ch.is_ascii_digit() || ch == '_');
-            if request.coupon.is_some() && !ledger.contains(&class.as_str()) {
-                let hint = did_you_mean(class, ledger.iter().copied());
-                let allowed = ledger.join(", ");
-                c.problem(path, format!("a request with `coupon` cannot come to `{class}`{hint}; allowed: {allowed}"));
-            } else if !word || class.len() > 32 {
-                c.problem(path, format!("`{class}` is no class: write capitals, digits and `_`, as in SOLD_OUT"));
-            } else if *status >= 500 && class != "UNKNOWN" && request.coupon.is_some() {
-                c.problem(
-                    path,
-                    format!("after a {status} nobody knows whether the coupon was granted; allowed: UNKNOWN"),
-                );
+            if !word || class.len() > 32 {
+                let message = format!("`{class}` is no class: write capitals, digits and `_`, as in SOLD_OUT");
+                c.problem(format!("{path}.outcomes.{status}"), message);
             }
         }
     }
-}
-
-pub(super) fn validate_coupons(c: &mut Context<'_>) {
-    if !c.clean(&["seed"]) {
-        return;
-    }
-    let Some(ids) = coupon_ids(c) else { return };
-    for (path, request) in each(c) {
-        let asked = coupon_of_path(&request.path);
-        match (request.coupon, asked) {
-            (Some(id), _) if !ids.contains(&id) => {
-                let known: Vec<String> = ids.iter().map(u64::to_string).collect();
-                let message = format!("coupon {id} is not seeded; `seed.coupons` has {}", known.join(", "));
-                c.problem(format!("{path}.coupon"), message);
-            }
-            (Some(id), Some(other)) if id != other => {
-                c.problem(format!("{path}.coupon"), format!("the path asks for coupon {other}, not for {id}"));
-            }
-            (None, Some(id)) if request.method == "POST" && ids.contains(&id) => {
-                let message =
-                    format!("without `coupon: {id}` its answers are in no ledger, so nothing is proven of them");
-                c.warn(path, message);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The id in `/api/coupons/1/issue`.
-fn coupon_of_path(path: &str) -> Option<u64> {
-    path.strip_prefix("/api/coupons/")?.strip_suffix("/issue")?.parse().ok()
 }

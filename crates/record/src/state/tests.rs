@@ -99,7 +99,7 @@ fn goals_over_the_servers_are_judged_live_and_the_last_word_stays() {
 fn the_funnel_counts_what_is_in_flight_and_leaves_out_what_is_not_known() {
     let coupon = CouponSample { rows: Some(80), grants: Some(100), pending: Some(5), ..CouponSample::default() };
     let probe = ProbeSample { coupons: [(1, coupon)].into(), dead_letters: Some(1), ..ProbeSample::default() };
-    let load = LoadSample { coupon_requests: 300, ..LoadSample::default() };
+    let load = LoadSample { claims: [("coupon".to_owned(), 300)].into(), ..LoadSample::default() };
     let state = after([(1, Event::Load(load)), (2, Event::Probe(probe.clone()))]);
     let expected = Funnel {
         requests: Some(300),

@@ -1,7 +1,9 @@
 //! What is derived from the state rather than kept in it.
 
+use contract::claim::Kind;
+
 use super::RunState;
-use crate::event::plan::PhasePlan;
+use crate::event::{LoadSample, plan::PhasePlan};
 
 /// The way of the coupons' requests through the system. What could not be read is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,10 +48,15 @@ pub struct Progress {
     pub left_s: f64,
 }
 
+/// Requests for a coupon.
+fn requests(load: &LoadSample) -> u64 {
+    load.claims.get(Kind::Coupon.name()).copied().unwrap_or(0)
+}
+
 impl RunState {
     /// The funnel of all coupons, from the newest samples.
     pub fn funnel(&self) -> Funnel {
-        let mut funnel = Funnel { requests: self.load.as_ref().map(|load| load.coupon_requests), ..Funnel::default() };
+        let mut funnel = Funnel { requests: self.load.as_ref().map(requests), ..Funnel::default() };
         match (&self.probe, &self.redis) {
             (Some(probe), _) => {
                 let coupons = || probe.coupons.values();
