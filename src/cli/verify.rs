@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use contract::system::System;
 use infra::process;
-use record::epoch::{OfRun, Opened};
-use verify::{self, CouponPlan, LogBefore, Overall, VerifyPlan, VerifyReport, store};
+use profile::model::Profile;
+use record::{
+    epoch::{OfRun, Opened},
+    invariant,
+};
+use verify::{self, CouponPlan, LogBefore, Overall, VerifyPlan, VerifyReport, invariants::InvariantPlan, store};
 
 use super::{args::VerifyArgs, common::Context, runs};
 use crate::{
@@ -40,7 +44,7 @@ fn history(run: &RunFolder) -> anyhow::Result<VerifyReport> {
     let why = broken.unwrap_or_else(|| "the run ended before anything was compared".into());
     let why = format!("no sets were kept: {why}");
     let coupons: Vec<_> = file.coupons.into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
-    Ok(verify::without_sets(run.path(), &coupons, &file.require, &why))
+    Ok(verify::without_sets(run.path(), &coupons, &file.invariants, &file.require, &why))
 }
 
 async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyReport> {
@@ -58,11 +62,18 @@ async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyRe
         of_run: None,
         before: LogBefore::default(),
         running: None,
+        invariants: InvariantPlan::default(),
     };
     let runs = RunFolder::list(&context.runs()?)?;
     match (&args.profile, &args.run, runs.last()) {
         (Some(profile), None, _) => of_profile(context, profile, &mut plan)?,
-        (_, Some(name), _) => of_run(&runs::find(context, Some(name))?, &runs, &mut plan)?,
+        // The run's ledger and epochs, and the profile's invariants as they are now.
+        (profile, Some(name), _) => {
+            of_run(&runs::find(context, Some(name))?, &runs, &mut plan)?;
+            if let Some(profile) = profile {
+                plan.invariants = invariants(&context.profile(profile)?.profile);
+            }
+        }
         (None, None, Some(last)) => of_run(last, &runs, &mut plan)?,
         (None, None, None) => of_profile(context, "coupon-quick", &mut plan)?,
     }
@@ -74,8 +85,15 @@ fn of_profile(context: &Context, name: &str, plan: &mut VerifyPlan) -> anyhow::R
     let profile = context.profile(name)?.profile;
     let seed = SeedPlan::new(&profile.seed)?;
     plan.coupons = execute::proven(&profile, &seed).into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
+    plan.invariants = invariants(&profile);
     plan.require = profile.checks.require;
     Ok(())
+}
+
+/// The invariants of a profile and of its system.
+fn invariants(profile: &Profile) -> InvariantPlan {
+    let listed = invariant::listed(profile.system, &profile.invariants);
+    InvariantPlan { listed, ..InvariantPlan::default() }
 }
 
 /// `runs` are all there are: one of them may have taken the coupons over.
@@ -104,6 +122,7 @@ fn of_run(run: &RunFolder, runs: &[RunFolder], plan: &mut VerifyPlan) -> anyhow:
     plan.ledger = Some(run.ledger());
     plan.origin_unix_ns = Some(file.origin_unix_ns);
     plan.sent = file.sent;
+    plan.invariants.listed = file.invariants;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use base::figure::{count, or_dash};
 use record::goal::State;
-use verify::Verdict;
+use verify::{Severity, Verdict};
 
 use super::rows;
 use crate::summary::Summary;
@@ -55,6 +55,7 @@ fn checks(text: &mut String, summary: &Summary) {
         summary.checks.iter().map(|check| {
             let verdict = match check.verdict {
                 Verdict::Holds => "holds",
+                Verdict::Violated if check.severity == Severity::Warning => "warning",
                 Verdict::Violated => "**violated**",
                 Verdict::Unknown => "unknown",
             };

@@ -7,7 +7,7 @@ use base::{
     table,
 };
 use record::goal::State;
-use verify::{CheckResult, SetSizes, Verdict, VerifyReport};
+use verify::{CheckResult, SetSizes, Severity, Verdict, VerifyReport};
 
 use super::{alarms, classes, rows};
 use crate::{exit::Exit, summary::Summary};
@@ -124,6 +124,7 @@ fn checks(checks: &[CheckResult]) -> String {
     for check in checks {
         let verdict = match check.verdict {
             Verdict::Holds => "holds",
+            Verdict::Violated if check.severity == Severity::Warning => "warning",
             Verdict::Violated => "VIOLATED",
             Verdict::Unknown => "unknown",
         };

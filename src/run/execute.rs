@@ -17,6 +17,7 @@ use profile::model::Profile;
 use record::{
     epoch::Opened,
     event::{self, Event, names::Stage},
+    invariant,
     state::RunState,
 };
 use tokio_util::sync::CancellationToken;
@@ -142,15 +143,17 @@ fn performer(
 
 /// What is known of the run before it ends.
 fn file_of(request: &Request<'_>, started: jiff::Timestamp, coupons: &[(u64, u64)], origin_unix_ns: u64) -> RunFile {
+    let profile = &request.loaded.profile;
     RunFile {
         schema_version: folder::SCHEMA_VERSION,
         profile: request.loaded.name.clone(),
         started_at: started.to_string(),
         coupons: coupons.to_vec(),
-        require: request.loaded.profile.checks.require.clone(),
+        require: profile.checks.require.clone(),
         origin_unix_ns,
         sent: BTreeMap::new(),
         epochs: Some(Opened::new()),
+        invariants: invariant::listed(profile.system, &profile.invariants),
         process: process::this(),
         control: None,
     }

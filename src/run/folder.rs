@@ -9,7 +9,7 @@ use std::{
 use base::files;
 use contract::claim::Claim;
 use infra::process::ProcessRef;
-use record::epoch::Opened;
+use record::{epoch::Opened, invariant::Listed};
 use serde::{Deserialize, Serialize};
 use verify::{LEDGER_FOLDER, SETS_FOLDER};
 
@@ -55,6 +55,9 @@ pub struct RunFile {
     /// version 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<Opened>,
+    /// Checks that are data: what `verify` looks at afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invariants: Vec<Listed>,
     /// The process that runs it; absent when it has ended.
     pub process: Option<ProcessRef>,
     /// Socket that takes acts while it runs; absent when it has ended.
@@ -232,6 +235,7 @@ mod tests {
             origin_unix_ns: 0,
             sent: BTreeMap::new(),
             epochs: Some([(1, "a:b:7".to_owned())].into()),
+            invariants: Vec::new(),
             process: None,
             control: None,
         };

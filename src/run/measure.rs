@@ -11,9 +11,13 @@ use probe::{self, DrainPlan, DrainReport, Probe, ProbePlan};
 use record::{
     epoch::OfRun,
     event::{Event, ProbeSample, names::Stage},
+    invariant::{self, Listed},
 };
-use tokio::sync::mpsc;
-use verify::{self, CouponPlan, LiveFacts, LogBefore, VerifyPlan, VerifyReport};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use verify::{
+    self, CheckResult, CouponPlan, LiveFacts, LogBefore, VerifyPlan, VerifyReport, invariants::InvariantPlan,
+};
 
 use super::{
     recorder::Emitter,
@@ -90,6 +94,7 @@ pub async fn load(walk: &Walk<'_>, stack: &Stack, api: (Vec<SocketAddr>, String)
     let (sender, receiver) = mpsc::channel(LOOKS);
     let probe = Probe::start(probe_plan(walk, stack), sender);
     let looking = tokio::spawn(forward(receiver, walk.emitter.clone(), facts_of(walk), walk.marks.clone()));
+    let invariants = InvariantWatch::start(walk, stack);
 
     let control = LoadControl::roomy();
     walk.live.set_load(Some(control.clone()));
@@ -107,8 +112,45 @@ pub async fn load(walk: &Walk<'_>, stack: &Stack, api: (Vec<SocketAddr>, String)
     };
     walk.live.set_load(None);
     probe.stop().await;
+    invariants.stop().await;
     let _ = looking.await;
     Ok(summary.context("the load generator ended early")??)
+}
+
+/// The invariants of the system and of the profile.
+fn listed(walk: &Walk<'_>) -> Vec<Listed> {
+    let profile = &walk.request.loaded.profile;
+    invariant::listed(profile.system, &profile.invariants)
+}
+
+/// The looks at invariants beside the load.
+struct InvariantWatch {
+    stop: CancellationToken,
+    looking: JoinHandle<()>,
+    telling: JoinHandle<()>,
+}
+
+impl InvariantWatch {
+    fn start(walk: &Walk<'_>, stack: &Stack) -> Self {
+        let stop = CancellationToken::new();
+        let (tell, mut told) = mpsc::channel::<CheckResult>(LOOKS);
+        let (emitter, marks) = (walk.emitter.clone(), walk.marks.clone());
+        let telling = tokio::spawn(async move {
+            while let Some(check) = told.recv().await {
+                emitter.emit(check.event()).await;
+                marks.violated(check);
+            }
+        });
+        let watching = verify::invariants::watch(stack.endpoints.clone(), listed(walk), tell, stop.clone());
+        Self { stop, looking: tokio::spawn(watching), telling }
+    }
+
+    /// Ends them; a look that is under way is given up by its end.
+    async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.looking.await;
+        let _ = self.telling.await;
+    }
 }
 
 /// Half of the cores, at least one: the servers and the backend need the others.
@@ -216,6 +258,7 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
         }),
         before: LogBefore { cluster: None, ends: walk.marks.ends() },
         running: None,
+        invariants: InvariantPlan { listed: listed(walk), under_load: walk.marks.under_load() },
     };
     let report = verify::run(&plan).await.context("the sets could not be compared")?;
     for check in &report.checks {

@@ -12,6 +12,7 @@ use profile::Loaded;
 use record::{epoch::Opened, event::ProbeSample, state::RunState};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use verify::CheckResult;
 
 use super::{
     control::{Control, Live},
@@ -61,6 +62,8 @@ pub struct Marks {
     seeded: OnceLock<(Opened, Starts)>,
     /// Partition of the coupon topic → the furthest end that a look has seen.
     ends: Mutex<BTreeMap<i32, i64>>,
+    /// Invariants that were violated while the load ran.
+    violated: Mutex<BTreeMap<String, CheckResult>>,
 }
 
 impl Marks {
@@ -78,6 +81,17 @@ impl Marks {
     /// Where the run's records begin.
     pub fn starts(&self) -> Starts {
         self.seeded.get().map(|(_, starts)| starts.clone()).unwrap_or_default()
+    }
+
+    /// Notes an invariant that is violated while the load runs; the first time counts.
+    pub fn violated(&self, check: CheckResult) {
+        let mut violated = self.violated.lock().unwrap_or_else(PoisonError::into_inner);
+        violated.entry(check.id.clone()).or_insert(check);
+    }
+
+    /// Those that were violated while the load ran.
+    pub fn under_load(&self) -> BTreeMap<String, CheckResult> {
+        self.violated.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes how far the log of the coupon topic reaches.

@@ -114,12 +114,12 @@ fn every_request_is_seen_by_the_server_and_stands_in_the_ledger() {
     assert_eq!(entries.len() as u64, summary.sent);
     let mut counts = BTreeMap::new();
     for entry in &entries {
-        *counts.entry(entry.outcome.name().to_owned()).or_insert(0_u64) += 1;
+        *counts.entry(entry.outcome.name(entry.kind).unwrap().to_owned()).or_insert(0_u64) += 1;
         assert!(entry.start_ns < entry.end_ns && (1..=40).contains(&entry.actor) && entry.key == Some(Id::Number(1)));
     }
     assert_eq!(counts, summary.outcomes);
     for user in 1..=40 {
-        let mut own: Vec<_> = entries.iter().filter(|entry| entry.user == user).collect();
+        let mut own: Vec<_> = entries.iter().filter(|entry| entry.actor == user).collect();
         own.sort_by_key(|entry| entry.start_ns);
         assert!(own.windows(2).all(|pair| pair[0].end_ns <= pair[1].start_ns), "user {user} asks one at a time");
     }

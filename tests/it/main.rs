@@ -27,6 +27,7 @@ mod event;
 mod evidence;
 mod history;
 mod infra;
+mod invariants;
 mod lag;
 mod lag_unknown;
 mod load;

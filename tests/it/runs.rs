@@ -89,6 +89,7 @@ fn old_runs_go_and_nothing_else_does() {
             origin_unix_ns: 0,
             sent: BTreeMap::new(),
             epochs: None,
+            invariants: Vec::new(),
             process,
             control: None,
         };

@@ -250,6 +250,7 @@ impl Stage {
             of_run: None,
             before: LogBefore::default(),
             running: None,
+            invariants: verify::invariants::InvariantPlan::default(),
         }
     }
 

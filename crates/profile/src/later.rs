@@ -10,7 +10,6 @@ const KEYS: &[(&[&str], &str)] = &[
         "an iteration sends its requests in order; ${user.id}, ${user.publicId} and ${uuid} are filled in",
     ),
     (&["feeds", "data"], "${user.id}, ${user.publicId} and ${uuid} are filled in"),
-    (&["invariants"], "checks are named under `checks.require`"),
     (&["timeUnit", "time_unit"], "`rate` is in iterations per second: 30 a minute are `rate: 0.5`"),
     (
         &["preAllocatedVUs", "pre_allocated_vus"],
@@ -40,6 +39,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["expect", "status", "responses"], "write `outcomes`, status → class, as in {410: SOLD_OUT}"),
     (&["sleep", "thinkTime", "think_time", "pause"], "write `think`, at the scenario"),
     (&["weight"], "give each its own scenario, with virtual users or a rate"),
+    (&["plant"], "what breaks data on purpose is for ecomctl's own tests; nothing of a profile writes"),
     (&["users"], "`seed.users` says how many users there are"),
 ];
 

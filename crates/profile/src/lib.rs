@@ -10,6 +10,7 @@
 
 pub mod claim;
 pub mod fixture;
+mod invariants;
 mod later;
 pub mod model;
 mod overrides;
@@ -31,6 +32,7 @@ pub use problem::{Place, Problem, ProfileError};
 pub use schema::schema;
 use serde::Serialize;
 pub use source::Source;
+use std::path::Path;
 
 /// A profile that is ready to run.
 #[derive(Debug, Clone)]
@@ -63,7 +65,11 @@ pub struct ProfileInfo {
 /// Names the file, the line, the key and what is allowed, for everything that is wrong at once.
 pub fn load(name_or_path: &str, overrides: &Overrides) -> Result<Loaded, ProfileError> {
     let (name, source, text) = source::find(name_or_path)?;
-    let (profile, warnings) = read(&source.to_string(), &text, overrides)?;
+    let folder = match &source {
+        Source::File(path) => path.parent(),
+        Source::BuiltIn(_) => None,
+    };
+    let (profile, warnings) = read_in(folder, &source.to_string(), &text, overrides)?;
     Ok(Loaded { name, source, profile, warnings })
 }
 
@@ -86,8 +92,18 @@ pub fn sample() -> &'static str {
     source::built_in("sample").unwrap_or_default()
 }
 
-/// Reads the text of a profile. `source_name` stands in messages.
+/// Reads the text of a profile. `source_name` stands in messages; files that it names are those of the current folder.
 pub fn read(source_name: &str, text: &str, overrides: &Overrides) -> Result<(Profile, Vec<String>), ProfileError> {
+    read_in(None, source_name, text, overrides)
+}
+
+/// The same; files that it names are relative to `folder`.
+fn read_in(
+    folder: Option<&Path>,
+    source_name: &str,
+    text: &str,
+    overrides: &Overrides,
+) -> Result<(Profile, Vec<String>), ProfileError> {
     let invalid = |mut problems: Vec<Problem>| {
         problems.sort();
         problems.dedup();
@@ -99,8 +115,9 @@ pub fn read(source_name: &str, text: &str, overrides: &Overrides) -> Result<(Pro
     overrides::apply_set(&mut root, &overrides.set)?;
     let places = root.places();
 
+    let mut problems = invariants::splice(&mut root, folder.unwrap_or(Path::new("")))?;
     let schema = schema::canonical();
-    let mut problems = shape::check(&mut root, &schema);
+    problems.extend(shape::check(&mut root, &schema));
     if !problems.is_empty() {
         fill_gaps(&mut root);
     }

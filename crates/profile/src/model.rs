@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 pub use contract::system::System;
 use contract::{claim::Kind, endpoint::mask, human::HumanDuration, settings::Settings};
-use record::goal::Goal;
+use record::{goal::Goal, invariant::Invariant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -39,6 +39,9 @@ pub struct Profile {
     /// Consistency checks.
     #[serde(default)]
     pub checks: CheckSpec,
+    /// Consistency checks of one's own: id → what offends.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub invariants: BTreeMap<String, Invariant>,
     /// How long the consumers may take to come to rest after the load.
     #[serde(default)]
     pub drain: DrainSpec,

@@ -13,7 +13,24 @@ pub(crate) const ALIASES: [(&str, &str); 4] =
 pub fn schema() -> Value {
     let mut schema = canonical();
     add_aliases(&mut schema);
+    add_files(&mut schema);
     schema
+}
+
+/// In the place of an invariant a file of them may be named. Our own reader puts its entries there first.
+fn add_files(schema: &mut Value) {
+    let Some(entry) = schema.pointer_mut("/properties/invariants/additionalProperties") else { return };
+    let file = json!({
+        "description": "A file of invariants, relative to the profile.",
+        "type": "object",
+        "properties": {
+            "file": {"type": "string"},
+            "parameters": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+        "required": ["file"],
+        "additionalProperties": false,
+    });
+    *entry = json!({"anyOf": [entry.take(), file]});
 }
 
 /// The schema with one spelling of each key.

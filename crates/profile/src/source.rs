@@ -87,7 +87,7 @@ pub(crate) fn names() -> BTreeSet<String> {
     BUILT_IN.files().filter_map(|f| stem(f.path())).chain(local).collect()
 }
 
-fn read(path: &Path) -> Result<String, ProfileError> {
+pub(crate) fn read(path: &Path) -> Result<String, ProfileError> {
     let fail = |why: String| ProfileError::Read { path: path.to_owned(), why };
     let meta = fs::metadata(path).map_err(|e| fail(e.to_string()))?;
     if !meta.is_file() {

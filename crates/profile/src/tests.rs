@@ -338,3 +338,58 @@ proptest! {
         }
     }
 }
+
+const WITH_INVARIANTS: &str = "system: ecommerce\nscenarios: {s: {executor: constant-vus, vus: 1, duration: 1s, requests: \
+                               [{name: a, path: /}]}}\nchecks: {require: [A1]}\ninvariants:\n";
+
+/// A profile in a folder, with a file of invariants beside it.
+fn beside(invariants: &str, file: &str) -> Result<Loaded, String> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("p.yaml"), format!("{WITH_INVARIANTS}{invariants}")).unwrap();
+    fs::write(folder.path().join("checks.yaml"), file).unwrap();
+    let path = folder.path().join("p.yaml").to_string_lossy().into_owned();
+    let within = format!("{}/", folder.path().display());
+    load(&path, &Overrides::default()).map_err(|e| e.to_string().replace(&within, ""))
+}
+
+const CHECKS: &str = "A1: {says: a, mysql: 'SELECT 1 FROM ${table.a}', exercised: SELECT 1}\n\
+                      A2: {says: b, mysql: 'SELECT 1 FROM ${table.b}', exercised: SELECT 1, parameters: {table.b: old}}\n";
+
+#[test]
+fn a_file_of_invariants_stands_in_the_place_where_it_is_named() {
+    let file = "  ours: {file: checks.yaml, parameters: {table.b: new}}\n  B1: {says: c, redis: [GET, c], exercised: [GET, d]}\n";
+    let loaded = beside(file, CHECKS).unwrap();
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    let invariants = loaded.profile.invariants;
+    assert_eq!(invariants.keys().collect::<Vec<_>>(), ["A1", "A2", "B1"]);
+    assert_eq!(invariants["A1"].parameters.len(), 0, "a parameter goes where it is used");
+    assert_eq!(invariants["A2"].parameters["table.b"], "new", "the profile's name takes the place of the file's");
+}
+
+#[test]
+fn what_is_wrong_with_a_file_of_invariants_is_told_with_its_lines() {
+    let ours = "  ours: {file: checks.yaml}\n";
+    for (profile, file, wanted) in [
+        (ours, "A1:\n  says: a\n  mysql: SELECT 1;\n  keep: 0\nA2: {says: b, plant: DELETE FROM t}\n", "\
+checks.yaml:3:3: A1.mysql: `;` is not allowed: one statement, and nothing behind it
+checks.yaml:4:3: A1.keep: 0 is out of range; allowed: 1 to 20
+checks.yaml:5:15: A2.plant: unknown key `plant`: what breaks data on purpose is for ecomctl's own tests; nothing of a profile writes; \
+allowed: exercised, keep, key, left, mysql, parameters, redis, right, says, severity, when
+checks.yaml:5:1: A2: one of these is needed, and one only: `mysql`, `redis`, or `left` with `right` and `key`"),
+        (ours, "- A1\n", "checks.yaml:1:1: expected a map, found a list"),
+        ("  ours: {file: nowhere.yaml}\n", "", "cannot read the profile nowhere.yaml: No such file or directory (os error 2)"),
+        (
+            "  ours: {file: checks.yaml, parameters: {table.x: y}}\n  A1: {says: a, mysql: SELECT 1, exercised: SELECT 1}\n",
+            CHECKS,
+            "p.yaml:5:42: invariants.ours.parameters.table.x: no statement of checks.yaml has ${table.x}",
+        ),
+        (
+            "  A1: {says: a, mysql: SELECT 1, exercised: SELECT 1}\n  ours: {file: checks.yaml}\n",
+            CHECKS,
+            "p.yaml:6:3: invariants.ours: `A1` of this file is an id already; give one of them another",
+        ),
+    ] {
+        let error = beside(profile, file).unwrap_err();
+        assert_eq!(error.lines().collect::<std::collections::BTreeSet<_>>(), wanted.lines().collect(), "{profile}");
+    }
+}

@@ -5,6 +5,7 @@ mod backend;
 mod claims;
 mod coupon;
 mod goals;
+mod invariants;
 mod requests;
 mod scenarios;
 mod seed;
@@ -66,6 +67,9 @@ const RULES: &[fn(&mut Context<'_>)] = &[
     alarms::validate_holds,
     alarms::validate_acts,
     goals::validate_checks,
+    invariants::validate_ids,
+    invariants::validate_each,
+    invariants::warn_of_unexercised,
     goals::validate_drain,
 ];
 
@@ -115,8 +119,19 @@ impl Context<'_> {
 
     /// Whether these sections are as they were written. A rule across sections asks first.
     fn clean(&self, sections: &[&str]) -> bool {
-        const KNOWN: [&str; 10] =
-            ["about", "system", "stack", "backend", "seed", "scenarios", "goals", "alarms", "checks", "drain"];
+        const KNOWN: [&str; 11] = [
+            "about",
+            "system",
+            "stack",
+            "backend",
+            "seed",
+            "scenarios",
+            "goals",
+            "alarms",
+            "checks",
+            "invariants",
+            "drain",
+        ];
         self.shape.iter().all(|p| {
             let section = p.path.split(['.', '[']).next().unwrap_or_default();
             KNOWN.contains(&section) && !sections.contains(&section)

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use self::names::{Overall, ProcessState, Stage, Verdict};
+use self::names::{Overall, ProcessState, Severity, Stage, Verdict};
 use crate::goal::GoalResult;
 
 /// Version of `events.jsonl`.
@@ -127,6 +127,9 @@ pub enum Event {
         id: String,
         /// What it says.
         verdict: Verdict,
+        /// What it means where it is false.
+        #[serde(default, skip_serializing_if = "Severity::is_violation")]
+        severity: Severity,
         /// Figures.
         evidence: String,
         /// Offending users or rows; 20 at most.

@@ -46,7 +46,7 @@ pub use self::{
 use crate::{
     event::{
         Event, LoadSample, ProbeSample, Stamped,
-        names::{Overall, ProcessState, Stage, Verdict},
+        names::{Overall, ProcessState, Severity, Stage, Verdict},
         plan::RunPlan,
         watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
     },
@@ -161,6 +161,8 @@ pub struct PhaseNow {
 pub struct CheckNow {
     /// What it says.
     pub verdict: Verdict,
+    /// What it means where it is false.
+    pub severity: Severity,
     /// Figures.
     pub evidence: String,
     /// Offending users or rows.
@@ -297,9 +299,10 @@ impl RunState {
                 self.processes.insert(name.clone(), now);
             }
             Event::Warning { message } => push(&mut self.warnings, MOST_WARNINGS, message.clone()),
-            Event::Check { id, verdict, evidence, rows } => {
+            Event::Check { id, verdict, severity, evidence, rows } => {
+                let (verdict, severity) = (*verdict, *severity);
                 let (evidence, rows) = (evidence.clone(), rows.clone());
-                self.checks.insert(id.clone(), CheckNow { verdict: *verdict, evidence, rows, t_ms });
+                self.checks.insert(id.clone(), CheckNow { verdict, severity, evidence, rows, t_ms });
             }
             Event::Finished { verdict, exit_code } => {
                 self.finished = Some(Finished { verdict: *verdict, exit_code: *exit_code });

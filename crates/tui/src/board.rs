@@ -125,6 +125,7 @@ fn checks(state: &RunState) -> Vec<Check> {
         .map(|(id, now)| Check {
             id: id.clone(),
             verdict: now.verdict,
+            severity: now.severity,
             evidence: now.evidence.clone(),
             rows: now.rows.clone(),
         })
@@ -147,8 +148,10 @@ fn verdict(state: &RunState, checks: &[Check]) -> Verdict {
         return Verdict::default();
     }
     let count = |verdict: names::Verdict| checks.iter().filter(|check| check.verdict == verdict).count();
-    let (violated, missed) =
-        (count(names::Verdict::Violated), state.goals.iter().filter(|g| g.state == State::Missed).count());
+    // A check that is only to warn decides nothing.
+    let violations =
+        checks.iter().filter(|check| check.verdict == names::Verdict::Violated && check.severity.is_violation());
+    let (violated, missed) = (violations.count(), state.goals.iter().filter(|g| g.state == State::Missed).count());
     let words = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
     let mut text = match (violated, checks.len()) {
         (0, 0) => "checks not run yet".into(),
@@ -177,7 +180,8 @@ fn attention(state: &RunState) -> Vec<Word> {
     }
     for (id, check) in state.checks.iter().filter(|(_, check)| check.verdict == names::Verdict::Violated) {
         let text = format!("{id} violated: {}", check.evidence);
-        all.push(Word { at_ms: Some(check.t_ms), tone: Tone::Bad, text });
+        let tone = if check.severity.is_violation() { Tone::Bad } else { Tone::Warn };
+        all.push(Word { at_ms: Some(check.t_ms), tone, text });
     }
     for (name, process) in state.processes.iter().filter(|(_, process)| process.state == ProcessState::Exited) {
         let text = format!("{name} exited: {}", process.detail);
@@ -250,7 +254,13 @@ mod tests {
     }
 
     fn check(id: &str, verdict: Verdict) -> Event {
-        Event::Check { id: id.into(), verdict, evidence: "x".into(), rows: vec!["user 1".into()] }
+        Event::Check {
+            id: id.into(),
+            verdict,
+            severity: names::Severity::Violation,
+            evidence: "x".into(),
+            rows: vec!["user 1".into()],
+        }
     }
 
     #[test]

@@ -220,6 +220,8 @@ pub struct Check {
     pub id: String,
     /// What it says.
     pub verdict: record::event::names::Verdict,
+    /// What it means where it is false.
+    pub severity: record::event::names::Severity,
     /// Figures, or why there are none.
     pub evidence: String,
     /// Offending users or rows.

@@ -74,6 +74,7 @@ pub fn trouble() -> Board {
     let check = |id: &str, verdict: names::Verdict, evidence: &str, rows: &[&str]| Check {
         id: id.into(),
         verdict,
+        severity: names::Severity::Violation,
         evidence: evidence.into(),
         rows: rows.iter().map(|row| (*row).to_owned()).collect(),
     };

@@ -18,7 +18,7 @@ pub use view::View;
 
 use super::{
     ledger::{CouponLedger, LedgerSets},
-    model::{CheckResult, CouponSets, Known, Overall, Sets, Verdict},
+    model::{CheckResult, CouponSets, Known, Overall, Sets, Severity, Verdict},
 };
 
 /// Most offending rows that a result lists.
@@ -48,6 +48,8 @@ pub struct Inputs<'a> {
     pub ledger: &'a Known<LedgerSets>,
     /// Coupon → requests that the generator counted when it sent them. Without it SY1 is unknown.
     pub sent: &'a BTreeMap<u64, u64>,
+    /// What came of the invariants.
+    pub invariants: &'a [CheckResult],
 }
 
 /// The function that decides `check`.
@@ -75,7 +77,8 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// Runs every check over every coupon. The ledger is checked first: one that does not add up proves nothing, so
-/// whatever rests on it becomes unknown. An id in `require` that is not in the catalogue gets a result too: unknown.
+/// whatever rests on it becomes unknown. The invariants come behind; an id in `require` without a result gets one, too:
+/// unknown.
 pub fn all(inputs: &Inputs<'_>, require: &[String]) -> Vec<CheckResult> {
     let views: Vec<View<'_>> = inputs.sets.coupons.iter().map(|sets| view_of(inputs, sets)).collect();
     let mut results: Vec<CheckResult> = Check::ALL
@@ -85,12 +88,16 @@ pub fn all(inputs: &Inputs<'_>, require: &[String]) -> Vec<CheckResult> {
             merge(check.id(), outcomes)
         })
         .collect();
+    results.extend_from_slice(inputs.invariants);
     for id in require {
         if !results.iter().any(|result| result.id == *id) {
             results.push(CheckResult {
                 id: id.clone(),
                 verdict: Verdict::Unknown,
-                evidence: "this version of ecomctl has no such check".into(),
+                severity: Severity::Violation,
+                evidence: "there is no result: this version has no such check, or it is an invariant that was not \
+                           looked at, which needs the servers"
+                    .into(),
                 rows: Vec::new(),
             });
         }
@@ -103,7 +110,7 @@ pub fn all(inputs: &Inputs<'_>, require: &[String]) -> Vec<CheckResult> {
 /// (`claims` is false) there is nothing that could be proven, and nothing is missing.
 pub fn overall(results: &[CheckResult], require: &[String], claims: bool) -> Overall {
     let verdict_of = |id: &String| results.iter().find(|result| result.id == *id).map(|result| result.verdict);
-    if results.iter().any(|result| result.verdict == Verdict::Violated) {
+    if results.iter().any(CheckResult::is_violated) {
         return Overall::Violated;
     }
     if !claims && require.is_empty() {
@@ -151,6 +158,7 @@ fn merge(id: &str, outcomes: Vec<(u64, CheckOutcome)>) -> CheckResult {
     CheckResult {
         id: id.to_owned(),
         verdict: parts.first().map_or(Verdict::Unknown, |(verdict, _)| *verdict),
+        severity: Severity::Violation,
         evidence: if parts.is_empty() {
             "nothing claims a coupon: there is nothing to look at".into()
         } else {

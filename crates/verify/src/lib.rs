@@ -8,6 +8,7 @@
 //! Border: on `contract`, `kafka`, `load` (the ledger), `probe` and `record`.
 
 pub mod checks;
+pub mod invariants;
 mod kafka;
 mod latency;
 pub mod ledger;
@@ -30,10 +31,12 @@ use probe::{self, ProbePlan};
 use record::{
     epoch::{OfRun, Opened, continues},
     event::ProbeSample,
+    invariant::Listed,
 };
 
 use self::{
     checks::Inputs,
+    invariants::InvariantPlan,
     ledger::{LedgerSets, Told},
     model::{CouponSets, Known, Sets},
     store::{Context, StoreError},
@@ -43,7 +46,7 @@ pub use self::{
     kafka::LogBefore,
     latency::end_to_end,
     live::{LiveFacts, live},
-    model::{CheckResult, Overall, SetSizes, Verdict, VerifyReport},
+    model::{CheckResult, Overall, SetSizes, Severity, Verdict, VerifyReport},
 };
 
 /// Folder of the ledger within a run's folder.
@@ -88,6 +91,8 @@ pub struct VerifyPlan {
     pub before: LogBefore,
     /// Why nothing can be at rest yet, where that is known: the run still goes on.
     pub running: Option<String>,
+    /// Checks that are data: those of the system, and those of the profile.
+    pub invariants: InvariantPlan,
 }
 
 /// Why there is no verdict at all. A server that cannot be read is no error: it makes checks unknown.
@@ -106,8 +111,12 @@ pub enum VerifyError {
 /// # Errors
 /// When the sets cannot be written.
 pub async fn run(plan: &VerifyPlan) -> Result<VerifyReport, VerifyError> {
-    let context =
-        Context { sent: plan.sent.clone(), origin_unix_ns: plan.origin_unix_ns, require: plan.require.clone() };
+    let mut context = Context {
+        sent: plan.sent.clone(),
+        origin_unix_ns: plan.origin_unix_ns,
+        require: plan.require.clone(),
+        ..Context::default()
+    };
     // What people were told comes first: who is acknowledged by now must be in what is read afterwards.
     let (folder, running) = (plan.ledger.clone(), plan.running.clone());
     let ledger = tokio::task::spawn_blocking(move || match running {
@@ -116,6 +125,8 @@ pub async fn run(plan: &VerifyPlan) -> Result<VerifyReport, VerifyError> {
     });
     let ledger = ledger.await?;
     let mut sets = collect(plan).await?;
+    let (running, folder) = (plan.running.as_deref(), plan.sets_dir.as_deref());
+    context.invariants = invariants::judged(&plan.invariants, &plan.endpoints, running, folder).await;
     let judging =
         tokio::task::spawn_blocking(move || (judge(&sets, &ledger, &context, &context.require), sets, ledger, context));
     let (mut report, read, ledger, context) = judging.await?;
@@ -193,7 +204,13 @@ pub fn has_sets(run_dir: &Path) -> bool {
 }
 
 /// The report on a run of which no sets were kept, because of `why`: what needs them is unknown.
-pub fn without_sets(run_dir: &Path, coupons: &[CouponPlan], require: &[String], why: &str) -> VerifyReport {
+pub fn without_sets(
+    run_dir: &Path,
+    coupons: &[CouponPlan],
+    listed: &[Listed],
+    require: &[String],
+    why: &str,
+) -> VerifyReport {
     let unread = |coupon: &CouponPlan| CouponSets {
         coupon: coupon.id,
         total: coupon.total,
@@ -206,7 +223,8 @@ pub fn without_sets(run_dir: &Path, coupons: &[CouponPlan], require: &[String], 
     };
     let coupons = coupons.iter().map(unread).collect();
     let sets = Sets { topic: Err(why.to_owned()), keys: Err(why.to_owned()), coupons };
-    judge(&sets, &read_ledger(Some(&run_dir.join(LEDGER_FOLDER))), &Context::default(), require)
+    let context = Context { invariants: invariants::unread(listed, why), ..Context::default() };
+    judge(&sets, &read_ledger(Some(&run_dir.join(LEDGER_FOLDER))), &context, require)
 }
 
 /// Committed offsets first, then M, then K and D, then G: each later set may only have grown.
@@ -309,17 +327,18 @@ fn read_ledger(folder: Option<&Path>) -> Known<LedgerSets> {
 
 /// Runs the checks over what was read.
 fn judge(sets: &Sets, ledger: &Known<LedgerSets>, context: &Context, require: &[String]) -> VerifyReport {
-    let inputs = Inputs { sets, ledger, sent: &context.sent };
+    let invariants = &context.invariants;
+    let inputs = Inputs { sets, ledger, sent: &context.sent, invariants: &invariants.checks };
     let checks = checks::all(&inputs, require);
     let times = match (ledger, context.origin_unix_ns) {
         (Ok(ledger), Some(origin)) => end_to_end(ledger, sets, origin),
         _ => None,
     };
     VerifyReport {
-        verdict: checks::overall(&checks, require, !sets.coupons.is_empty()),
+        verdict: checks::overall(&checks, require, !sets.coupons.is_empty() || !invariants.checks.is_empty()),
         checks,
         sets: sets.coupons.iter().map(|coupon| sizes(coupon, ledger)).collect(),
-        notes: notes(sets),
+        notes: notes(sets).into_iter().chain(invariants.notes.iter().cloned()).collect(),
         end_to_end: times,
     }
 }

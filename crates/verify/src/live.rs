@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use record::event::{CouponSample, ProbeSample};
 
-use super::model::{CheckResult, Verdict};
+use super::model::{CheckResult, Severity, Verdict};
 
 /// What the figures of a sample are held against.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,7 +76,8 @@ fn more_rows_than_records(sample: &ProbeSample, facts: &LiveFacts) -> Option<Str
 }
 
 fn violated(id: &str, evidence: String) -> CheckResult {
-    CheckResult { id: id.to_owned(), verdict: Verdict::Violated, evidence, rows: Vec::new() }
+    let (verdict, severity) = (Verdict::Violated, Severity::Violation);
+    CheckResult { id: id.to_owned(), verdict, severity, evidence, rows: Vec::new() }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-pub use record::event::names::{Overall, Verdict};
+pub use record::event::names::{Overall, Severity, Verdict};
 use record::{epoch::Present, event::Event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ pub struct CheckResult {
     pub id: String,
     /// What it says.
     pub verdict: Verdict,
+    /// What it means where it is false.
+    #[serde(default, skip_serializing_if = "Severity::is_violation")]
+    pub severity: Severity,
     /// Figures, or why there are none.
     pub evidence: String,
     /// Offending users or rows, 20 at most.
@@ -25,11 +28,17 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
+    /// Whether it is false, and that counts.
+    pub fn is_violated(&self) -> bool {
+        self.verdict == Verdict::Violated && self.severity == Severity::Violation
+    }
+
     /// The same as an event of a run.
     pub fn event(&self) -> Event {
         Event::Check {
             id: self.id.clone(),
             verdict: self.verdict,
+            severity: self.severity,
             evidence: self.evidence.clone(),
             rows: self.rows.clone(),
         }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     LogBefore,
+    invariants::Judged,
     model::{CouponFacts, CouponSets, Events, Gate, Known, Sets, TopicFacts, UniqueKey},
 };
 
@@ -66,6 +67,9 @@ pub struct Context {
     pub origin_unix_ns: Option<u64>,
     /// Checks that the profile requires.
     pub require: Vec<String>,
+    /// What came of the invariants: without the servers nobody can look again.
+    #[serde(default)]
+    pub invariants: Judged,
 }
 
 #[derive(Serialize, Deserialize)]

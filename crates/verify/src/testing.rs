@@ -27,7 +27,7 @@ pub struct World {
 
 impl World {
     pub fn check(&self) -> BTreeMap<String, CheckResult> {
-        let inputs = Inputs { sets: &self.sets, ledger: &self.ledger, sent: &self.context.sent };
+        let inputs = Inputs { sets: &self.sets, ledger: &self.ledger, sent: &self.context.sent, invariants: &[] };
         checks::all(&inputs, &[]).into_iter().map(|result| (result.id.clone(), result)).collect()
     }
 

@@ -163,6 +163,25 @@ impl Verdict {
     }
 }
 
+/// What it means where a check is false.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It is told, and decides nothing.
+    Warning,
+    /// Consistency is violated.
+    #[default]
+    #[serde(other)]
+    Violation,
+}
+
+impl Severity {
+    /// For files, in which the usual one is left out.
+    pub fn is_violation(&self) -> bool {
+        *self == Self::Violation
+    }
+}
+
 /// A consistency check, in the order of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {

@@ -215,7 +215,13 @@ fn every_event_survives_its_line() {
             component: Some("mysql".into()),
             act: Some("look".into()),
         },
-        Event::Check { id: "CP1".into(), verdict: Verdict::Holds, evidence: String::new(), rows: vec!["a".into()] },
+        Event::Check {
+            id: "CP1".into(),
+            verdict: Verdict::Holds,
+            severity: Severity::Violation,
+            evidence: String::new(),
+            rows: vec!["a".into()],
+        },
         Event::Finished { verdict: Overall::Consistent, exit_code: 0 },
     ];
     for event in samples(12).into_iter().chain(more) {

@@ -1,7 +1,7 @@
 //! Checks: each with its verdict, evidence and rows.
 
 use ratatui::layout::Rect;
-use record::event::names::Verdict;
+use record::event::names::{Severity, Verdict};
 
 use super::{
     panel::Panel,
@@ -27,6 +27,7 @@ fn tone(check: &Check) -> Tone {
     match check.verdict {
         Verdict::Holds => Tone::Good,
         Verdict::Unknown => Tone::Warn,
+        Verdict::Violated if check.severity == Severity::Warning => Tone::Warn,
         Verdict::Violated => Tone::Bad,
     }
 }

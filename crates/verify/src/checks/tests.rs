@@ -6,7 +6,7 @@ mod properties;
 use super::*;
 
 fn result(id: &str, verdict: Verdict) -> CheckResult {
-    CheckResult { id: id.into(), verdict, evidence: String::new(), rows: Vec::new() }
+    CheckResult { id: id.into(), verdict, severity: Severity::Violation, evidence: String::new(), rows: Vec::new() }
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn where_nothing_is_claimed_there_is_nothing_to_prove() {
 #[test]
 fn a_required_check_that_does_not_exist_is_unknown() {
     let world = crate::testing::world(&[]);
-    let inputs = Inputs { sets: &world.sets, ledger: &world.ledger, sent: &world.context.sent };
+    let inputs = Inputs { sets: &world.sets, ledger: &world.ledger, sent: &world.context.sent, invariants: &[] };
     let results = all(&inputs, &["CP11".into()]);
     let found = results.iter().find(|result| result.id == "CP11").unwrap();
     assert_eq!(found.verdict, Verdict::Unknown);
