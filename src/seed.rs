@@ -6,28 +6,28 @@
 
 mod api;
 mod cache;
-mod coupons;
+mod coupon;
 mod db;
 mod error;
-mod gate;
 mod guard;
+mod redis_conn;
 mod rights;
 mod tables;
 
 use std::{future::Future, time::Instant};
 
 use cache::Changed;
-use contract::endpoint::Endpoints;
+use contract::{endpoint::Endpoints, system::System};
+pub use coupon::before_serving;
 use db::Db;
 pub use error::SeedError;
-pub use guard::{Owned, before_serving, refuse};
+pub use guard::{Owned, refuse};
 use mysql_async::Pool;
 use profile::{
     fixture::{self, Fixture},
     model::{CouponSeed, SeedSpec},
 };
 use serde::Serialize;
-use tables::Table;
 
 /// Users and products that are made by the API where no number is given.
 pub const API_ROWS: u64 = 100;
@@ -44,6 +44,8 @@ pub enum Via {
 /// What shall exist.
 #[derive(Debug, Clone)]
 pub struct SeedPlan {
+    /// Whose data.
+    pub system: System,
     /// Names and values.
     pub fixture: Fixture,
     /// Users, with ids 1..=users.
@@ -63,12 +65,13 @@ pub struct SeedPlan {
 }
 
 impl SeedPlan {
-    /// The plan of a profile's `seed:` section, for servers of our own, by SQL.
-    pub fn new(spec: &SeedSpec) -> Result<Self, SeedError> {
+    /// The plan of the `seed:` section of a profile of `system`, for servers of our own, by SQL.
+    pub fn new(system: System, spec: &SeedSpec) -> Result<Self, SeedError> {
         let fixture = fixture::load(&spec.fixture)?;
         let coupons = if spec.coupons.is_empty() { fixture.coupons.clone() } else { spec.coupons.clone() };
         let (users, products) = (spec.users, spec.products);
         Ok(Self {
+            system,
             fixture,
             users,
             products,
@@ -89,7 +92,7 @@ impl SeedPlan {
 /// How far a seed is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeedProgress {
-    /// `users`, `points`, `products` or `coupons`.
+    /// Table.
     pub table: &'static str,
     /// Rows that are there.
     pub done: u64,
@@ -100,7 +103,7 @@ pub struct SeedProgress {
 /// What a seed did. All of it was read back.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SeedReport {
-    /// `users`, `points`, `products`, `coupons`.
+    /// Each table.
     pub tables: Vec<TableReport>,
     /// Coupons with their new epochs.
     pub coupons: Vec<CouponReport>,
@@ -180,11 +183,14 @@ async fn run_on(
 ) -> Result<(Vec<TableReport>, Vec<CouponReport>), SeedError> {
     rights::look(db, plan, endpoints).await?;
     backend.migrate(db.pool()).await.map_err(SeedError::Migrate)?;
-    let tables = [Table::users(plan), Table::points(plan), Table::products(plan)];
-    let surveys = [db.survey(&tables[0]).await?, db.survey(&tables[1]).await?, db.survey(&tables[2]).await?];
+    let tables = tables::tables(plan);
+    let mut surveys = Vec::new();
+    for table in &tables {
+        surveys.push(db.survey(table).await?);
+    }
     guard::check(db, plan, endpoints, &tables, &surveys).await?;
     if plan.may_destroy() {
-        coupons::remove_others(db, endpoints, &plan.coupons).await?;
+        coupon::remove_others(db, endpoints, &plan.coupons).await?;
     }
     let mut reports = Vec::new();
     for (table, survey) in tables.into_iter().zip(surveys) {
@@ -209,7 +215,7 @@ async fn run_on(
         let (asked, found) = (table.asked, found.good);
         reports.push(TableReport { table: table.name, asked, found, inserted, removed });
     }
-    let (report, opened) = coupons::seed(db, plan, endpoints, backend, progress).await?;
+    let (report, opened) = coupon::seed(db, plan, endpoints, backend, progress).await?;
     reports.push(report);
     Ok((reports, opened))
 }
@@ -226,7 +232,7 @@ pub async fn reset(
     may_destroy: bool,
 ) -> Result<Vec<CouponReport>, SeedError> {
     let db = Db::new(&endpoints.mysql);
-    let result = coupons::reset(&db, coupons, endpoints, backend, may_destroy).await;
+    let result = coupon::reset(&db, coupons, endpoints, backend, may_destroy).await;
     db.close().await;
     result
 }

@@ -1,12 +1,12 @@
 //! What the commands share: the state folder, the stack, profiles with the overrides of the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use contract::endpoint::KafkaEndpoint;
+use contract::{endpoint::KafkaEndpoint, system::System};
 use infra::{self, InfraError, external::External, stack::Stack, state::StateDir};
 use profile::{
     self, Loaded, Overrides,
-    model::{ProviderChoice, StackSpec},
+    model::{Profile, ProviderChoice, StackSpec},
 };
 use serde::Serialize;
 
@@ -88,6 +88,12 @@ impl Context {
         let mut spec = StackSpec::default();
         self.external(&mut spec)?;
         Ok(infra::external::resolve(&spec.external)?)
+    }
+
+    /// The system that is up; the default one where none is, or where that cannot be read.
+    pub fn system(&self) -> System {
+        let stack = self.existing_state().ok().flatten().and_then(|state| state.load_stack().ok()?);
+        stack.map(|stack| stack.system).unwrap_or_default()
     }
 
     /// Folder of the runs; it need not be there.
@@ -173,6 +179,18 @@ fn places_of(key: &str) -> String {
     // A password in an argument could be read by everybody on the machine.
     let flag = if key.ends_with(".password") { String::new() } else { format!("--{}, ", key.replace(['.', '_'], "-")) };
     format!("{flag}{variable} or stack.external.{key}")
+}
+
+/// Whether the servers that are up are those of the profile's system.
+///
+/// # Errors
+/// [`InfraError::OtherSystem`] where they are another's: its data and topics would be taken for this one's.
+pub fn same_system(profile: &Profile, up: System, state: &Path) -> Result<(), InfraError> {
+    if profile.system == up {
+        return Ok(());
+    }
+    let (up, asked) = (up.name().into(), profile.system.name().into());
+    Err(InfraError::OtherSystem { state: state.to_owned(), up, asked })
 }
 
 fn replace(target: &mut Option<String>, value: Option<String>) {

@@ -11,7 +11,7 @@ use base::{
     figure::{count, or_dash},
     table::Fitted,
 };
-use contract::{human::HumanDuration, system::System};
+use contract::human::HumanDuration;
 use kafka::lag::{History, LagPlan, Rules, Sampler};
 use record::event::watch::{KafkaSample, LagStatus, PartitionLag};
 use tokio::sync::mpsc;
@@ -87,14 +87,15 @@ fn plan(context: &Context, args: &LagArgs) -> anyhow::Result<LagPlan> {
         allowed: args.allowed,
         commit_interval: duration("--commit-interval", &args.commit_interval, Duration::ZERO)?,
     };
-    // The coupon topic belongs to its group also before anything was committed.
+    let claims = context.system().claims();
+    // The topic belongs to its group also before anything was committed.
     let topics = match (&args.group, args.topic.is_empty()) {
-        (None, true) => vec![System::default().claims().name.to_owned()],
+        (None, true) => vec![claims.name.to_owned()],
         _ => args.topic.clone(),
     };
     Ok(LagPlan {
         endpoint: context.kafka()?,
-        group: args.group.clone().unwrap_or_else(|| System::default().claims().group.to_owned()),
+        group: args.group.clone().unwrap_or_else(|| claims.group.to_owned()),
         topics,
         search: args.topic.is_empty(),
         interval: duration("--interval", &args.interval, Duration::from_millis(100))?,

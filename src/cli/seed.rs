@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError};
 
 use anyhow::Context as _;
 use base::{figure::count, table};
+use contract::system::Step;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use infra::state::RUN;
 
 use super::{
     args::{SeedArgs, Via},
-    common::{Context, note},
+    common::{Context, note, same_system},
     exit::UsageError,
 };
 use crate::{
@@ -23,9 +24,20 @@ pub async fn run(context: &Context, args: &SeedArgs) -> anyhow::Result<Exit> {
     let loaded = context.profile(&args.profile)?;
     let state = context.require_state()?;
     let stack = state.require_stack()?;
+    same_system(&loaded.profile, stack.system, state.root())?;
     // New epochs under a run would take its evidence away.
     let _run = state.lock(RUN, "seed")?;
-    let mut plan = seeding::plan(SeedPlan::new(&loaded.profile.seed)?, &stack, context.global.yes, &note).await;
+    let mut plan =
+        seeding::plan(SeedPlan::new(loaded.profile.system, &loaded.profile.seed)?, &stack, context.global.yes, &note)
+            .await;
+    let system = plan.system;
+    if args.products.is_some() && !system.has(Step::Products) {
+        return Err(UsageError(format!("--products: the system {} has no products", system.name())).into());
+    }
+    if args.via == Via::Api && system.has(Step::PublicUsers) {
+        let why = format!("--via api: the API of {} draws the users' public ids; seed by SQL", system.name());
+        return Err(UsageError(why).into());
+    }
     if args.via == Via::Api {
         let api = kept::api_url(&state, &stack).await;
         let why = "--via api needs an API that answers: `ecomctl serve` in another shell";

@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use contract::{
     process::{ProcessConfig, Role, is_backend},
     settings::Size,
-    system::System,
 };
 use infra::state::SERVE;
 use profile::Loaded;
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{ServeArgs, ServeRole},
-    common::{Context, note},
+    common::{Context, note, same_system},
     exit::UsageError,
     out,
     signals::{Listener, Signals},
@@ -53,7 +52,7 @@ fn start(file: &Path) -> anyhow::Result<()> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let config: ProcessConfig =
         serde_json::from_slice(&bytes).with_context(|| format!("{} is no configuration", file.display()))?;
-    // Health, metrics and coupons are nobody's business but this machine's; a container has only the ports that were
+    // Health, metrics and what is granted are nobody's business but this machine's; a container has only the ports that were
     // published.
     let contained = ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
     anyhow::ensure!(
@@ -104,6 +103,8 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
     let mut loaded = context.profile(&args.profile)?;
     let state = context.state()?;
     let mut stack = state.require_stack()?;
+    let system = loaded.profile.system;
+    same_system(&loaded.profile, stack.system, state.root())?;
     let _lock = state.lock(SERVE, "serve")?;
     let sizes = sizes(&mut loaded, args)?;
     if sizes.is_some() {
@@ -121,7 +122,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
         ServeRole::Api => vec![Role::Api],
         ServeRole::Consumer => vec![Role::Consumer],
         ServeRole::Reconciler => vec![Role::Reconciler],
-        ServeRole::All => System::default().description().roles.iter().map(|spec| spec.role).collect(),
+        ServeRole::All => system.description().roles.iter().map(|spec| spec.role).collect(),
     };
     let containers = match sizes {
         Some(sizes) => Some(Containers::plan(&state, &stack, sizes).await?),
@@ -130,7 +131,7 @@ pub async fn run(context: &Context, args: &ServeArgs) -> anyhow::Result<Exit> {
     let plan = LaunchPlan {
         endpoints: stack.endpoints.clone(),
         settings: loaded.profile.backend.clone(),
-        system: System::default(),
+        system,
         roles,
         last_port: stack.api.map(|api| api.port()),
         state: state.root().to_owned(),

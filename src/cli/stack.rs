@@ -4,6 +4,7 @@ use std::{fmt::Write as _, io::IsTerminal as _, path::Path};
 
 use anyhow::Context as _;
 use base::table;
+use contract::system::System;
 use infra::{self, Down, DownReport, UpEvent, UpReport, UpRequest, env::Env, preflight};
 use profile::model::{ProviderChoice, StackSpec};
 use serde_json::json;
@@ -190,15 +191,13 @@ pub async fn restart(context: &Context, args: &RestartArgs) -> anyhow::Result<Ex
 /// `doctor --preflight`
 pub async fn doctor(context: &Context, _: &DoctorArgs) -> anyhow::Result<Exit> {
     let mut checks = preflight::preflight(&Env::from_process(), &context.global.state_dir, &[]).await;
-    let profile = context.profile("coupon-quick")?.profile;
+    let profile = context.profile(System::default().description().profile)?.profile;
     let stack = &profile.stack;
     if stack.provider == ProviderChoice::Docker {
         // Native servers are not asked for: their programs may be missing.
         checks.retain(|check| !preflight::NATIVE.contains(&check.name.as_str()));
         let state = context.existing_state()?;
-        checks.extend(
-            preflight::docker::checks(state.as_ref(), profile.system.name(), stack, &infra::up::variables()).await,
-        );
+        checks.extend(preflight::docker::checks(state.as_ref(), profile.system, stack, &infra::up::variables()).await);
     }
     let mut table = table::new(&["check", "state", "found", "what to do"], &[]);
     for check in &checks {

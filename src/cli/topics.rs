@@ -3,13 +3,14 @@
 use base::{figure::or_dash, table};
 use infra::{
     stack::Stack,
+    state::StateDir,
     topics::{self, TopicPlan, TopicState},
 };
 use record::event::names::Provider;
 
 use super::{
     args::{TopicsAction, TopicsArgs},
-    common::{Context, note},
+    common::{Context, note, same_system},
 };
 use crate::exit::Exit;
 
@@ -19,9 +20,9 @@ pub async fn run(context: &Context, args: &TopicsArgs) -> anyhow::Result<Exit> {
     let stack = state.require_stack()?;
     match &args.action {
         TopicsAction::List => list(context, &stack, &topics::plan_of(&stack)).await,
-        TopicsAction::Plan { profile } => list(context, &stack, &plan(context, profile)?).await,
+        TopicsAction::Plan { profile } => list(context, &stack, &plan(context, profile, &state, &stack)?).await,
         TopicsAction::Create { profile } => {
-            let plan = plan(context, profile)?;
+            let plan = plan(context, profile, &state, &stack)?;
             let may = context.global.yes || !external(&stack);
             for topic in topics::create(&stack.endpoints.kafka, &plan, i32::from(stack.brokers), may).await? {
                 let made = if topic.created { "made" } else { "is there" };
@@ -31,7 +32,7 @@ pub async fn run(context: &Context, args: &TopicsArgs) -> anyhow::Result<Exit> {
         }
         TopicsAction::Recreate { profile } => {
             let _alone = state.alone("topics recreate", false)?;
-            for topic in plan(context, profile)? {
+            for topic in plan(context, profile, &state, &stack)? {
                 let replication = i32::from(stack.brokers);
                 topics::recreate(&stack.endpoints.kafka, &topic, replication, context.global.yes).await?;
                 note(&format!("{}: made again with {} partitions", topic.name, topic.partitions));
@@ -42,8 +43,10 @@ pub async fn run(context: &Context, args: &TopicsArgs) -> anyhow::Result<Exit> {
     }
 }
 
-fn plan(context: &Context, profile: &str) -> anyhow::Result<Vec<TopicPlan>> {
-    Ok(topics::plan(&context.profile(profile)?.profile.backend))
+fn plan(context: &Context, profile: &str, state: &StateDir, stack: &Stack) -> anyhow::Result<Vec<TopicPlan>> {
+    let profile = context.profile(profile)?.profile;
+    same_system(&profile, stack.system, state.root())?;
+    Ok(topics::plan(profile.system, &profile.backend))
 }
 
 fn external(stack: &Stack) -> bool {

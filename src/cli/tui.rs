@@ -9,7 +9,7 @@ mod watching;
 use std::{io, pin::Pin};
 
 use anyhow::{Context as _, bail};
-use contract::cause;
+use contract::{cause, system::System};
 use infra::InfraError;
 use profile::{self, Overrides};
 use record::{act::Act, replay::Replay};
@@ -100,7 +100,7 @@ fn form() -> Form {
     };
     let profiles = profile::list().into_iter().filter_map(choice).collect();
     let providers = ["auto", "docker", "native", "external"].map(str::to_owned).to_vec();
-    Form::new(Choices { profiles, providers }).with_profile("coupon-quick")
+    Form::new(Choices { profiles, providers }).with_profile(System::default().description().profile)
 }
 
 /// Does what the dashboard asks for until it is closed, and what was launched from it is done.

@@ -8,11 +8,16 @@ use infra::process;
 use profile::model::Profile;
 use record::{
     epoch::{OfRun, Opened},
+    event::names::Provider,
     invariant,
 };
 use verify::{self, CouponPlan, LogBefore, Overall, VerifyPlan, VerifyReport, invariants::InvariantPlan, store};
 
-use super::{args::VerifyArgs, common::Context, runs};
+use super::{
+    args::VerifyArgs,
+    common::{Context, same_system},
+    runs,
+};
 use crate::{
     exit::Exit,
     report,
@@ -49,10 +54,13 @@ fn history(run: &RunFolder) -> anyhow::Result<VerifyReport> {
 
 async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyReport> {
     let stack = context.stack()?;
+    let system = stack.system;
+    // Servers that are named by their addresses alone may be any system's.
+    let up = stack.components.values().any(|c| c.provider != Provider::External).then_some(system);
     let mut plan = VerifyPlan {
+        topic: system.claims().name.to_owned(),
+        group: system.claims().group.to_owned(),
         endpoints: stack.endpoints,
-        topic: System::default().claims().name.to_owned(),
-        group: System::default().claims().group.to_owned(),
         coupons: Vec::new(),
         ledger: None,
         sent: BTreeMap::new(),
@@ -66,7 +74,7 @@ async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyRe
     };
     let runs = RunFolder::list(&context.runs()?)?;
     match (&args.profile, &args.run, runs.last()) {
-        (Some(profile), None, _) => of_profile(context, profile, &mut plan)?,
+        (Some(profile), None, _) => of_profile(context, profile, &mut plan, up)?,
         // The run's ledger and epochs, and the profile's invariants as they are now.
         (profile, Some(name), _) => {
             of_run(&runs::find(context, Some(name))?, &runs, &mut plan)?;
@@ -75,15 +83,20 @@ async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyRe
             }
         }
         (None, None, Some(last)) => of_run(last, &runs, &mut plan)?,
-        (None, None, None) => of_profile(context, "coupon-quick", &mut plan)?,
+        (None, None, None) => of_profile(context, system.description().profile, &mut plan, up)?,
     }
     verify::run(&plan).await.context("the sets could not be compared")
 }
 
 /// Without a run nobody knows what people were told: checks on the ledger are unknown.
-fn of_profile(context: &Context, name: &str, plan: &mut VerifyPlan) -> anyhow::Result<()> {
+fn of_profile(context: &Context, name: &str, plan: &mut VerifyPlan, up: Option<System>) -> anyhow::Result<()> {
     let profile = context.profile(name)?.profile;
-    let seed = SeedPlan::new(&profile.seed)?;
+    if let Some(up) = up {
+        same_system(&profile, up, &context.global.state_dir)?;
+    }
+    let claims = profile.system.claims();
+    (plan.topic, plan.group) = (claims.name.to_owned(), claims.group.to_owned());
+    let seed = SeedPlan::new(profile.system, &profile.seed)?;
     plan.coupons = execute::proven(&profile, &seed).into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
     plan.invariants = invariants(&profile);
     plan.require = profile.checks.require;

@@ -11,7 +11,7 @@ use base::http::Http;
 use contract::{
     endpoint::Endpoints,
     process::{ProcessConfig, Role, is_backend},
-    settings::{Settings, Size},
+    settings::Settings,
     system::{RoleSpec, System},
 };
 use infra::{
@@ -421,7 +421,7 @@ async fn api_address(plan: &LaunchPlan, taken: &mut BTreeSet<u16>) -> Result<Soc
 /// # Errors
 /// [`LaunchError::PortTaken`] with who has it.
 pub async fn check_port(stack: &Stack, settings: &Settings) -> Result<(), LaunchError> {
-    let port = settings.port.or(settings.size.map(Size::port)).unwrap_or(0);
+    let port = settings.port.or(settings.size.map(|size| size.port(stack.system))).unwrap_or(0);
     let address = |component: &Component| component.address.ends_with(&format!(":{port}"));
     let kept = stack.components.iter().any(|(name, component)| is_backend(name) && address(component));
     if port == 0 || kept || ports::is_free(port) { Ok(()) } else { Err(taken(port).await) }

@@ -39,7 +39,7 @@ use crate::{report, seed::SeedPlan, summary::Summary};
 /// When a stage could not be done; the error names it. A violated check or a missed goal is no error.
 pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     // Read once, and before anything of the run exists: a fixture that cannot be read leaves no half-made run.
-    let seed = SeedPlan::new(&request.loaded.profile.seed)?;
+    let seed = SeedPlan::new(request.loaded.profile.system, &request.loaded.profile.seed)?;
     let coupons = proven(&request.loaded.profile, &seed);
     // Two runs on one stack would each see the other's coupons.
     let _lock = request.state.lock(RUN, "run")?;

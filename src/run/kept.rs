@@ -99,7 +99,7 @@ fn component(size: Size) -> String {
 pub async fn alive(state: &StateDir, stack: &Stack, names: &[String]) -> Result<BTreeSet<String>> {
     let mut alive = BTreeSet::new();
     let containers = if names.iter().any(|name| stack.components[name].container.is_some()) {
-        provider::running(&Engine::connect().await?, &state.owner().project(&stack.system)).await?
+        provider::running(&Engine::connect().await?, &state.owner().project(stack.system.name())).await?
     } else {
         BTreeMap::new()
     };

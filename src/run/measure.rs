@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use base::http::Http;
-use contract::{endpoint::ApiEndpoint, system::System};
+use contract::endpoint::ApiEndpoint;
 use infra::stack::Stack;
 use load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary};
 use probe::{self, DrainPlan, DrainReport, Probe, ProbePlan};
@@ -173,8 +173,8 @@ fn probe_plan(walk: &Walk<'_>, stack: &Stack) -> ProbePlan {
     ProbePlan {
         endpoints: stack.endpoints.clone(),
         coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
-        topic: System::default().claims().name.to_owned(),
-        group: System::default().claims().group.to_owned(),
+        topic: stack.system.claims().name.to_owned(),
+        group: stack.system.claims().group.to_owned(),
         interval: LOOK_EVERY,
         starts: walk.marks.starts(),
         opened: walk.marks.opened().clone(),
@@ -214,8 +214,8 @@ pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
     let plan = DrainPlan {
         endpoints: stack.endpoints.clone(),
         coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
-        topic: System::default().claims().name.to_owned(),
-        group: System::default().claims().group.to_owned(),
+        topic: stack.system.claims().name.to_owned(),
+        group: stack.system.claims().group.to_owned(),
         starts: walk.marks.starts(),
         opened: walk.marks.opened().clone(),
         timeout: walk.request.loaded.profile.drain.timeout.0,
@@ -242,8 +242,8 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
     walk.emitter.stage(Stage::Verify).await;
     let plan = VerifyPlan {
         endpoints: stack.endpoints.clone(),
-        topic: System::default().claims().name.to_owned(),
-        group: System::default().claims().group.to_owned(),
+        topic: stack.system.claims().name.to_owned(),
+        group: stack.system.claims().group.to_owned(),
         coupons: coupons(walk),
         ledger: Some(walk.folder.ledger()),
         sent: load.claims.clone(),

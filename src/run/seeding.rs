@@ -15,7 +15,7 @@ use contract::{
     cause,
     endpoint::{Endpoints, KafkaEndpoint},
     names::dead_letter_topic,
-    system::System,
+    system::{System, Topic},
 };
 use infra::{choice::Server, stack::Stack};
 use mysql_async::Pool;
@@ -30,6 +30,7 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 
 /// The backend, as the seeder needs it.
 struct Wired {
+    system: System,
     http: Http,
     starts: Mutex<Option<epoch::LogEnds>>,
 }
@@ -50,7 +51,7 @@ impl Wired {
 
 impl seed::Backend for Wired {
     async fn migrate(&self, pool: &Pool) -> Result<(), String> {
-        backend::migrate::run(pool, System::default()).await.map_err(|e| cause::chain(&e))
+        backend::migrate::run(pool, self.system).await.map_err(|e| cause::chain(&e))
     }
 
     async fn open_epoch(
@@ -62,7 +63,7 @@ impl seed::Backend for Wired {
     ) -> Result<(), String> {
         let total = u32::try_from(quantity).map_err(|_| format!("{quantity} coupons are more than a counter holds"))?;
         let ends = || async {
-            let ends = log_ends(endpoints.kafka.clone()).await?;
+            let ends = log_ends(self.system.claims(), endpoints.kafka.clone()).await?;
             self.note(&ends);
             Ok(ends)
         };
@@ -75,9 +76,8 @@ impl seed::Backend for Wired {
     }
 }
 
-async fn log_ends(kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochError> {
-    let topic = System::default().claims().name;
-    epoch::kafka_log_ends(&kafka, &[topic, &dead_letter_topic(topic)]).await
+async fn log_ends(claims: &Topic, kafka: KafkaEndpoint) -> Result<epoch::LogEnds, epoch::EpochError> {
+    epoch::kafka_log_ends(&kafka, &[claims.name, &dead_letter_topic(claims.name)]).await
 }
 
 /// `plan` for the servers of `stack`. `say` is told what could not be looked at.
@@ -132,18 +132,18 @@ pub async fn before_serving(stack: &Stack, yes: bool, say: &(dyn Fn(&str) + Sync
 /// # Errors
 /// Also when fewer rows are found afterwards than were asked for.
 pub async fn run(plan: &SeedPlan, stack: &Stack, progress: &(dyn Fn(SeedProgress) + Sync)) -> Result<Seeded> {
-    let backend = Wired { http: Http::new(REQUEST_WITHIN), starts: Mutex::default() };
+    let (system, claims) = (plan.system, plan.system.claims());
+    let backend = Wired { system, http: Http::new(REQUEST_WITHIN), starts: Mutex::default() };
     let report = seed::run(plan, &stack.endpoints, &backend, progress).await?;
     let opened = report.coupons.iter().map(|coupon| (coupon.id, coupon.epoch.clone())).collect();
     let noted = backend.starts.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut ends: BTreeMap<_, _> = match noted {
         Some(ends) => ends.0,
         // A plan without coupons opens no epoch; dead letters are counted from now on then.
-        None => log_ends(stack.endpoints.kafka.clone()).await?.0,
+        None => log_ends(claims, stack.endpoints.kafka.clone()).await?.0,
     };
-    let topic = System::default().claims().name;
-    let starts =
-        Starts { topic: ends.remove(topic).unwrap_or_default(), dead_letters: ends.remove(&dead_letter_topic(topic)) };
+    let dead_letters = ends.remove(&dead_letter_topic(claims.name));
+    let starts = Starts { topic: ends.remove(claims.name).unwrap_or_default(), dead_letters };
     Ok(Seeded { report, opened, starts })
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use contract::{cause, system::System};
+use contract::cause;
 use infra::{self, Down, InfraError, UpEvent, UpRequest, stack::Stack};
 use load::{self, LoadSummary};
 use probe::DrainReport;
@@ -93,8 +93,8 @@ fn watch(walk: &Walk<'_>, stack: &Stack) -> Watchers {
         state: Some(walk.request.state.clone()),
         endpoints: stack.endpoints.clone(),
         stack: Arc::new(move || live.stack()),
-        topic: System::default().claims().name.to_owned(),
-        group: System::default().claims().group.to_owned(),
+        topic: stack.system.claims().name.to_owned(),
+        group: stack.system.claims().group.to_owned(),
         interval: WATCH_EVERY,
     };
     Watchers::start(plan, move |event| emitter.offer(event))
@@ -168,8 +168,8 @@ async fn launch(walk: &Walk<'_>, stack: &mut Stack, containers: Option<Container
     let plan = LaunchPlan {
         endpoints: stack.endpoints.clone(),
         settings: settings.clone(),
-        system: System::default(),
-        roles: System::default().description().roles.iter().map(|spec| spec.role).collect(),
+        system: stack.system,
+        roles: stack.system.description().roles.iter().map(|spec| spec.role).collect(),
         last_port: stack.api.map(|api| api.port()),
         state: state.root().to_owned(),
         logs: walk.folder.logs(),

@@ -5,7 +5,7 @@ use contract::{endpoint::RedisEndpoint, names::product_key};
 use super::{
     SeedError,
     db::{Db, Survey},
-    gate::{connect, step},
+    redis_conn::{connect, step},
     tables::Table,
 };
 

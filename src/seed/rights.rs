@@ -1,13 +1,10 @@
 //! What the logins may do, asked before anything is changed. Servers of other people give users what they were thought to
 //! need; without this a missing right was told after a minute of load. What cannot be known is not held against anybody.
 
-use contract::{
-    endpoint::{Endpoints, RedisEndpoint},
-    names::{GateKeys, gate_keys},
-};
+use contract::endpoint::Endpoints;
 use mysql_async::prelude::Queryable as _;
 
-use super::{SeedError, SeedPlan, db::Db, gate};
+use super::{SeedError, SeedPlan, coupon, db::Db};
 
 /// What migrations, the seed and the consumers do with tables.
 const NEEDED: [&str; 5] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE"];
@@ -32,10 +29,7 @@ pub(super) async fn look(db: &Db, plan: &SeedPlan, endpoints: &Endpoints) -> Res
     if let Some(packet) = packet.filter(|packet| *packet < LARGEST_STATEMENT) {
         return Err(SeedError::SmallPacket { server: server(), packet, need: LARGEST_STATEMENT });
     }
-    match plan.coupons.first() {
-        Some(coupon) => redis(&endpoints.redis, coupon.id).await,
-        None => Ok(()),
-    }
+    coupon::look_at_rights(&plan.coupons, &endpoints.redis).await
 }
 
 /// Of [`NEEDED`], what these lines of SHOW GRANTS do not give on `database`. Roles, and rights on single tables or columns,
@@ -71,50 +65,6 @@ fn like(pattern: &[u8], text: &[u8]) -> bool {
         (Some((b'_', rest)), Some((_, text))) => like(rest, text),
         (Some((wanted, rest)), Some((byte, text))) => wanted.eq_ignore_ascii_case(byte) && like(rest, text),
         _ => false,
-    }
-}
-
-/// Names the commands of the gate and its reconciler that this user may not use with these keys; it runs none of them.
-/// A server before 7.0 cannot be asked.
-const ASK: &str = "
-local stock, users, pending, epoch = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local denied = {}
-if not redis.acl_check_cmd then return denied end
-for _, command in ipairs({
-  {'GET', stock}, {'SET', stock, '0'}, {'DECR', stock}, {'DEL', stock}, {'HGET', users, 'u'}, {'HSET', users, 'u', '1'},
-  {'HLEN', users}, {'HMGET', epoch, 'id'}, {'HSET', epoch, 'id', '1'}, {'ZADD', pending, '1', 'm'}, {'ZSCORE', pending, 'm'},
-  {'ZCARD', pending}, {'ZREM', pending, 'm'}, {'ZRANGEBYSCORE', pending, '0', '1'}, {'TIME'}, {'INFO', 'server'}, {'PING'},
-}) do
-  local asked, allowed = pcall(redis.acl_check_cmd, unpack(command))
-  if asked and not allowed then table.insert(denied, command[1]) end
-end
-return denied";
-
-async fn redis(endpoint: &RedisEndpoint, coupon: u64) -> Result<(), SeedError> {
-    let GateKeys { stock, users, pending, epoch } = gate_keys(coupon);
-    let mut conn = gate::connect(endpoint).await?;
-    let fail = |missing: String| {
-        let user = endpoint.user.clone().unwrap_or_else(|| "default".into());
-        Err(SeedError::Rights { server: format!("Redis at {endpoint}"), user, missing })
-    };
-    let asked = redis::cmd("EVAL").arg(ASK).arg(4).arg(&[stock, users, pending, epoch]).to_owned();
-    match gate::step(endpoint, "asking what the user may do", async {
-        // A refusal of the script itself is the answer.
-        Ok(asked.query_async::<Vec<String>>(&mut conn).await)
-    })
-    .await?
-    {
-        Ok(denied) if denied.is_empty() => Ok(()),
-        Ok(mut denied) => {
-            denied.sort();
-            denied.dedup();
-            fail(format!("{} on keys coupon:*", denied.join(", ")))
-        }
-        Err(error) if error.code() == Some("NOPERM") => {
-            fail(format!("EVAL on keys coupon:* ({})", error.detail().unwrap_or_default()))
-        }
-        // Anything else is told by the step that needs it.
-        Err(_) => Ok(()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The tables that are filled row by row: which rows there shall be, and how one tells that a row is as it shall be.
 
+use contract::{names::public_id, system::Step};
 use mysql_async::Value;
+use profile::fixture::{PointFixture, ProductFixture};
 
 use super::SeedPlan;
 
@@ -17,7 +19,7 @@ pub(super) struct Table {
     /// Columns that are written; the first is the key.
     pub columns: &'static [&'static str],
     /// SQL that is true of a row that is as asked.
-    pub as_asked: &'static str,
+    pub as_asked: String,
     /// Its parameters.
     pub params: Vec<Value>,
     pub asked: u64,
@@ -42,8 +44,41 @@ const OPENING_ENTRIES: &str = "INSERT INTO point_entries (user_id, kind, delta, 
 const PRODUCTS_AS_ASKED: &str = "CAST(name AS BINARY) = CAST(CONCAT(?, id, ?) AS BINARY) \
      AND CAST(description AS BINARY) = CAST(CONCAT(?, id, ?) AS BINARY) AND price = id * ? AND stock = ?";
 
+/// SQL that is true of a user whose public id is [`public_id`] of the id: the same steps, in the words of MySQL. Its
+/// integers end at 64 bits with an error, so products are decimals.
+fn public_id_as_asked() -> String {
+    let times =
+        |z: &str, by: u64| format!("CAST(({z}) * CAST({by} AS DECIMAL(20)) % 18446744073709551616 AS UNSIGNED)");
+    let shift = |z: &str, by: u32| format!("({z} ^ ({z} >> {by}))");
+    let z = times("id + 1", 0x9e37_79b9_7f4a_7c15);
+    let z = times(&shift(&z, 30), 0xbf58_476d_1ce4_e5b9);
+    let z = shift(&times(&shift(&z, 27), 0x94d0_49bb_1331_11eb), 31);
+    let hex = |number: &str, keep: u64, set: u64| format!("LPAD(HEX({number} & {keep} | {set}), 16, '0')");
+    let (high, low) = (hex(&z, !0xf000, 0x8000), hex("id", u64::MAX >> 2, 1 << 63));
+    format!(
+        "public_id LIKE '________-____-____-____-____________' \
+         AND REPLACE(public_id, '-', '') = LOWER(CONCAT({high}, {low}))"
+    )
+}
+
+/// The tables of the plan's system, in the order in which they are filled: what others refer to comes first.
+pub(super) fn tables(plan: &SeedPlan) -> Vec<Table> {
+    let (fixture, has) = (&plan.fixture, |step: Step| plan.system.has(step));
+    let points = fixture.points.as_ref().filter(|_| has(Step::Points));
+    let products = fixture.products.as_ref().filter(|_| has(Step::Products));
+    [
+        has(Step::Users).then(|| Table::users(plan)),
+        has(Step::PublicUsers).then(|| Table::public_users(plan)),
+        points.map(|points| Table::points(plan, points)),
+        products.map(|products| Table::products(plan, products)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 impl Table {
-    pub fn users(plan: &SeedPlan) -> Self {
+    fn users(plan: &SeedPlan) -> Self {
         let users = plan.fixture.users.clone();
         let texts = [&users.name.before, &users.name.after, &users.email.before, &users.email.after];
         let params = texts.iter().map(|t| Value::from(t.as_str())).collect();
@@ -52,7 +87,7 @@ impl Table {
             name: "users",
             key: "id",
             columns: &["id", "name", "email"],
-            as_asked: USERS_AS_ASKED,
+            as_asked: USERS_AS_ASKED.into(),
             params,
             asked: plan.users,
             dependants: Some(("coupon_users", "user_id")),
@@ -66,13 +101,30 @@ impl Table {
         }
     }
 
-    pub fn points(plan: &SeedPlan) -> Self {
-        let balance = plan.fixture.points.balance;
+    /// Users whose public id follows from the id. Those of the API draw theirs, so none is made by it.
+    fn public_users(plan: &SeedPlan) -> Self {
+        let users = Self::users(plan);
+        let row = users.row;
+        Self {
+            columns: &["id", "name", "email", "public_id"],
+            as_asked: format!("{} AND {}", users.as_asked, public_id_as_asked()),
+            row: Box::new(move |n| {
+                let mut values = row(n);
+                values.push(public_id(n).to_string().into());
+                values
+            }),
+            api_path: None,
+            ..users
+        }
+    }
+
+    fn points(plan: &SeedPlan, points: &PointFixture) -> Self {
+        let balance = points.balance;
         Self {
             name: "points",
             key: "user_id",
             columns: &["user_id", "balance"],
-            as_asked: "balance = ?",
+            as_asked: "balance = ?".into(),
             params: vec![balance.into()],
             asked: plan.users,
             dependants: Some(("point_entries", "user_id")),
@@ -84,8 +136,8 @@ impl Table {
         }
     }
 
-    pub fn products(plan: &SeedPlan) -> Self {
-        let p = plan.fixture.products.clone();
+    fn products(plan: &SeedPlan, products: &ProductFixture) -> Self {
+        let p = products.clone();
         let texts = [&p.name.before, &p.name.after, &p.description.before, &p.description.after];
         let mut params: Vec<Value> = texts.iter().map(|t| Value::from(t.as_str())).collect();
         params.extend([p.price_step.into(), p.stock.into()]);
@@ -94,7 +146,7 @@ impl Table {
             name: "products",
             key: "id",
             columns: &["id", "name", "price", "stock", "description"],
-            as_asked: PRODUCTS_AS_ASKED,
+            as_asked: PRODUCTS_AS_ASKED.into(),
             params,
             asked: plan.products,
             dependants: None,

@@ -35,7 +35,7 @@ pub(super) struct Redis {
     endpoint: RedisEndpoint,
     connection: Held<MultiplexedConnection>,
     before: Option<Counters>,
-    coupons: Vec<u64>,
+    gates: Vec<u64>,
     found: Option<Instant>,
 }
 
@@ -50,7 +50,7 @@ struct Counters {
 
 impl Redis {
     pub fn new(endpoint: RedisEndpoint) -> Self {
-        Self { endpoint, connection: Held::default(), before: None, coupons: Vec::new(), found: None }
+        Self { endpoint, connection: Held::default(), before: None, gates: Vec::new(), found: None }
     }
 
     async fn connect(endpoint: &RedisEndpoint) -> Result<MultiplexedConnection, RedisError> {
@@ -67,10 +67,10 @@ impl Redis {
         let info = asked.ask::<String>("INFO", &redis::cmd("INFO")).await?;
         let slow = asked.ask::<Value>("SLOWLOG", redis::cmd("SLOWLOG").arg("GET").arg(SLOW)).await?;
         if self.found.is_none_or(|found| found.elapsed() > FIND_EVERY) {
-            self.coupons = find_coupons(&mut asked).await?;
+            self.gates = find_gates(&mut asked).await?;
             self.found = Some(Instant::now());
         }
-        sample.gates = gates(&mut asked, &self.coupons).await?;
+        sample.gates = gates(&mut asked, &self.gates).await?;
         if let Some(info) = info {
             self.fill(&mut sample, &Info::parse(&info));
         }
@@ -158,25 +158,25 @@ fn refused(error: &RedisError) -> bool {
     plain || matches!(error.code(), Some("NOPERM" | "ERR" | "WRONGTYPE"))
 }
 
-async fn find_coupons(asked: &mut Asked<'_>) -> Result<Vec<u64>, RedisError> {
+async fn find_gates(asked: &mut Asked<'_>) -> Result<Vec<u64>, RedisError> {
     let mut scan = GateScan::default();
     while let Some(command) = scan.command() {
         let Some(answer) = asked.ask("SCAN", &command).await? else { return Ok(Vec::new()) };
         scan.take(answer);
     }
-    Ok(scan.coupons(GATES))
+    Ok(scan.ids(GATES))
 }
 
 type Gate = (Option<i64>, u64, u64);
 
 /// The three figures of each gate in one round trip.
-async fn gates(asked: &mut Asked<'_>, coupons: &[u64]) -> Result<BTreeMap<u64, GateSample>, RedisError> {
-    if coupons.is_empty() {
+async fn gates(asked: &mut Asked<'_>, ids: &[u64]) -> Result<BTreeMap<u64, GateSample>, RedisError> {
+    if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut pipe = redis::pipe();
-    for coupon in coupons {
-        let keys = names::gate_keys(*coupon);
+    for id in ids {
+        let keys = names::gate_keys(*id);
         pipe.cmd("GET").arg(keys.stock).cmd("HLEN").arg(keys.users).cmd("ZCARD").arg(keys.pending);
     }
     let answers: Result<Vec<Value>, RedisError> = pipe.query_async(asked.connection).await;
@@ -187,7 +187,7 @@ async fn gates(asked: &mut Asked<'_>, coupons: &[u64]) -> Result<BTreeMap<u64, G
                     redis::from_redis_value(Value::Array(answers.to_vec())).unwrap_or_default();
                 GateSample { stock, grants: Some(grants), pending: Some(pending) }
             };
-            Ok(coupons.iter().copied().zip(answers.chunks(3).map(gate)).collect())
+            Ok(ids.iter().copied().zip(answers.chunks(3).map(gate)).collect())
         }
         Err(error) if refused(&error) => {
             asked.denied.push("HLEN".to_owned());

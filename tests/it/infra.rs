@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contract::system::System;
 use infra::{
     self, InfraError, StateDir, UpEvent, UpReport, UpRequest,
     env::Env,
@@ -38,9 +39,9 @@ impl Place {
 
     fn request(&self) -> UpRequest {
         let stack = StackSpec { provider: ProviderChoice::Native, ..StackSpec::default() };
-        let topics = topics::plan(&contract::settings::Settings::default());
+        let topics = topics::plan(System::default(), &contract::settings::Settings::default());
         let variables = BTreeMap::new();
-        UpRequest { topics, variables, ..UpRequest::new(self.state.clone(), "ecommerce", stack) }
+        UpRequest { topics, variables, ..UpRequest::new(self.state.clone(), System::default(), stack) }
     }
 
     async fn up(&self, request: &UpRequest) -> Result<UpReport, InfraError> {

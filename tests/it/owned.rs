@@ -242,7 +242,7 @@ fn up_of_another_system_names_the_one_that_is_up() {
     stack.ok(&["up"]);
     // The profiles know one system only: let the stack be of another one.
     let mut record = state.load_stack().unwrap().unwrap();
-    record.system = "fcfs".into();
+    record.system = System::Fcfs;
     state.save_stack(&record).unwrap();
     let output = stack.run(&["up"]);
     let text = both(&output);

@@ -10,6 +10,7 @@ use contract::{
     endpoint::{KafkaEndpoint, MysqlEndpoint, RedisEndpoint},
     human::Secret,
     settings::DbPool,
+    system::System,
 };
 use ecomctl::{run::seeding, seed::SeedPlan};
 use infra::{StateDir, clients, env::Env, ready};
@@ -305,7 +306,7 @@ async fn a_missing_right_is_told_before_anything_is_changed() {
         let set = redis::cmd("ACL").arg(&["SETUSER", user, "on", ">p", "~*", "&*", "+@all", rules]).to_owned();
         set.query_async::<()>(&mut redis).await.unwrap();
     }
-    let plan = SeedPlan::new(&SeedSpec { users: 1, products: 1, ..SeedSpec::default() }).unwrap();
+    let plan = SeedPlan::new(System::default(), &SeedSpec { users: 1, products: 1, ..SeedSpec::default() }).unwrap();
     let tried = async |change: &dyn Fn(&mut infra::stack::Stack)| {
         let mut stack = stack.clone();
         stack.endpoints.mysql.database = "rights_db".into();

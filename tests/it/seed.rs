@@ -9,6 +9,7 @@ use std::sync::{
 use contract::{
     endpoint::Endpoints,
     names::{EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, gate_keys},
+    system::System,
 };
 use ecomctl::seed::{self, Backend, Owned, SeedError, SeedPlan, SeedProgress, SeedReport, Via};
 use mysql_async::{Pool, prelude::Queryable};
@@ -154,7 +155,7 @@ impl Own {
 }
 
 fn plan(users: u64, products: u64) -> SeedPlan {
-    let mut plan = SeedPlan::new(&SeedSpec::default()).unwrap();
+    let mut plan = SeedPlan::new(System::default(), &SeedSpec::default()).unwrap();
     (plan.users, plan.products) = (users, products);
     plan
 }

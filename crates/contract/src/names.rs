@@ -44,8 +44,8 @@ pub fn gate_keys(coupon_id: u64) -> GateKeys {
 /// What the stock keys of all gates look like, for SCAN.
 pub const GATE_PATTERN: &str = "coupon:{*}:stock";
 
-/// The coupon whose stock `key` holds; the other way round than [`gate_keys`].
-pub fn gate_coupon(key: &str) -> Option<u64> {
+/// The id of the gate whose stock `key` holds; the other way round than [`gate_keys`].
+pub fn gate_id(key: &str) -> Option<u64> {
     key.strip_prefix("coupon:{")?.strip_suffix("}:stock")?.parse().ok()
 }
 
@@ -96,8 +96,8 @@ mod tests {
     fn the_four_keys_of_a_coupon_share_one_cluster_slot() {
         let keys = gate_keys(7);
         assert_eq!(keys.stock, "coupon:{7}:stock");
-        assert_eq!(gate_coupon(&keys.stock), Some(7));
-        assert_eq!(gate_coupon(&keys.users), None);
+        assert_eq!(gate_id(&keys.stock), Some(7));
+        assert_eq!(gate_id(&keys.users), None);
         for key in [&keys.users, &keys.pending, &keys.epoch] {
             assert!(key.starts_with("coupon:{7}:"), "{key} hashes by another tag");
         }

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::human::HumanDuration;
+use crate::{human::HumanDuration, system::System};
 
 /// The profile's `backend:` section, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Consumer processes; each is one member of the group.
+    /// Consumer processes; each is one member of the group. The default is the system's.
     pub consumers: u16,
-    /// Partitions of the coupon topic.
+    /// Partitions of the topic of what the gate grants. The default is the system's.
     pub partitions: u16,
     /// How a coupon is granted.
     pub gate: GateStrategy,
@@ -60,6 +60,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What `system` has where nobody says otherwise.
+    pub fn of(system: System) -> Self {
+        let of = system.description();
+        Self { consumers: of.consumers, partitions: of.claims.partitions, ..Self::default() }
+    }
+
     /// τ: how long a grant stays pending before the reconciler claims it. Always longer than
     /// `delivery_timeout + request_timeout`, so that the API that granted it has certainly given up.
     pub fn reconcile_after(&self) -> std::time::Duration {
@@ -77,7 +83,7 @@ impl Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Size {
-    /// 2 CPU, 2 GB, port 8080.
+    /// 2 CPU, 2 GB, the system's own port.
     App,
     /// 0.5 CPU, 512 MB, port 3001.
     Small,
@@ -101,10 +107,10 @@ impl Size {
         }
     }
 
-    /// Port of the API where the profile names none.
-    pub fn port(self) -> u16 {
+    /// Port of the API of `system` where the profile names none.
+    pub fn port(self, system: System) -> u16 {
         match self {
-            Self::App => 8080,
+            Self::App => system.description().api_port,
             Self::Small => 3001,
             Self::Medium => 3002,
             Self::Large => 3003,

@@ -32,6 +32,16 @@ impl System {
         }
     }
 
+    /// The system of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|system| system.name() == name)
+    }
+
+    /// Whether its schema has what `step` makes.
+    pub fn has(self, step: Step) -> bool {
+        self.description().schema.iter().any(|version| version.contains(&step))
+    }
+
     /// Its name in profiles and reports.
     pub const fn name(self) -> &'static str {
         self.description().name
@@ -50,6 +60,8 @@ pub struct Description {
     pub name: &'static str,
     /// Database.
     pub database: &'static str,
+    /// Profile that is meant where nobody names one.
+    pub profile: &'static str,
     /// Topic of what the gate grants.
     pub claims: Topic,
     /// Parts of the backend, in the order of their start.
@@ -58,8 +70,15 @@ pub struct Description {
     pub consumers: u16,
     /// Port of the API where it is to have the system's own.
     pub api_port: u16,
-    /// Port at which Kafka is reached from outside its network.
+    /// Port of MySQL in Docker, unless the profile says otherwise.
+    pub mysql_port: u16,
+    /// Port of Redis in Docker, unless the profile says otherwise.
+    pub redis_port: u16,
+    /// Port at which Kafka is reached from outside its network; further brokers take the next ones.
     pub kafka_port: u16,
+    /// What else of a stack must listen elsewhere than it does as a rule, because the system has its port: variables of
+    /// the compose files.
+    pub moved: &'static [(&'static str, u16)],
     /// What the backend serves.
     pub domains: &'static [Domain],
     /// How a request for a claim names its user.
@@ -185,6 +204,8 @@ mod tests {
             of(|d| d.name.into()),
             of(|d| d.database.into()),
             of(|d| d.api_port.to_string()),
+            of(|d| d.mysql_port.to_string()),
+            of(|d| d.redis_port.to_string()),
             of(|d| d.kafka_port.to_string()),
             of(|d| d.claims.group.into()),
         ] {
@@ -207,6 +228,38 @@ mod tests {
             assert_eq!(of, [spec]);
         }
         assert!(!API.has("apiary-1") && !API.has("api"));
+    }
+
+    /// The one table of all ports, and that of names, say what is the case.
+    #[test]
+    fn the_documents_say_the_systems_numbers() {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/systems.md")).unwrap();
+        let cells = |row: &str| -> Vec<String> {
+            let line =
+                text.lines().find(|line| line.starts_with(&format!("| {row}"))).unwrap_or_else(|| panic!("no {row}"));
+            let cells = line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
+            cells.collect::<Vec<_>>().split_off(line.trim_matches('|').split('|').count() - System::ALL.len())
+        };
+        for (at, of) in System::ALL.map(System::description).into_iter().enumerate() {
+            for (row, value) in [
+                ("| ", of.name.to_owned()),
+                ("database", of.database.into()),
+                ("topic", of.claims.name.into()),
+                ("partitions", of.claims.partitions.to_string()),
+                ("group", of.claims.group.into()),
+                ("consumers", of.consumers.to_string()),
+                ("API |", of.api_port.to_string()),
+                ("MySQL", of.mysql_port.to_string()),
+                ("Redis |", of.redis_port.to_string()),
+                ("Kafka;", of.kafka_port.to_string()),
+            ] {
+                assert_eq!(cells(row)[at], value, "{}: {row}", of.name);
+            }
+            for (variable, port) in of.moved {
+                let row = text.lines().find(|line| line.contains(variable)).unwrap();
+                assert!(row.contains(&port.to_string()), "{row}");
+            }
+        }
     }
 
     /// Databases of released versions are told by these numbers.

@@ -79,9 +79,13 @@ pub async fn down(state: &StateDir, volumes: bool) -> Result<DownReport, InfraEr
 /// [`InfraError::WhichSystem`] where that cannot be told.
 pub fn system(state: &StateDir, what: &Down) -> Result<Option<String>, InfraError> {
     let stack = state.load_stack().ok().flatten();
-    let up = stack.as_ref().filter(|stack| !stack.components.is_empty()).map(|stack| stack.system.clone());
-    let known: BTreeSet<String> =
-        state.systems().into_iter().chain(stack.map(|stack| stack.system)).chain(state.owner().old_systems()).collect();
+    let up = stack.as_ref().filter(|stack| !stack.components.is_empty()).map(|stack| stack.system.name().to_owned());
+    let known: BTreeSet<String> = state
+        .systems()
+        .into_iter()
+        .chain(stack.map(|stack| stack.system.name().to_owned()))
+        .chain(state.owner().old_systems())
+        .collect();
     let list = || known.iter().cloned().collect::<Vec<_>>().join(", ");
     match (&what.system, up) {
         (Some(name), _) if known.contains(name) => Ok(Some(name.clone())),
@@ -120,7 +124,7 @@ pub(super) async fn take_down(state: &StateDir, what: &Down) -> Result<DownRepor
     let system = system(state, what)?;
     let up = stack.as_ref().filter(|stack| !stack.components.is_empty());
     // The stack of another system is none of our business.
-    let elsewhere = what.system.is_some() && up.is_some_and(|up| Some(&up.system) != system.as_ref());
+    let elsewhere = what.system.is_some() && up.is_some_and(|up| Some(up.system.name()) != system.as_deref());
     let mut processes = if elsewhere { Vec::new() } else { recorded(stack.as_ref()) };
     let unrecorded = if elsewhere { Vec::new() } else { state.owner().processes() };
     for (name, process) in unrecorded {

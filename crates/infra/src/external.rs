@@ -51,7 +51,7 @@ impl External {
         let mut stack = stack.unwrap_or_else(|| Stack {
             schema_version: SCHEMA_VERSION,
             owner: None,
-            system: System::default().name().into(),
+            system: System::default(),
             brokers: 1,
             endpoints: endpoints.clone(),
             api: None,

@@ -65,7 +65,7 @@ pub struct Native {
     state: StateDir,
     /// The same folder by a path that every settings file and script takes.
     plain: StateDir,
-    system: String,
+    system: System,
     env: Env,
     places: Places,
 }
@@ -101,11 +101,11 @@ impl Native {
     ///
     /// # Errors
     /// [`InfraError::BrokersChanged`] where the data belong to another number of brokers.
-    pub fn open(state: &StateDir, system: &str, brokers: u8, env: Env) -> Result<Self, InfraError> {
+    pub fn open(state: &StateDir, system: System, brokers: u8, env: Env) -> Result<Self, InfraError> {
         state.folder("conf")?;
         state.folder("logs")?;
         let plain = state.plain()?;
-        let data = plain.folder(Path::new("data").join(system))?;
+        let data = plain.folder(Path::new("data").join(system.name()))?;
         let file = data.join("places.json");
         let places = match state.load_json::<Places>(&file, SCHEMA_VERSION)? {
             Some(places) if places.kafka.len() != usize::from(brokers) => {
@@ -118,7 +118,7 @@ impl Native {
             Some(places) => places,
             None => draw(brokers)?,
         };
-        let native = Self { state: state.clone(), plain, system: system.to_owned(), env, places };
+        let native = Self { state: state.clone(), plain, system, env, places };
         native.save()?;
         Ok(native)
     }
@@ -128,7 +128,7 @@ impl Native {
     }
 
     fn data(&self) -> PathBuf {
-        self.plain.data(&self.system)
+        self.plain.data(self.system.name())
     }
 
     /// Takes another port for each one that somebody else holds. `ours` says which are held by servers of this stack.
@@ -159,7 +159,7 @@ impl Native {
             port: self.places.mysql.port,
             user: MYSQL_USER.into(),
             password: self.places.mysql.password.clone(),
-            database: System::default().description().database.into(),
+            database: self.system.description().database.into(),
             tls: None,
         }
     }
@@ -281,8 +281,8 @@ mod tests {
     async fn places_are_kept_and_a_taken_port_is_left_to_its_owner() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::create(dir.path().join("s")).unwrap();
-        let first = Native::open(&state, "ecommerce", 1, env()).unwrap();
-        let mut second = Native::open(&state, "ecommerce", 1, env()).unwrap();
+        let first = Native::open(&state, System::Ecommerce, 1, env()).unwrap();
+        let mut second = Native::open(&state, System::Ecommerce, 1, env()).unwrap();
         assert_eq!(first.places, second.places);
         assert_eq!(first.mysql_endpoint().password.expose().len(), 24);
 
@@ -294,18 +294,18 @@ mod tests {
         assert!(notes.len() == 1 && notes[0].contains(&me) && notes[0].contains("of redis"), "{notes:?}");
         assert_ne!(second.places.redis.port, taken);
         drop(listener);
-        assert_eq!(Native::open(&state, "ecommerce", 1, env()).unwrap().places, second.places);
+        assert_eq!(Native::open(&state, System::Ecommerce, 1, env()).unwrap().places, second.places);
     }
 
     #[test]
     fn another_number_of_brokers_is_no_trouble_until_there_are_data() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::create(dir.path().join("s")).unwrap();
-        Native::open(&state, "ecommerce", 1, env()).unwrap();
-        let three = Native::open(&state, "ecommerce", 3, env()).unwrap();
+        Native::open(&state, System::Ecommerce, 1, env()).unwrap();
+        let three = Native::open(&state, System::Ecommerce, 3, env()).unwrap();
         assert_eq!(three.kafka_endpoint().brokers.split(',').count(), 3);
         fs::write(state.data("ecommerce").join("kafka-1.formatted"), "").unwrap();
-        let message = Native::open(&state, "ecommerce", 1, env()).unwrap_err().to_string();
+        let message = Native::open(&state, System::Ecommerce, 1, env()).unwrap_err().to_string();
         assert!(message.contains("belong to 3 broker(s), not 1"), "{message}");
     }
 }

@@ -36,8 +36,6 @@ pub const ID: &str = "dev.ecomctl.id";
 pub const SYSTEM: &str = "dev.ecomctl.system";
 
 const SCHEMA_VERSION: u32 = 1;
-/// Names of systems and projects end up in paths and names: no other letters may stand in them.
-const ALLOWED: &str = "small letters, digits, - and _";
 
 /// Who a state folder is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -258,11 +256,6 @@ impl Owner {
 pub fn is_plain(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     !name.is_empty() && name.len() < 100 && name.bytes().all(plain)
-}
-
-/// A name of a system that is not [`is_plain`], in words.
-pub fn not_plain(name: &str) -> String {
-    format!("`{name}` is no name of a system: {ALLOWED} are allowed")
 }
 
 /// FNV-1a of a path: by it 0.1.0 named the folder of a state folder's sockets.

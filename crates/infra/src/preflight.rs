@@ -2,8 +2,9 @@
 
 pub mod docker;
 
-use std::{fs, os::unix::process::CommandExt as _, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, os::unix::process::CommandExt as _, path::Path, time::Duration};
 
+use contract::system::System;
 use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
     unistd::{AccessFlags, access},
@@ -45,8 +46,12 @@ pub enum Level {
     Error,
 }
 
-/// The teams' own ports: whoever holds them is named, though private servers use others.
-const KNOWN_PORTS: [u16; 5] = [3306, 6379, 8080, 9092, 9093];
+/// The systems' own ports: whoever holds them is named, though private servers use others.
+fn known_ports() -> BTreeSet<u16> {
+    let of = System::ALL.map(System::description);
+    of.iter().flat_map(|of| [of.mysql_port, of.redis_port, of.api_port, of.kafka_port]).collect()
+}
+
 /// Checks that only native servers need; the Engine is looked at more closely where it is asked for.
 pub const NATIVE: [&str; 5] = ["mysql", "redis", "java", "kafka", "docker"];
 /// Open files that 5,000 virtual users, their connections' other ends and the servers need.
@@ -56,7 +61,8 @@ const OPEN_FILES: u64 = 16_384;
 pub async fn preflight(env: &Env, folder: &Path, ports: &[u16]) -> Vec<Check> {
     let mut checks = vec![cpu(), memory(), state_folder(folder), disk(folder), open_files()];
     checks.extend(programs(env).await);
-    let all = KNOWN_PORTS.iter().chain(ports.iter().filter(|port| !KNOWN_PORTS.contains(port)));
+    let known = known_ports();
+    let all = known.iter().chain(ports.iter().filter(|port| !known.contains(port)));
     checks.extend(all.filter_map(|port| port_check(*port, ports.contains(port), ports::owner(*port))));
     checks
 }

@@ -69,7 +69,7 @@ pub struct RestartReport {
 pub async fn stop(state: &StateDir, service: &str) -> Result<Vec<Stopped>, InfraError> {
     let _lock = state.lock("stack", "stop")?;
     let stack = state.require_stack()?;
-    let names = choose(&stack.components, None, &[service.to_owned()])?;
+    let names = choose(stack.system, &stack.components, None, &[service.to_owned()])?;
     end_all(&stack, &names).await
 }
 
@@ -89,8 +89,9 @@ pub async fn restart(
     let begun = Instant::now();
     let mut stack = state.require_stack()?;
     let launched = Launched::load(state)?.filter(Launched::is_owned);
-    let (backend, servers): (Vec<_>, Vec<_>) =
-        choose(&stack.components, launched.as_ref(), names)?.into_iter().partition(|name| is_backend(name));
+    let (backend, servers): (Vec<_>, Vec<_>) = choose(stack.system, &stack.components, launched.as_ref(), names)?
+        .into_iter()
+        .partition(|name| is_backend(name));
     let mut components = Vec::new();
     if !servers.is_empty() {
         let lock = state.lock("stack", "restart")?;
@@ -177,6 +178,7 @@ async fn end_all(stack: &Stack, names: &[String]) -> Result<Vec<Stopped>, InfraE
 /// The components that `names` mean, each once: servers in the order of their names, then the backend from its end to its
 /// beginning, so that nothing is asked of a process that is away when the next one is ended.
 fn choose(
+    system: System,
     components: &BTreeMap<String, Component>,
     launched: Option<&Launched>,
     names: &[String],
@@ -210,7 +212,7 @@ fn choose(
         return Err(InfraError::NotOurs { name: ALL.into(), why });
     }
     chosen.sort_by_key(|name| {
-        let roles = System::default().description().roles;
+        let roles = system.description().roles;
         (roles.iter().position(|spec| spec.has(name)).map_or(0, |at| at + 1), name.clone())
     });
     Ok(chosen)
@@ -231,12 +233,12 @@ fn again(state: &StateDir, stack: &Stack, env: Env) -> UpRequest {
     let spec = StackSpec {
         provider: ProviderChoice::Auto,
         brokers: stack.brokers,
-        ports: provider::ports_of(state, &stack.system),
+        ports: provider::ports_of(state, stack.system),
         monitoring: stack.docker.as_ref().is_some_and(|docker| docker.monitoring),
         original: stack.docker.as_ref().is_some_and(|docker| docker.original),
         external,
     };
-    UpRequest { env, ..UpRequest::new(state.clone(), &stack.system, spec) }
+    UpRequest { env, ..UpRequest::new(state.clone(), stack.system, spec) }
 }
 
 fn login(endpoint: &KafkaEndpoint) -> KafkaLogin {
@@ -280,7 +282,9 @@ mod tests {
 
     fn chosen(names: &[&str]) -> Result<String, String> {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        choose(&stack(), Some(&launched()), &names).map(|names| names.join(" ")).map_err(|error| error.to_string())
+        choose(System::default(), &stack(), Some(&launched()), &names)
+            .map(|names| names.join(" "))
+            .map_err(|error| error.to_string())
     }
 
     /// Everything is known before anything is stopped, and servers come back before those who use them.
@@ -297,7 +301,12 @@ mod tests {
         assert!(unknown.starts_with("no component is named `nginx`; there are: api-1, "), "{unknown}");
         assert!(chosen(&["redis", "mysql"]).unwrap_err().starts_with("mysql is external"));
         assert!(chosen(&["consumer-9"]).unwrap_err().starts_with("consumer-9 was left by a run"));
-        let none = choose(&components(serde_json::json!({"mysql": stack()["mysql"]})), None, &["all".into()]);
+        let none = choose(
+            System::default(),
+            &components(serde_json::json!({"mysql": stack()["mysql"]})),
+            None,
+            &["all".into()],
+        );
         assert!(none.unwrap_err().to_string().starts_with("all means nothing here"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use contract::endpoint::Endpoints;
+use contract::{endpoint::Endpoints, system::System};
 use record::event::names::Provider;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,8 @@ pub struct Stack {
     /// Id of the state folder that it was brought up for; none in a file of ecomctl 0.1.0.
     #[serde(default)]
     pub owner: Option<String>,
-    /// The system it serves, as in the profile.
-    pub system: String,
+    /// The system it serves.
+    pub system: System,
     /// Brokers it was brought up with.
     pub brokers: u8,
     /// The servers, with logins (the file has mode 0600).

@@ -37,7 +37,7 @@ pub struct Status {
     pub components: Vec<ComponentStatus>,
     /// Topics; none where Kafka does not tell.
     pub topics: Option<Vec<TopicState>>,
-    /// Lag of the coupon group, per partition; none where it cannot be read.
+    /// Lag of the backend's group, per partition; none where it cannot be read.
     pub lag: Option<Vec<LagRow>>,
     /// Redis; none where it does not answer.
     pub redis: Option<RedisStatus>,
@@ -88,12 +88,16 @@ pub async fn status(state: &StateDir) -> Result<Status, InfraError> {
 async fn look(state: &StateDir) -> Result<Status, InfraError> {
     let known = Known::read(state)?;
     // What was taken down is not asked for.
-    let endpoints = known.stack.as_ref().filter(|stack| !stack.components.is_empty()).map(|stack| &stack.endpoints);
+    let up = known.stack.as_ref().filter(|stack| !stack.components.is_empty());
+    let endpoints = up.map(|stack| &stack.endpoints);
     let (rows, mysql, redis, kafka) = tokio::join!(
         stats::glance(state, &known.components, known.runs_in_docker()),
         asked(endpoints.map(|all| (&all.mysql, servers::mysql(&all.mysql, LIMIT)))),
         asked(endpoints.map(|all| (&all.redis, servers::redis(&all.redis, LIMIT)))),
-        asked(endpoints.map(|all| (&all.kafka, kafka::look(&all.kafka, LIMIT)))),
+        asked(up.map(|stack| {
+            let kafka = &stack.endpoints.kafka;
+            (kafka, kafka::look(kafka, stack.system.claims(), LIMIT))
+        })),
     );
     let rows = known.complete(state, rows);
     if rows.is_empty() {

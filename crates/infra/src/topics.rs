@@ -70,9 +70,9 @@ pub struct TopicReport {
     pub created: bool,
 }
 
-/// The topics that the backend needs.
-pub fn plan(settings: &Settings) -> Vec<TopicPlan> {
-    let claims = System::default().claims();
+/// The topics that the backend of `system` needs.
+pub fn plan(system: System, settings: &Settings) -> Vec<TopicPlan> {
+    let claims = system.claims();
     vec![
         TopicPlan { name: claims.name.into(), partitions: settings.partitions },
         // Dead letters are few, and read by people: one partition keeps them in order.
@@ -82,7 +82,7 @@ pub fn plan(settings: &Settings) -> Vec<TopicPlan> {
 
 /// The plan that `stack` was brought up with; that of the defaults, where an older `up` has not written it down.
 pub fn plan_of(stack: &Stack) -> Vec<TopicPlan> {
-    if stack.topics.is_empty() { plan(&Settings::default()) } else { stack.topics.clone() }
+    if stack.topics.is_empty() { plan(stack.system, &Settings::of(stack.system)) } else { stack.topics.clone() }
 }
 
 /// All topics and the planned ones, side by side.
@@ -261,15 +261,17 @@ mod tests {
 
     #[test]
     fn the_plan_stands_beside_what_is_there() {
-        let topics = vec![topic("coupon-issue", 1), topic("foreign", 2), topic(PROBE_TOPIC, 1)];
+        let claims = System::default().claims().name;
+        let dead = dead_letter_topic(claims);
+        let topics = vec![topic(claims, 1), topic("foreign", 2), topic(PROBE_TOPIC, 1)];
         let cluster = Cluster { brokers: vec![], topics };
-        let states = compare(&cluster, &plan(&Settings::default()));
+        let states = compare(&cluster, &plan(System::default(), &Settings::default()));
         let short: Vec<_> = states.iter().map(|s| (s.name.as_str(), s.planned, s.partitions, s.matches())).collect();
         assert_eq!(
             short,
             [
-                ("coupon-issue", Some(3), Some(1), false),
-                ("coupon-issue.DLT", Some(1), None, false),
+                (claims, Some(3), Some(1), false),
+                (dead.as_str(), Some(1), None, false),
                 ("foreign", None, Some(2), true),
             ]
         );
@@ -278,11 +280,12 @@ mod tests {
     /// A broker is gone: what is left of each topic is told, not only how it was made.
     #[test]
     fn copies_that_lag_and_partitions_that_nobody_leads_are_counted() {
-        let mut broken = topic("coupon-issue", 3);
+        let mut broken = topic(System::default().claims().name, 3);
         broken.partitions[0] = Partition { id: 0, leader: 1, replicas: vec![1, 2], in_sync: vec![1] };
         broken.partitions[1].leader = -1;
         broken.partitions[1].in_sync.clear();
-        let states = compare(&Cluster { brokers: vec![], topics: vec![broken] }, &plan(&Settings::default()));
+        let states =
+            compare(&Cluster { brokers: vec![], topics: vec![broken] }, &plan(System::default(), &Settings::default()));
         assert_eq!((states[0].under_replicated, states[0].offline), (Some(2), Some(1)));
         assert_eq!((states[1].under_replicated, states[1].offline), (None, None), "it is missing");
     }

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::process::is_backend;
+use contract::{process::is_backend, system::System};
 use profile::model::{Profile, StackSpec};
 use record::event::names::Provider;
 use serde::Serialize;
@@ -40,8 +40,8 @@ use super::{
 pub struct UpRequest {
     /// State folder.
     pub state: StateDir,
-    /// System, as in the profile.
-    pub system: String,
+    /// System.
+    pub system: System,
     /// Servers; flags and variables are merged in already.
     pub stack: StackSpec,
     /// Topics that must be there.
@@ -66,10 +66,10 @@ pub struct UpRequest {
 
 impl UpRequest {
     /// These servers and no topics; what is missing or changed nobody has allowed.
-    pub fn new(state: StateDir, system: &str, stack: StackSpec) -> Self {
+    pub fn new(state: StateDir, system: System, stack: StackSpec) -> Self {
         Self {
             state,
-            system: system.to_owned(),
+            system,
             stack,
             topics: Vec::new(),
             env: Env::from_process(),
@@ -85,8 +85,8 @@ impl UpRequest {
 
     /// What `profile` asks for.
     pub fn for_profile(state: StateDir, profile: &Profile) -> Self {
-        let topics = topics::plan(&profile.backend);
-        Self { topics, ..Self::new(state, profile.system.name(), profile.stack.clone()) }
+        let topics = topics::plan(profile.system, &profile.backend);
+        Self { topics, ..Self::new(state, profile.system, profile.stack.clone()) }
     }
 
     /// Whether something that runs may be ended or replaced: not under a run or a served backend.
@@ -299,9 +299,9 @@ async fn make_room(
     let Some(stack) = before.as_ref().filter(|stack| stack.system != request.system && runs(stack)) else {
         return Ok(before);
     };
-    let (state, up, asked) = (request.state.root().to_owned(), stack.system.clone(), request.system.clone());
+    let (state, up, asked) = (request.state.root().to_owned(), stack.system.name(), request.system.name());
     if !request.swap {
-        return Err(InfraError::OtherSystem { state, up, asked });
+        return Err(InfraError::OtherSystem { state, up: up.into(), asked: asked.into() });
     }
     request.may_replace()?;
     down::take_down(&request.state, &Down { in_run: request.in_run, ..Down::default() }).await?;

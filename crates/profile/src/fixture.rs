@@ -6,6 +6,7 @@ use base::yaml::{
     problem::Place,
     tree::{self, Kind, Node, Value},
 };
+use contract::system::{Step, System};
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 
@@ -26,14 +27,25 @@ pub struct Fixture {
     pub about: String,
     /// Users.
     pub users: UserFixture,
-    /// Products.
-    pub products: ProductFixture,
-    /// Points.
-    pub points: PointFixture,
+    /// Products, where the system has them.
+    #[serde(default)]
+    pub products: Option<ProductFixture>,
+    /// Points, where the system has them.
+    #[serde(default)]
+    pub points: Option<PointFixture>,
     /// For how many days coupons are valid, from the moment of seeding.
     pub coupon_valid_days: u32,
     /// Coupons, where the profile names none.
     pub coupons: Vec<CouponSeed>,
+}
+
+impl Fixture {
+    /// What `system` needs and this fixture has not: keys of it.
+    pub fn lacks(&self, system: System) -> Vec<&'static str> {
+        let needs =
+            [("products", Step::Products, self.products.is_some()), ("points", Step::Points, self.points.is_some())];
+        needs.into_iter().filter(|(_, step, is_here)| system.has(*step) && !is_here).map(|(key, ..)| key).collect()
+    }
 }
 
 /// Users.
@@ -193,10 +205,19 @@ mod tests {
     fn the_built_in_fixture_is_what_the_shop_is_known_for() {
         let shop = load("ecommerce").unwrap();
         assert_eq!((shop.users.name.fill(7), shop.users.email.fill(7)), ("User_7".into(), "user7@test.com".into()));
-        assert_eq!((shop.products.price_step, shop.products.stock, shop.points.balance), (1_000, 1_000, 100_000));
+        let (products, points) = (shop.products.unwrap(), shop.points.unwrap());
+        assert_eq!((products.price_step, products.stock, points.balance), (1_000, 1_000, 100_000));
         let coupons: Vec<_> = shop.coupons.iter().map(|c| (c.id, c.quantity, c.discount_amount)).collect();
         assert_eq!(coupons, [(1, 1_000, Some(5_000)), (2, 500, Some(10_000))]);
         assert_eq!(shop.coupon_valid_days, 30);
+    }
+
+    #[test]
+    fn each_system_has_a_fixture_of_its_name_with_what_it_needs() {
+        for system in System::ALL {
+            assert!(load(system.name()).unwrap().lacks(system).is_empty(), "{}", system.name());
+        }
+        assert_eq!(load("fcfs").unwrap().lacks(System::Ecommerce), ["products", "points"]);
     }
 
     #[test]

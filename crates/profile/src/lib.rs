@@ -8,6 +8,7 @@
 //! server or starts a process.
 //! Border: on `base`, `contract` and `record`.
 
+mod by_system;
 pub mod claim;
 pub mod fixture;
 mod invariants;
@@ -126,6 +127,7 @@ fn read_in(
         Err(_) if !problems.is_empty() => return Err(invalid(problems)),
         Err(e) => return Err(invalid(vec![Problem::of_file(1, 1, e.to_string())])),
     };
+    by_system::fill(&mut profile, &places);
     if problems.is_empty() {
         overrides::apply_flags(&mut profile, overrides)?;
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use contract::system::Step;
 pub use contract::system::System;
 use contract::{claim::Kind, endpoint::mask, human::HumanDuration, settings::Settings};
 use record::{goal::Goal, invariant::Invariant};
@@ -90,9 +91,17 @@ pub struct PortSpec {
     pub kafka: u16,
 }
 
+impl PortSpec {
+    /// Those of `system`.
+    pub fn of(system: System) -> Self {
+        let of = system.description();
+        Self { mysql: of.mysql_port, redis: of.redis_port, kafka: of.kafka_port }
+    }
+}
+
 impl Default for PortSpec {
     fn default() -> Self {
-        Self { mysql: 3306, redis: 6379, kafka: 9092 }
+        Self::of(System::default())
     }
 }
 
@@ -194,9 +203,20 @@ pub struct SeedSpec {
     pub coupons: Vec<CouponSeed>,
 }
 
+impl SeedSpec {
+    /// Users and products where nobody says how many.
+    const ROWS: u64 = 1_000;
+
+    /// That of `system`, whose name its fixture has.
+    pub fn of(system: System) -> Self {
+        let products = if system.has(Step::Products) { Self::ROWS } else { 0 };
+        Self { fixture: system.name().into(), users: Self::ROWS, products, coupons: Vec::new() }
+    }
+}
+
 impl Default for SeedSpec {
     fn default() -> Self {
-        Self { fixture: "ecommerce".into(), users: 1_000, products: 1_000, coupons: Vec::new() }
+        Self::of(System::default())
     }
 }
 

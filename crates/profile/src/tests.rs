@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use record::event::names::Check;
 use serde_json::Value;
 
-use super::{model::Profile, *};
+use super::{
+    model::{PortSpec, Profile, SeedSpec},
+    *,
+};
 
 fn root(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
@@ -108,6 +111,20 @@ fn the_sample_holds_every_key_and_is_equal_to_the_defaults() {
     assert_eq!(sample, plain(least).unwrap().0);
 }
 
+/// What nobody wrote is the system's; what somebody wrote stays.
+#[test]
+fn numbers_that_are_not_written_are_those_of_the_system() {
+    let text = "system: fcfs\nscenarios: {a: {executor: constant-vus, vus: 1, duration: 10s, requests: [{name: a, path: /}]}}\n";
+    let read = |more: &str| plain(&format!("{text}{more}")).unwrap().0;
+    let of = |profile: &Profile| (profile.backend.consumers, profile.backend.partitions, profile.stack.ports);
+    let fcfs = read("");
+    assert_eq!(of(&fcfs), (10, 10, PortSpec { mysql: 3307, redis: 6380, kafka: 9093 }));
+    assert_eq!(fcfs.seed, SeedSpec { fixture: "fcfs".into(), users: 1_000, products: 0, coupons: Vec::new() });
+    let asked = read("backend: {consumers: 3}\nstack: {ports: {kafka: 9092}}\nseed: {users: 7}\n");
+    assert_eq!(of(&asked), (3, 10, PortSpec { mysql: 3307, redis: 6380, kafka: 9092 }));
+    assert_eq!(asked.seed.users, 7);
+}
+
 /// All keys of the schema, whatever section they belong to.
 fn all_keys(value: &Value, keys: &mut Vec<String>) {
     match value {
@@ -166,8 +183,8 @@ fn profiles_are_found_by_name_and_by_path() {
     assert_eq!((by_path.name.as_str(), &by_path.source), ("mine", &Source::File(path)));
     assert_eq!(by_path.profile, by_name.profile);
     let names: Vec<String> = list().into_iter().map(|p| p.name).collect();
-    assert_eq!(names, ["coupon-event", "coupon-quick", "product-read", "sample", "smoke"]);
-    assert!(list().iter().all(|p| p.system == "ecommerce"));
+    assert_eq!(names, ["coupon-event", "coupon-quick", "fcfs-quick", "fcfs-scarce", "product-read", "sample", "smoke"]);
+    assert!(list().iter().all(|p| p.system == if p.name.starts_with("fcfs") { "fcfs" } else { "ecommerce" }));
 }
 
 #[test]

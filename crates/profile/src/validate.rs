@@ -25,7 +25,6 @@ use super::{
 
 /// The rules, in the order of the sections.
 const RULES: &[fn(&mut Context<'_>)] = &[
-    stack::validate_system,
     stack::validate_brokers,
     stack::validate_ports,
     stack::validate_docker_only,
@@ -39,6 +38,7 @@ const RULES: &[fn(&mut Context<'_>)] = &[
     backend::warn_of_idle_consumers,
     backend::warn_of_early_reconciler,
     seed::validate_fixture,
+    seed::validate_keys,
     seed::validate_amounts,
     seed::validate_coupons,
     seed::warn_of_shared_users,
@@ -115,6 +115,11 @@ impl Context<'_> {
         let path = path.into();
         let place = self.place(&path);
         self.warnings.push(Problem { place, path, message: message.into() });
+    }
+
+    /// Whether somebody wrote the key `path`.
+    fn is_written(&self, path: &str) -> bool {
+        self.places.contains_key(path)
     }
 
     /// Whether these sections are as they were written. A rule across sections asks first.

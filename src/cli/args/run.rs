@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use contract::settings::Size;
+use contract::{settings::Size, system::System};
 
 use super::LookArgs;
 
@@ -11,7 +11,7 @@ use super::LookArgs;
 #[derive(Debug, Args)]
 pub struct SeedArgs {
     /// Profile that says what to seed
-    #[arg(default_value = "coupon-quick")]
+    #[arg(default_value = System::default().description().profile)]
     pub profile: String,
     /// Users to make, instead of the profile's
     #[arg(long)]
@@ -37,7 +37,7 @@ pub enum Via {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Profile that says how the backend is tuned
-    #[arg(default_value = "coupon-quick")]
+    #[arg(default_value = System::default().description().profile)]
     pub profile: String,
     /// What to run
     #[arg(long, default_value = "all")]

@@ -1,12 +1,13 @@
 //! Servers: bringing them up, looking at them, taking them down.
 
 use clap::{Args, Subcommand};
+use contract::system::System;
 
 /// `up`
 #[derive(Debug, Default, Args)]
 pub struct UpArgs {
     /// Profile that says how many brokers and partitions
-    #[arg(default_value = "coupon-quick")]
+    #[arg(default_value = System::default().description().profile)]
     pub profile: String,
     /// Leave what was started when another part fails
     #[arg(long)]
@@ -88,19 +89,19 @@ pub enum TopicsAction {
     /// What the profile wants beside what is there
     Plan {
         /// Profile
-        #[arg(default_value = "coupon-quick")]
+        #[arg(default_value = System::default().description().profile)]
         profile: String,
     },
     /// Make what is missing
     Create {
         /// Profile
-        #[arg(default_value = "coupon-quick")]
+        #[arg(default_value = System::default().description().profile)]
         profile: String,
     },
     /// Delete and make again (asks for --yes: records are lost)
     Recreate {
         /// Profile
-        #[arg(default_value = "coupon-quick")]
+        #[arg(default_value = System::default().description().profile)]
         profile: String,
     },
     /// Partitions, leaders, replicas and offsets of one topic
@@ -116,7 +117,7 @@ pub enum TopicsAction {
     (--interval), and prints what the last one means. docs/lag.md says what each status means and what to do. It only \
     reads: it joins no group and commits nothing. With --kafka-brokers it needs no stack.")]
 pub struct LagArgs {
-    /// Consumer group [default: that of the coupon consumers]
+    /// Consumer group [default: that of the backend that is up]
     #[arg(long)]
     pub group: Option<String>,
     /// Topics [default: all that the group reads]

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::system::System;
 use infra::{stack::Stack, state::StateDir};
 use record::{event::Stamped, state::RunState};
 use tokio::sync::{mpsc, watch};
@@ -30,7 +29,7 @@ impl Watching {
     pub fn start(state: Option<StateDir>, stack: Stack) -> Self {
         let (sender, mut events) = mpsc::channel::<Stamped>(QUEUE);
         let (publish, receiver) = watch::channel(Arc::new(RunState::default()));
-        let origin = Instant::now();
+        let (origin, system) = (Instant::now(), stack.system);
         let plan = WatchPlan {
             state: state.clone(),
             endpoints: stack.endpoints.clone(),
@@ -38,8 +37,8 @@ impl Watching {
                 Some(state) => state.load_stack().ok().flatten().or_else(|| Some(stack.clone())),
                 None => Some(stack.clone()),
             }),
-            topic: System::default().claims().name.to_owned(),
-            group: System::default().claims().group.to_owned(),
+            topic: system.claims().name.to_owned(),
+            group: system.claims().group.to_owned(),
             interval: EVERY,
         };
         let emit = move |event| {

@@ -153,7 +153,7 @@ async fn api_ports(plan: &LaunchPlan, containers: &Containers) -> Result<BTreeMa
         return Ok(variables);
     }
     for size in &containers.sizes {
-        let port = match plan.settings.port.unwrap_or(size.port()) {
+        let port = match plan.settings.port.unwrap_or(size.port(plan.system)) {
             0 => free_address(&mut taken).map_err(spawn_error(&api_service(*size)))?.port(),
             port if ports::is_free(port) => port,
             port => return Err(super::taken(port).await),

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{process::is_backend, system::System};
+use contract::process::is_backend;
 use infra::stack::Stack;
 
 /// Longest wait for one answer of a broker.
@@ -24,7 +24,7 @@ type Seen = (String, String);
 pub(super) async fn strangers(stack: &Stack, say: &(dyn Fn(&str) + Sync)) -> Vec<String> {
     let kafka = &stack.endpoints.kafka;
     let own: Vec<&str> = stack.components.keys().map(String::as_str).filter(|name| is_backend(name)).collect();
-    let (begun, group) = (Instant::now(), System::default().claims().group);
+    let (begun, group) = (Instant::now(), stack.system.claims().group);
     loop {
         let endpoint = kafka.clone();
         let look = tokio::task::spawn_blocking(move || kafka::clients_of(&endpoint, group, LIMIT)).await;
@@ -35,7 +35,7 @@ pub(super) async fn strangers(stack: &Stack, say: &(dyn Fn(&str) + Sync)) -> Vec
                     tokio::time::sleep(AGAIN).await;
                     continue;
                 }
-                return words(&others).map(|words| format!("Kafka at {kafka}: {words}")).into_iter().collect();
+                return words(group, &others).map(|words| format!("Kafka at {kafka}: {words}")).into_iter().collect();
             }
             Ok(Ok(None)) => format!("Kafka at {kafka} does not tell them"),
             Ok(Err(why)) => why,
@@ -70,16 +70,15 @@ fn may_be_gone_soon(others: &[Seen]) -> bool {
 /// The most that are named.
 const NAMED: usize = 3;
 
-fn words(others: &[Seen]) -> Option<String> {
+fn words(group: &str, others: &[Seen]) -> Option<String> {
     let mut named: Vec<String> =
         { others.iter().take(NAMED) }.map(|(client, host)| format!("`{}` on {}", short(client), short(host))).collect();
     let more = others.len().saturating_sub(NAMED);
     named.extend((more > 0).then(|| format!("{more} more")));
     (!others.is_empty()).then(|| {
         format!(
-            "the consumer group {} has members that ecomctl did not start here ({}), and a backend would take \
+            "the consumer group {group} has members that ecomctl did not start here ({}), and a backend would take \
              partitions and events from them",
-            System::default().claims().group,
             named.join(", ")
         )
     })
@@ -114,9 +113,9 @@ mod tests {
             let found = others(seen(members), &own);
             assert_eq!(found, seen(strangers), "{members:?}");
             assert_eq!(may_be_gone_soon(&found), waits, "{members:?}");
-            assert_eq!(words(&found).is_some(), !strangers.is_empty(), "{members:?}");
+            assert_eq!(words("g", &found).is_some(), !strangers.is_empty(), "{members:?}");
         }
-        let words = words(&seen(&["a", "b", "c\n", "d", "e"])).unwrap();
+        let words = words("g", &seen(&["a", "b", "c\n", "d", "e"])).unwrap();
         assert!(words.contains("(`a` on 10.0.0.5, `b` on 10.0.0.5, `c` on 10.0.0.5, 2 more)"), "{words}");
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use compose::model::{Condition, Port, Resources, Service};
+use contract::system::System;
 use infra::{
     choice::Server,
     docker::{Engine, provider::Provider},
@@ -99,7 +100,7 @@ async fn an_engine_that_does_not_answer_is_not_taken_for_one_without_data() {
     let far = Engine::connect_to(host).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let state = StateDir::create(folder.path().join("state")).unwrap();
-    let provider = Provider::open(far, &state, "ecommerce", &StackSpec::default(), &BTreeMap::new()).unwrap();
+    let provider = Provider::open(far, &state, System::default(), &StackSpec::default(), &BTreeMap::new()).unwrap();
     let (project, _) = provider.servers(&|_| true).unwrap();
     assert!(!provider.has_data(&project, Server::Mysql).await.unwrap());
     assert_eq!(provider.brokers_with_data().await.unwrap(), None);

@@ -26,6 +26,9 @@ pub const IMAGES: [&str; 3] = ["ECOMCTL_IMAGE_MYSQL", "ECOMCTL_IMAGE_REDIS", "EC
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Places {
     schema_version: u32,
+    /// Whose they are: said by the folder that they are kept in.
+    #[serde(skip)]
+    system: System,
     /// What was asked for when the ports were chosen.
     asked: PortSpec,
     mysql: Login,
@@ -64,18 +67,19 @@ impl Kept {
     ///
     /// # Errors
     /// Where the file cannot be used.
-    pub fn open(state: &StateDir, system: &str, spec: &StackSpec) -> Result<Self, InfraError> {
-        let file = state.data(system).join("docker.json");
+    pub fn open(state: &StateDir, system: System, spec: &StackSpec) -> Result<Self, InfraError> {
+        let file = state.data(system.name()).join("docker.json");
         let found = state.load_json::<Places>(&file, SCHEMA_VERSION)?;
         let was_there = found.is_some();
-        let mut places = found.unwrap_or_else(|| draw(spec));
+        let mut places = found.unwrap_or_else(|| draw(system, spec));
+        places.system = system;
         places.choose(spec.ports, spec.brokers)?;
         Ok(Self { state: state.clone(), file, places, was_there })
     }
 
     /// The ports that were asked for last time; none where nothing was.
-    pub fn asked(state: &StateDir, system: &str) -> Option<PortSpec> {
-        let file = state.data(system).join("docker.json");
+    pub fn asked(state: &StateDir, system: System) -> Option<PortSpec> {
+        let file = state.data(system.name()).join("docker.json");
         Some(state.load_json::<Places>(&file, SCHEMA_VERSION).ok()??.asked)
     }
 
@@ -91,10 +95,11 @@ impl Kept {
     }
 }
 
-fn draw(spec: &StackSpec) -> Places {
+fn draw(system: System, spec: &StackSpec) -> Places {
     let login = || Login { port: 0, password: Secret::new(token(24)) };
     Places {
         schema_version: SCHEMA_VERSION,
+        system,
         asked: spec.ports,
         mysql: login(),
         redis: login(),
@@ -106,12 +111,12 @@ fn draw(spec: &StackSpec) -> Places {
 }
 
 impl Places {
-    /// Drawn for `spec`, and kept nowhere.
+    /// Drawn for a stack of `system` as `spec` says, and kept nowhere.
     ///
     /// # Errors
     /// Where no port is free.
-    pub fn new(spec: &StackSpec) -> Result<Self, InfraError> {
-        let mut places = draw(spec);
+    pub fn new(system: System, spec: &StackSpec) -> Result<Self, InfraError> {
+        let mut places = draw(system, spec);
         places.choose(spec.ports, spec.brokers)?;
         Ok(places)
     }
@@ -194,7 +199,7 @@ impl Places {
                 port: self.mysql.port,
                 user: "root".into(),
                 password: self.mysql.password.clone(),
-                database: System::default().description().database.into(),
+                database: self.system.description().database.into(),
                 tls: None,
             },
             redis: RedisEndpoint {
@@ -245,6 +250,11 @@ impl Places {
         notes
     }
 
+    /// Whose they are.
+    pub fn system(&self) -> System {
+        self.system
+    }
+
     /// Values for the variables of the compose files.
     pub fn variables(&self) -> BTreeMap<String, String> {
         let redis = format!("requirepass {}\n", self.redis.password.expose());
@@ -252,6 +262,7 @@ impl Places {
         all.extend([
             ("ECOMCTL_PORT_MYSQL".to_owned(), self.mysql.port.to_string()),
             ("ECOMCTL_PORT_REDIS".to_owned(), self.redis.port.to_string()),
+            ("ECOMCTL_MYSQL_DATABASE".to_owned(), self.system.description().database.to_owned()),
             ("ECOMCTL_KAFKA_CLUSTER_ID".to_owned(), self.cluster_id.clone()),
             ("ECOMCTL_MYSQL_PASSWORD".to_owned(), self.mysql.password.expose().to_owned()),
             ("ECOMCTL_REDIS_AUTH".to_owned(), redis),
@@ -280,14 +291,14 @@ mod tests {
     fn passwords_and_drawn_ports_stay_and_asked_ones_are_taken() {
         use std::os::unix::fs::MetadataExt as _;
         let (_dir, state) = state();
-        let first = Kept::open(&state, "ecommerce", &spec(0, 0, 0, 3)).unwrap();
+        let first = Kept::open(&state, System::Ecommerce, &spec(0, 0, 0, 3)).unwrap();
         first.save().unwrap();
         assert_eq!(std::fs::metadata(state.data("ecommerce").join("docker.json")).unwrap().mode() & 0o777, 0o600);
-        let again = Kept::open(&state, "ecommerce", &spec(0, 0, 0, 3)).unwrap();
+        let again = Kept::open(&state, System::Ecommerce, &spec(0, 0, 0, 3)).unwrap();
         assert_eq!((again.places.ports(), again.was_there), (first.places.ports(), true));
         let ports: BTreeSet<u16> = first.places.ports().into_iter().map(|(_, port)| port).collect();
         assert_eq!(ports.len(), 5, "each has its own");
-        let asked = Kept::open(&state, "ecommerce", &spec(3306, 0, 9092, 3)).unwrap().places;
+        let asked = Kept::open(&state, System::Ecommerce, &spec(3306, 0, 9092, 3)).unwrap().places;
         assert_eq!(asked.mysql.port, 3306);
         assert_eq!(asked.kafka, [9092, 9093, 9094]);
         assert_eq!(asked.redis, first.places.redis);
@@ -298,7 +309,7 @@ mod tests {
     fn a_taken_port_is_told_with_its_owner_or_avoided() {
         let listener = std::net::TcpListener::bind((HOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mut places = draw(&spec(port, 0, 0, 1));
+        let mut places = draw(System::Ecommerce, &spec(port, 0, 0, 1));
         places.choose(places.asked, 1).unwrap();
         let owner = |port: u16| format!("the owner of {port}");
         let message = places.avoid_taken(&|_| true, &ports::is_free, &owner).unwrap_err().to_string();
@@ -315,7 +326,7 @@ mod tests {
 
     #[test]
     fn images_are_kept_and_a_change_under_data_is_told() {
-        let mut places = draw(&spec(0, 0, 0, 1));
+        let mut places = draw(System::Ecommerce, &spec(0, 0, 0, 1));
         let asked = |image: &str| BTreeMap::from([("ECOMCTL_IMAGE_MYSQL".to_owned(), image.to_owned())]);
         assert!(places.take_images(&asked("mysql:8.0"), true).is_empty(), "nothing was known before");
         assert!(places.take_images(&BTreeMap::new(), true).is_empty());

@@ -13,6 +13,7 @@ use contract::{
     endpoint::{Endpoints, KafkaEndpoint},
     process::is_backend,
     settings::Size,
+    system::System,
 };
 use profile::model::{PortSpec, StackSpec};
 use record::event::names;
@@ -76,14 +77,14 @@ impl Provider {
     pub fn open(
         engine: Engine,
         state: &StateDir,
-        system: &str,
+        system: System,
         spec: &StackSpec,
         variables: &BTreeMap<String, String>,
     ) -> Result<Self, InfraError> {
         Ok(Self {
             engine,
             kept: Kept::open(state, system, spec)?,
-            name: state.owner().project(system),
+            name: state.owner().project(system.name()),
             state: state.clone(),
             monitoring: spec.monitoring,
             original: spec.original,
@@ -103,9 +104,9 @@ impl Provider {
         variables: &BTreeMap<String, String>,
     ) -> Result<Self, InfraError> {
         let (monitoring, original) = stack.docker.as_ref().map_or((false, false), |d| (d.monitoring, d.original));
-        let ports = ports_of(state, &stack.system);
+        let ports = ports_of(state, stack.system);
         let spec = StackSpec { brokers: stack.brokers, ports, monitoring, original, ..StackSpec::default() };
-        Self::open(engine, state, &stack.system, &spec, variables)
+        Self::open(engine, state, stack.system, &spec, variables)
     }
 
     /// What `stack.json` says of it.
@@ -118,7 +119,8 @@ impl Provider {
     /// # Errors
     /// Where a compose file cannot be used.
     pub fn project(&self, more: &BTreeMap<String, String>) -> Result<Project, InfraError> {
-        let mut variables = self.variables.clone();
+        let mut variables = moved(self.kept.places.system());
+        variables.extend(self.variables.clone());
         variables.extend(self.kept.places.variables());
         variables.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
         let files = files_of(self.original, self.brokers, self.monitoring);
@@ -225,18 +227,25 @@ impl Provider {
     }
 }
 
-/// The project that `spec` asks for, with ports and passwords that are drawn for the occasion: to be looked at only.
+/// The project that `spec` asks for `system`, with ports and passwords that are drawn for the occasion: to be looked at only.
 ///
 /// # Errors
 /// Where a compose file cannot be used.
-pub fn preview(spec: &StackSpec, variables: &BTreeMap<String, String>) -> Result<Project, InfraError> {
-    let mut all = variables.clone();
-    all.extend(Places::new(spec)?.variables());
+pub fn preview(system: System, spec: &StackSpec, variables: &BTreeMap<String, String>) -> Result<Project, InfraError> {
+    let mut all = moved(system);
+    all.extend(variables.clone());
+    all.extend(Places::new(system, spec)?.variables());
     // Ports that any number will do for are no question yet. (A broker listens on the port that it is reached at, inside
     // its container too, so it keeps the one that was drawn.)
     let drawn = [("ECOMCTL_PORT_MYSQL", spec.ports.mysql), ("ECOMCTL_PORT_REDIS", spec.ports.redis)];
     all.extend(drawn.into_iter().filter(|(_, port)| *port == 0).map(|(name, _)| (name.to_owned(), "0".to_owned())));
     load("ecomctl-preview", &files_of(spec.original, spec.brokers, spec.monitoring), &needed(spec.brokers), &all)
+}
+
+/// Ports that give way to those of `system`, unless somebody names others.
+fn moved(system: System) -> BTreeMap<String, String> {
+    let moved = system.description().moved.iter();
+    moved.map(|(variable, port)| ((*variable).to_owned(), port.to_string())).collect()
 }
 
 /// The compose files, in the order in which they are merged.
@@ -346,8 +355,8 @@ pub async fn running(engine: &Engine, project: &str) -> Result<BTreeMap<String, 
 }
 
 /// The ports that were asked for last time, so that a restart asks for the same.
-pub fn ports_of(state: &StateDir, system: &str) -> PortSpec {
-    Kept::asked(state, system).unwrap_or_default()
+pub fn ports_of(state: &StateDir, system: System) -> PortSpec {
+    Kept::asked(state, system).unwrap_or_else(|| PortSpec::of(system))
 }
 
 /// Everything of the project: what to remove.

@@ -97,7 +97,7 @@ fn folders_of_the_first_version_are_known_by_their_content_and_taken_over() {
             assert_eq!(state.owner().project("ecommerce"), "ecomctl-abc123");
             assert_eq!(state.owner().system_of("ecomctl-abc123").as_deref(), Some("ecommerce"));
             assert!(state.owner().project("fcfs").ends_with("-fcfs"));
-            assert_eq!(state.load_stack().unwrap().unwrap().system, "ecommerce");
+            assert_eq!(state.load_stack().unwrap().unwrap().system.name(), "ecommerce");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use compose::model::Project;
+use contract::system::System;
 use profile::model::StackSpec;
 
 use super::{Check, Level, check};
@@ -18,7 +19,7 @@ use crate::{
 /// ports that its own containers have are no trouble.
 pub async fn checks(
     state: Option<&StateDir>,
-    system: &str,
+    system: System,
     spec: &StackSpec,
     variables: &BTreeMap<String, String>,
 ) -> Vec<Check> {
@@ -34,7 +35,7 @@ pub async fn checks(
     let (major, minor) = facts.api;
     let found = format!("Engine {}, API {major}.{minor}, on {}", facts.version, facts.host);
     let mut checks = vec![check("docker", Level::Ok, found, "")];
-    let project = match provider::preview(spec, variables) {
+    let project = match provider::preview(system, spec, variables) {
         Ok(project) => project,
         Err(error) => {
             checks.push(check("compose files", Level::Error, error.to_string(), "mend the files in compose/"));
@@ -67,9 +68,9 @@ async fn images(engine: &Engine, project: &Project) -> Vec<Check> {
     }
 }
 
-async fn published(engine: &Engine, project: &Project, state: Option<&StateDir>, system: &str) -> Vec<Check> {
+async fn published(engine: &Engine, project: &Project, state: Option<&StateDir>, system: System) -> Vec<Check> {
     let own = match state {
-        Some(state) => provider::running(engine, &state.owner().project(system)).await.unwrap_or_default(),
+        Some(state) => provider::running(engine, &state.owner().project(system.name())).await.unwrap_or_default(),
         None => BTreeMap::new(),
     };
     let is_own = |port: u16| own.values().any(|c| c.ports.iter().any(|published| published.host == port));

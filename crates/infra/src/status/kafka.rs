@@ -1,8 +1,8 @@
-//! What Kafka says of itself and of the coupon group, asked by one client within one time limit.
+//! What Kafka says of itself and of the backend's group, asked by one client within one time limit.
 
 use std::time::{Duration, Instant};
 
-use contract::{endpoint::KafkaEndpoint, system::System};
+use contract::{endpoint::KafkaEndpoint, system::Topic};
 use futures_util::future::select_ok;
 use kafka::{self, FetchSize, GroupReader};
 use rdkafka::consumer::Consumer as _;
@@ -35,12 +35,16 @@ pub struct LagRow {
 /// What Kafka says.
 pub(super) struct KafkaLook {
     pub cluster: Cluster,
-    /// The coupon group's lag, or why it is not known.
+    /// The backend's lag, or why it is not known.
     pub lag: Result<Vec<LagRow>, String>,
 }
 
-/// Looks once, for `limit` at most.
-pub(super) async fn look(endpoint: &KafkaEndpoint, limit: Duration) -> Result<KafkaLook, InfraError> {
+/// Looks once at the cluster and at who reads `claims`, for `limit` at most.
+pub(super) async fn look(
+    endpoint: &KafkaEndpoint,
+    claims: &'static Topic,
+    limit: Duration,
+) -> Result<KafkaLook, InfraError> {
     let deadline = Instant::now() + limit;
     let failed = |endpoint: &KafkaEndpoint, why: String| InfraError::client("kafka", endpoint, "read metadata", why);
     // The library tries an address where nobody listens until the time is over.
@@ -52,14 +56,13 @@ pub(super) async fn look(endpoint: &KafkaEndpoint, limit: Duration) -> Result<Ka
             left => Ok(left),
         };
         let look = || {
-            let claims = System::default().claims();
             let mut reader = GroupReader::new(&endpoint, claims.group, FetchSize::Small)?;
             let metadata = reader.client().fetch_metadata(None, left()?).map_err(|e| kafka::explain(&e))?;
             let cluster = clients::cluster_of(&metadata);
             let lag = kafka::topic_of(&metadata, claims.name)
                 .and_then(|topic| reader.offsets(&[(claims.name.to_owned(), topic)].into(), left))
                 .and_then(|mut all| all.remove(claims.name).unwrap_or_else(|| Ok([].into())))
-                .map(|offsets| offsets.into_iter().map(row).collect());
+                .map(|offsets| offsets.into_iter().map(|found| row(claims.name, found)).collect());
             // Its threads take up to 100 ms to end, which nobody has to wait for.
             std::thread::spawn(move || drop((metadata, reader)));
             Ok(KafkaLook { cluster, lag })
@@ -69,10 +72,10 @@ pub(super) async fn look(endpoint: &KafkaEndpoint, limit: Duration) -> Result<Ka
     .await
 }
 
-fn row((partition, offsets): (i32, kafka::Offsets)) -> LagRow {
+fn row(topic: &str, (partition, offsets): (i32, kafka::Offsets)) -> LagRow {
     let lag = offsets.lag();
     LagRow {
-        topic: System::default().claims().name.to_owned(),
+        topic: topic.to_owned(),
         partition,
         committed: offsets.committed,
         end: offsets.log.map(|(_, end)| end),

@@ -31,7 +31,7 @@ pub struct RedisStatus {
     pub clients: u64,
     /// Commands per second at this moment.
     pub ops_per_second: u64,
-    /// Coupon id → stock of its gate.
+    /// Id → stock of its gate.
     pub stock: BTreeMap<String, i64>,
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn redis(endpoint: &RedisEndpoint, limit: Duration) -> Result<R
     while let Some(command) = scan.command() {
         scan.take(within(limit, error, command.query_async(&mut conn)).await?);
     }
-    for id in scan.coupons(20) {
+    for id in scan.ids(20) {
         let get = redis::cmd("GET").arg(gate_keys(id).stock).to_owned();
         let stock: Option<i64> = within(limit, error, get.query_async(&mut conn)).await?;
         status.stock.extend(stock.map(|stock| (id.to_string(), stock)));

@@ -79,7 +79,7 @@ pub(super) async fn end_others(
     processes(others.collect(), |name, pid| progress(UpEvent::Ended { name, pid })).await;
     let Some(engine) = &runners.left else { return Ok(()) };
     let owner = request.state.owner();
-    let project = owner.project(&request.system);
+    let project = owner.project(request.system.name());
     let ours = |labels: owned::Labels<'_>| owner.owns(labels);
     let removed = docker::remove_ours(engine, &project, provider::everything(false), &ours).await?;
     for name in removed.containers {

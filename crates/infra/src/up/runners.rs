@@ -80,7 +80,7 @@ impl Runners {
         Ok(Stack {
             schema_version: SCHEMA_VERSION,
             owner: Some(request.state.owner().id().to_owned()),
-            system: request.system.clone(),
+            system: request.system,
             brokers: request.stack.brokers,
             endpoints,
             api: before.as_ref().and_then(|stack| stack.api),
@@ -122,7 +122,7 @@ pub(super) async fn choose(
     let provider = match &engine {
         Some(engine) if asks_docker(request, &open, &native) => {
             let engine = engine.clone();
-            Some(Provider::open(engine, &request.state, &request.system, &request.stack, &request.variables)?)
+            Some(Provider::open(engine, &request.state, request.system, &request.stack, &request.variables)?)
         }
         _ => None,
     };
@@ -225,7 +225,7 @@ fn open_native(request: &UpRequest, runners: &Runners) -> Result<Option<Native>,
     if !Server::ALL.into_iter().any(natively) {
         return Ok(None);
     }
-    let native = Native::open(&request.state, &request.system, request.stack.brokers, request.env.clone())?;
+    let native = Native::open(&request.state, request.system, request.stack.brokers, request.env.clone())?;
     // A missing program is told before anything is started.
     if natively(Server::Mysql) {
         native.mysql()?;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use contract::system::Step;
+
 use super::Context;
 use crate::{
     fixture::{self, FixtureError},
@@ -13,7 +15,14 @@ use crate::{
 const MOST_ROWS: u64 = 10_000_000;
 
 pub(super) fn validate_fixture(c: &mut Context<'_>) {
-    if c.fixture.is_some() {
+    if let Some(fixture) = c.fixture {
+        let system = c.profile.system;
+        let lacks = fixture.lacks(system);
+        if !lacks.is_empty() {
+            let (name, lacks) = (&c.profile.seed.fixture, lacks.join(" and no "));
+            let message = format!("`{name}` has no {lacks}, which the system {} needs", system.name());
+            c.problem("seed.fixture", message);
+        }
         return;
     }
     let name = &c.profile.seed.fixture;
@@ -25,6 +34,14 @@ pub(super) fn validate_fixture(c: &mut Context<'_>) {
     let known = fixture::names();
     let hint = did_you_mean(name, known.iter().map(String::as_str));
     c.problem("seed.fixture", format!("there is no fixture `{name}`{hint}; known: {}", known.join(", ")));
+}
+
+/// What the system has not cannot be seeded: a number of it was meant for another system.
+pub(super) fn validate_keys(c: &mut Context<'_>) {
+    let system = c.profile.system;
+    if c.is_written("seed.products") && !system.has(Step::Products) {
+        c.problem("seed.products", format!("the system {} has no products; take the key away", system.name()));
+    }
 }
 
 pub(super) fn validate_amounts(c: &mut Context<'_>) {

@@ -1,9 +1,6 @@
 //! Rules of `stack:`.
 
-use contract::{
-    endpoint::{ApiEndpoint, KafkaEndpoint, MysqlEndpoint, RedisEndpoint, mask},
-    system::System,
-};
+use contract::endpoint::{ApiEndpoint, KafkaEndpoint, MysqlEndpoint, RedisEndpoint, mask};
 
 use super::Context;
 use crate::{
@@ -12,16 +9,6 @@ use crate::{
 };
 
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
-
-/// Whatever is brought up, seeded and judged is the default system's: another one would silently be taken for it.
-pub(super) fn validate_system(c: &mut Context<'_>) {
-    let (asked, known) = (c.profile.system, System::default());
-    if asked != known {
-        let message =
-            format!("`{}` is not brought up by this version yet; write system: {}", asked.name(), known.name());
-        c.problem("system", message);
-    }
-}
 
 pub(super) fn validate_brokers(c: &mut Context<'_>) {
     let brokers = c.profile.stack.brokers;

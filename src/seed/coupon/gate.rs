@@ -1,36 +1,14 @@
 //! The gate in Redis, as the seeder reads it back.
 
-use std::{future::Future, time::Duration};
-
 use contract::{
     endpoint::RedisEndpoint,
     names::{EPOCH_ID, EPOCH_TOTAL, GateKeys, gate_keys},
 };
-use redis::aio::MultiplexedConnection;
 
-use super::SeedError;
-
-/// Longest a connection or a command may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Runs one step with a time limit, and names it where it fails.
-pub(super) async fn step<T>(
-    redis: &RedisEndpoint,
-    what: &str,
-    step: impl Future<Output = redis::RedisResult<T>>,
-) -> Result<T, SeedError> {
-    let why = match tokio::time::timeout(TIMEOUT, step).await {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(e)) => contract::cause::chain(&e),
-        Err(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
-    };
-    Err(SeedError::Redis { server: redis.to_string(), what: what.to_owned(), why })
-}
-
-/// A connection.
-pub(super) async fn connect(redis: &RedisEndpoint) -> Result<MultiplexedConnection, SeedError> {
-    step(redis, "connecting", async { redis.client()?.get_multiplexed_async_connection().await }).await
-}
+use crate::seed::{
+    SeedError,
+    redis_conn::{connect, step},
+};
 
 /// Removes the gate of a coupon: without an epoch it is closed.
 pub(super) async fn remove(redis: &RedisEndpoint, coupon: u64) -> Result<(), SeedError> {

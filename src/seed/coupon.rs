@@ -1,10 +1,16 @@
 //! Coupons: their rows in MySQL and their gates in Redis.
 
-use contract::endpoint::Endpoints;
+mod gate;
+mod owned;
+mod rights;
+
+use contract::endpoint::{Endpoints, RedisEndpoint};
 use mysql_async::prelude::Queryable;
+pub use owned::before_serving;
+pub(super) use owned::foreign_gates;
 use profile::model::CouponSeed;
 
-use super::{Backend, CouponReport, SeedError, SeedPlan, SeedProgress, TableReport, db::Db, gate, guard};
+use super::{Backend, CouponReport, SeedError, SeedPlan, SeedProgress, TableReport, db::Db, guard};
 
 /// Discount of a coupon for which nobody gives one, in won.
 const DEFAULT_DISCOUNT: u64 = 5_000;
@@ -22,6 +28,14 @@ async fn row(db: &Db, id: u64) -> Result<Option<Row>, SeedError> {
     let mut conn = db.conn().await?;
     let row: Option<(u64, Option<String>, u64)> = db.step("reading a coupon", conn.exec_first(sql, (id,))).await?;
     Ok(row.map(|(quantity, epoch, holders)| Row { quantity, epoch, holders }))
+}
+
+/// Looks at what the login may do with the gates of these coupons, by the first of them.
+pub(super) async fn look_at_rights(coupons: &[CouponSeed], redis: &RedisEndpoint) -> Result<(), SeedError> {
+    match coupons.first() {
+        Some(coupon) => rights::look(redis, coupon.id).await,
+        None => Ok(()),
+    }
 }
 
 /// What opening new epochs for these coupons would destroy.
@@ -132,7 +146,7 @@ pub(super) async fn reset(
     }
     if !may_destroy {
         let ids: Vec<u64> = coupons.iter().map(|coupon| coupon.id).collect();
-        harmed.extend(guard::check_gates(db, &endpoints.redis, &ids).await?);
+        harmed.extend(owned::check(db, &endpoints.redis, &ids).await?);
         guard::refuse(harmed)?;
     }
     let mut opened = Vec::new();
