@@ -7,9 +7,10 @@
 
 use std::time::{Duration, Instant};
 
+use contract::{claim::Claim, figures::coupon::ROWS};
 use ratatui::{Terminal, backend::TestBackend};
 use record::{
-    event::{CouponSample, Event, LoadSample, ProbeSample, Stamped},
+    event::{Event, Figures, LoadSample, ProbeSample, Stamped},
     state::RunState,
 };
 use tui::{
@@ -66,8 +67,8 @@ fn eight_hours() -> RunState {
     let stack = (*busy.stack.newest.unwrap()).clone();
     for second in 0..EIGHT_HOURS {
         let load = LoadSample { sent: second * 100, rps: 100.0, p95_ms: Some(second as f64), ..LoadSample::default() };
-        let coupons = (1..=20).map(|id| (id, CouponSample { rows: Some(second), ..CouponSample::default() })).collect();
-        let probe = ProbeSample { coupons, lag: Some(second), redis_ms: Some(1.0), ..ProbeSample::default() };
+        let subjects = (1..=20).map(|id| (Claim::coupon(id), Figures::default().with(ROWS, second))).collect();
+        let probe = ProbeSample { subjects, lag: Some(second), redis_ms: Some(1.0), ..ProbeSample::default() };
         let events = [
             Event::Load(load),
             Event::Probe(probe),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use base::figure::{millis, or_dash, rate};
+use contract::figures;
 use indicatif::{ProgressBar, ProgressStyle};
 use record::{
     event::names::{ProcessState, Stage},
@@ -142,9 +143,10 @@ pub fn line(state: &RunState) -> String {
         }
     }
     if let Some(probe) = &state.probe {
-        let rows: Option<u64> = probe.coupons.values().map(|c| c.rows).sum();
-        let left: Option<i64> = probe.coupons.values().map(|c| c.stock).sum();
-        let _ = write!(text, " · rows {} · left {} · lag {}", or_dash(rows), or_dash(left), or_dash(probe.lag));
+        for (word, figure) in figures::progress(state.kind()) {
+            let _ = write!(text, " · {word} {}", or_dash(probe.sum(*figure)));
+        }
+        let _ = write!(text, " · lag {}", or_dash(probe.lag));
         for component in probe.errors.keys() {
             let _ = write!(text, " · {component} NOT READABLE");
         }
@@ -164,7 +166,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use record::event::{CouponSample, LoadSample, ProbeSample};
+    use contract::{
+        claim::Claim,
+        figures::coupon::{ROWS, STOCK},
+    };
+    use record::event::{Figures, LoadSample, ProbeSample};
 
     /// A regular line right behind that of a new stage said the same a second time.
     #[test]
@@ -182,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_line_shows_client_servers_and_what_cannot_be_read() {
-        let coupon = CouponSample { rows: Some(990), stock: Some(0), ..CouponSample::default() };
+        let coupon = Figures::default().with(ROWS, 990).with(STOCK, 0);
         let state = RunState {
             t_ms: 72_500,
             stage: Some(Stage::Load),
@@ -195,7 +201,7 @@ mod tests {
                 ..LoadSample::default()
             }),
             probe: Some(ProbeSample {
-                coupons: BTreeMap::from([(1, coupon)]),
+                subjects: BTreeMap::from([(Claim::coupon(1), coupon)]),
                 errors: BTreeMap::from([("kafka".into(), "gone".into())]),
                 ..ProbeSample::default()
             }),

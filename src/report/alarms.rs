@@ -1,6 +1,6 @@
 //! What is said of alarms.
 
-use record::{alarm::registry::in_unit, event::AlarmLevel};
+use record::{event::AlarmLevel, metric::in_unit};
 
 use crate::summary::{Alarm, Summary};
 

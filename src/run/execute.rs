@@ -26,7 +26,7 @@ use super::{
     control::{Control, Live, Performer, Server},
     folder::{self, RunFile, RunFolder},
     gather::{self, Gathered},
-    measure, plan,
+    plan,
     recorder::{Emitter, Recorder},
     stages::{self, Started},
     walk::{Marks, Request, Show, Walk},

@@ -233,7 +233,7 @@ mod tests {
             coupons: vec![(1, 10)],
             require: vec!["CP5".into()],
             origin_unix_ns: 0,
-            sent: BTreeMap::new(),
+            sent: [(Claim::coupon(1), 12)].into(),
             epochs: Some([(1, "a:b:7".to_owned())].into()),
             invariants: Vec::new(),
             process: None,
@@ -272,6 +272,15 @@ mod tests {
         run.release();
         run.release();
         assert_eq!(RunFolder::size(folder.path()), 5);
+    }
+
+    #[test]
+    fn what_version_1_counted_was_for_coupons() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(folder.path(), "x", jiff::Timestamp::UNIX_EPOCH).unwrap();
+        let older = r#"{"schema_version":1,"profile":"x","started_at":"","coupons":[[7,10]],"require":[],"origin_unix_ns":0,"sent":{"7":12},"process":null}"#;
+        std::fs::write(run.path().join("run.json"), older).unwrap();
+        assert_eq!(run.read().unwrap().sent, [(Claim::coupon(7), 12)].into());
     }
 
     #[test]

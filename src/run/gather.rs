@@ -6,6 +6,7 @@ use load::LoadSummary;
 use record::{
     event::ProbeSample,
     goal::{self, Metric, Metrics, Trend},
+    metric::{DEAD_LETTERS, END_TO_END_DURATION},
     state::{AlarmNow, RunState},
 };
 use serde_json::Value;
@@ -90,16 +91,7 @@ fn to_json(metric: &Metric) -> Value {
 /// The generator's metrics, and beside them what the servers said.
 fn metrics(walked: &Walked, state: &RunState) -> Metrics {
     let mut metrics = walked.load.metrics();
-    let seen = &state.seen;
-    let trends = [
-        ("consumer_lag", &seen.lags),
-        ("consumer_time_lag", &seen.time_lags_ms),
-        ("redis_duration", &seen.redis_ms),
-        ("mysql_connections", &seen.mysql_connections),
-    ];
-    for (name, trend) in trends.into_iter().filter(|(_, trend)| trend.count() > 0) {
-        metrics.insert(name.to_owned(), Metric::Trend(trend.clone()));
-    }
+    metrics.extend(state.seen.trends().map(|(name, trend)| (name.to_owned(), Metric::Trend(trend.clone()))));
     if let Some(times) = walked.verify.as_ref().and_then(|v| v.end_to_end.as_ref()) {
         let mut trend = Trend::default();
         for step in times.iter_recorded() {
@@ -107,12 +99,12 @@ fn metrics(walked: &Walked, state: &RunState) -> Metrics {
                 trend.record_thousandths(step.value_iterated_to());
             }
         }
-        metrics.insert("end_to_end_duration".to_owned(), Metric::Trend(trend));
+        metrics.insert(END_TO_END_DURATION.name.to_owned(), Metric::Trend(trend));
     }
     if let Some(dead) = state.probe.as_ref().and_then(|probe| probe.dead_letters) {
         let seconds = walked.load.duration_s;
         let rate = if seconds > 0.0 { dead as f64 / seconds } else { 0.0 };
-        metrics.insert("dead_letters".to_owned(), Metric::Counter { count: dead, rate });
+        metrics.insert(DEAD_LETTERS.name.to_owned(), Metric::Counter { count: dead, rate });
     }
     metrics
 }
@@ -174,7 +166,7 @@ fn alarm(now: &AlarmNow) -> Alarm {
 fn lag(walked: &Walked, state: &RunState) -> Lag {
     let drain_s = walked.drain.as_ref().filter(|drain| drain.drained).map(|drain| drain.seconds);
     let Some(probe) = &state.probe else { return Lag { drain_s, ..Lag::default() } };
-    Lag { max: state.seen.lag_max, last: probe.lag, drain_s, per_partition: partitions(probe) }
+    Lag { max: state.seen.most_lag(), last: probe.lag, drain_s, per_partition: partitions(probe) }
 }
 
 fn partitions(probe: &ProbeSample) -> Vec<PartitionLag> {

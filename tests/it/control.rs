@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contract::{claim::Claim, figures::coupon::GRANTS};
 use ecomctl::run::{
     control::{self},
     folder::RunFolder,
@@ -163,7 +164,10 @@ fn a_run_that_is_acted_on_over_its_socket_stays_consistent() {
     // The gate is rebuilt after a while; until then nothing can be said about it.
     let soon = run.state().t_ms + 2_500;
     run.until("the gate is open again", Duration::from_secs(30), |state| {
-        let open = state.probe.as_ref().is_some_and(|p| p.errors.is_empty() && p.coupons[&1].grants.is_some());
+        let open = state
+            .probe
+            .as_ref()
+            .is_some_and(|p| p.errors.is_empty() && p.subjects[&Claim::coupon(1)].get(GRANTS).is_some());
         state.t_ms > soon && open && !state.away.contains_key("redis")
     });
     let counted = run.act(&Act::Verify);

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::claim::Id;
+use contract::claim::{Claim, Id, Kind, Outcome};
 use load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary, ledger};
 use profile::model::Scenario;
 use record::goal::{self, Goal};
@@ -108,6 +108,7 @@ fn every_request_is_seen_by_the_server_and_stands_in_the_ledger() {
     assert_eq!(summary.outcomes["QUEUED"], 30);
     assert_eq!(summary.outcomes["SOLD_OUT"], 10);
     assert_eq!(summary.outcomes["DUPLICATE"], summary.sent - 40);
+    assert_eq!(summary.claims, BTreeMap::from([(Claim::coupon(1), summary.sent)]));
     assert!(seen.users.lock().unwrap().keys().copied().eq(1..=40));
 
     let entries = entries(&folder.path().join("ledger"));
@@ -373,6 +374,38 @@ fn answers_in_pieces_and_garbage() {
     assert_eq!(summary.requests[0].failures, BTreeMap::from([("not HTTP".to_owned(), summary.sent)]));
 }
 
+/// What was drawn for a request is the same wherever the server sees it and in the ledger, and no two requests share it.
+#[test]
+fn a_drawn_id_goes_with_its_request_into_the_ledger() {
+    let (target, seen) = shop(0);
+    let folder = tempfile::tempdir().unwrap();
+    let charge = json!({
+        "name": "charge", "method": "POST", "path": "/charge", "headers": {"Idempotency-Key": "${uuid}"},
+        "body": {"key": "${uuid}", "userId": "${user.id}"}, "outcomes": {"422": "REFUSED"},
+        "claim": {"kind": "point", "id": "${uuid}"}
+    });
+    let mut plan = plan(target, constant(8, "1s", charge));
+    plan.ledger = Some(folder.path().join("ledger"));
+    let (summary, events) = run(&plan);
+    let keys = seen.keys.lock().unwrap().clone();
+    let entries = entries(&folder.path().join("ledger"));
+    assert!(summary.sent > 30 && keys.len() as u64 == summary.sent, "{} keys for {}", keys.len(), summary.sent);
+    let told = |status: u16| match status {
+        200 => Outcome::Acknowledged,
+        422 => Outcome::Refused,
+        _ => Outcome::Unknown,
+    };
+    let answered: BTreeMap<String, Outcome> = keys.iter().map(|(key, status)| (key.clone(), told(*status))).collect();
+    let written: BTreeMap<String, Outcome> =
+        entries.iter().map(|entry| (entry.key.unwrap().to_string(), entry.outcome)).collect();
+    assert_eq!(written, answered);
+    assert!(entries.iter().all(|entry| entry.kind == Kind::Point && entry.receipt.is_none()));
+    assert_eq!(summary.outcomes.keys().collect::<Vec<_>>(), ["OK", "REFUSED", "UNKNOWN"]);
+    assert_eq!(summary.claims, BTreeMap::from([(Claim { kind: Kind::Point, id: None }, summary.sent)]));
+    let last = events.iter().rev().find_map(|e| if let LoadEvent::Sample(s) = e { Some(s) } else { None });
+    assert_eq!(last.unwrap().claims, BTreeMap::from([("point".to_owned(), summary.sent)]));
+}
+
 #[test]
 fn a_plan_that_cannot_run_says_why() {
     let target = "127.0.0.1:1".parse().unwrap();
@@ -381,8 +414,7 @@ fn a_plan_that_cannot_run_says_why() {
     wrong["outcomes"]["200"] = json!("GRANTED");
     assert_eq!(
         error(&plan(target, constant(1, "1s", wrong))),
-        "scenario `event`, request `issue`: outcome `GRANTED` is not allowed beside `coupon`; \
-         use QUEUED, SOLD_OUT, DUPLICATE, ERROR or UNKNOWN"
+        "scenario `event`, request `issue`: its claim cannot be written down: its answers cannot come to `GRANTED`"
     );
     assert!(error(&plan(target, constant(0, "1s", issue()))).contains("no virtual users"));
     assert!(error(&plan(target, constant(1, "1s", get("/${x}")))).contains("`${x}` is unknown"));

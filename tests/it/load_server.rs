@@ -16,7 +16,7 @@ use std::{
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::IntoResponse,
     routing::{get, post},
 };
@@ -29,6 +29,8 @@ pub struct Seen {
     pub others: AtomicU64,
     /// User → times.
     pub users: Mutex<BTreeMap<u64, u64>>,
+    /// Key of a charge → status that it was answered with.
+    pub keys: Mutex<BTreeMap<String, u16>>,
 }
 
 impl Seen {
@@ -65,7 +67,16 @@ pub fn shop(stock: u64) -> (SocketAddr, Arc<Seen>) {
             answer
         }
     };
+    let charge = |State(seen): State<Arc<Seen>>, headers: HeaderMap, Json(body): Json<Value>| async move {
+        let key = body["key"].as_str().unwrap().to_owned();
+        assert_eq!(headers["idempotency-key"], key.as_str());
+        let n = seen.others.fetch_add(1, Ordering::SeqCst);
+        let status = [200, 422, 503][n as usize % 3];
+        seen.keys.lock().unwrap().insert(key, status);
+        StatusCode::from_u16(status).unwrap()
+    };
     let app = Router::new()
+        .route("/charge", post(charge))
         .route("/api/coupons/1/issue", post(issue))
         .route("/noop", get(other(StatusCode::OK, 0, &[])))
         .route("/hit", get(other(StatusCode::OK, 0, &[("x-cache", "MISS, TCP_HIT from edge")])))

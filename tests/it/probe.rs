@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use contract::names;
+use contract::{
+    claim::Claim,
+    figures::coupon::{GRANTS, HOLDERS, PENDING, ROWS, SEQUENCE, STOCK},
+    names,
+};
 use probe::{DrainPlan, Probe, ProbePlan, drain};
 use record::event::ProbeSample;
 use tokio::{
@@ -61,9 +65,9 @@ async fn a_sample_has_the_figures_of_all_three_servers() {
     let (sender, mut samples) = mpsc::channel(4);
     let probe = Probe::start(probe_plan(&stage), sender);
     let sample = sample_with(&mut samples, |sample| sample.errors.is_empty()).await;
-    let figures = &sample.coupons[&stage.coupon];
-    assert_eq!((figures.rows, figures.grants, figures.stock), (Some(4), Some(4), Some(1)));
-    assert_eq!((figures.pending, figures.sequence, figures.holders), (Some(0), Some(4), Some(4)));
+    let figures = &sample.subjects[&Claim::coupon(stage.coupon)];
+    assert_eq!((figures.get(ROWS), figures.get(GRANTS), figures.get(STOCK)), (Some(4), Some(4), Some(1)));
+    assert_eq!((figures.get(PENDING), figures.get(SEQUENCE), figures.get(HOLDERS)), (Some(0), Some(4), Some(4)));
     assert_eq!(
         sample.partitions.iter().map(|p| (p.partition, p.end)).collect::<Vec<_>>(),
         starts.into_iter().collect::<Vec<_>>()
@@ -99,8 +103,8 @@ async fn figures_of_a_gate_that_redis_lost_are_absent() {
     let (sender, mut samples) = mpsc::channel(4);
     let _probe = Probe::start(probe_plan(&stage), sender);
     let sample = sample_with(&mut samples, |sample| sample.errors.contains_key("redis")).await;
-    let figures = &sample.coupons[&stage.coupon];
-    assert_eq!((figures.rows, figures.grants, figures.stock), (Some(4), None, None));
+    let figures = &sample.subjects[&Claim::coupon(stage.coupon)];
+    assert_eq!((figures.get(ROWS), figures.get(GRANTS), figures.get(STOCK)), (Some(4), None, None));
     stage.clean_up().await;
 }
 
@@ -139,15 +143,16 @@ async fn servers_that_are_away_are_named_and_come_back_by_themselves() {
     let sample = sample_with(&mut samples, |_| true).await;
     assert_eq!(sample.errors.keys().collect::<Vec<_>>(), ["kafka", "mysql", "redis"], "{:?}", sample.errors);
     assert!(sample.errors["mysql"].contains(&mysql.to_string()), "{:?}", sample.errors);
-    assert_eq!((sample.lag, sample.coupons[&stage.coupon].rows), (None, None));
+    assert_eq!((sample.lag, sample.subjects[&Claim::coupon(stage.coupon)].get(ROWS)), (None, None));
 
     let _mysql = forward(mysql, format!("{}:{}", real.mysql.host, real.mysql.port)).await;
-    let sample = sample_with(&mut samples, |sample| sample.coupons[&stage.coupon].rows.is_some()).await;
+    let sample =
+        sample_with(&mut samples, |sample| sample.subjects[&Claim::coupon(stage.coupon)].get(ROWS).is_some()).await;
     assert!(sample.errors.contains_key("redis") && sample.errors.contains_key("kafka"), "the others are away still");
     let _redis = forward(redis, format!("{}:{}", real.redis.host, real.redis.port)).await;
     let _kafka = forward(kafka, real.kafka.brokers.split(',').next().unwrap().to_owned()).await;
     let sample = sample_with(&mut samples, |sample| sample.errors.is_empty()).await;
-    assert_eq!((sample.lag, sample.coupons[&stage.coupon].grants), (Some(0), Some(4)));
+    assert_eq!((sample.lag, sample.subjects[&Claim::coupon(stage.coupon)].get(GRANTS)), (Some(0), Some(4)));
     stage.clean_up().await;
 }
 

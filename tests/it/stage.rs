@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use contract::{
-    claim::{Id, Kind},
+    claim::{Claim, Id, Kind},
     endpoint::Endpoints,
     names,
 };
@@ -243,7 +243,7 @@ impl Stage {
             group: self.group.clone(),
             coupons: vec![CouponPlan { id: self.coupon, total: self.total }],
             ledger: Some(path("ledger")),
-            sent: [(self.coupon, self.answers())].into(),
+            sent: [(Claim::coupon(self.coupon), self.answers())].into(),
             sets_dir: Some(path("sets")),
             require: verify::catalogue().map(|(id, _)| id.to_owned()).collect(),
             origin_unix_ns: Some(1_000_000_000),

@@ -9,6 +9,7 @@ pub mod cause;
 pub mod claim;
 pub mod endpoint;
 pub mod failpoint;
+pub mod figures;
 pub mod human;
 pub mod names;
 pub mod process;

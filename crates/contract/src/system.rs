@@ -7,7 +7,7 @@ mod fcfs;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::process::Role;
+use crate::{claim::Kind, process::Role};
 
 /// The systems that ecomctl knows. The default is the one that is meant where nothing names one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,13 @@ impl System {
     /// Its name in profiles and reports.
     pub const fn name(self) -> &'static str {
         self.description().name
+    }
+
+    /// The kind of what its gate grants.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Ecommerce | Self::Fcfs => Kind::Coupon,
+        }
     }
 
     /// The topic of what its gate grants, and the group that turns it into rows.

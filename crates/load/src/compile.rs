@@ -177,7 +177,7 @@ impl Compiled {
             Ok(template) => template,
             Err(cause) => return Err(LoadError::Request { scenario: scenario_name, request: name, cause }),
         };
-        let claims = match spec.claims().into_iter().map(claim).collect::<Result<Vec<_>, _>>() {
+        let claims = match spec.claims().iter().map(claim).collect::<Result<Vec<_>, _>>() {
             Ok(claims) => claims,
             Err(problem) => return Err(LoadError::Claim { scenario: scenario_name, request: name, problem }),
         };
@@ -220,6 +220,6 @@ fn default_class(status: usize, knows_ok: bool) -> usize {
     }
 }
 
-fn claim(spec: ClaimSpec) -> Result<CompiledClaim, String> {
+fn claim(spec: &ClaimSpec) -> Result<CompiledClaim, String> {
     Ok(CompiledClaim { kind: spec.kind, id: spec.id.source()?, outcomes: Box::default() })
 }

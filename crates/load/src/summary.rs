@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use contract::claim::Claim;
-use record::goal::{Goal, Metrics, Selector, Trend, registry};
+use record::{
+    goal::{Goal, Metrics, Selector, Trend},
+    metric,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -144,8 +147,7 @@ impl LoadSummary {
     /// both by cache hits and misses where answers say which they are, and the sub-metrics that the plan's goals ask
     /// for. What has no samples is absent.
     pub fn metrics(&self) -> Metrics {
-        let whole =
-            registry::METRICS.iter().map(|known| Selector { metric: known.name.to_owned(), ..Selector::default() });
+        let whole = metric::goals().map(|known| Selector { metric: known.name.to_owned(), ..Selector::default() });
         let by_name = self.requests.iter().flat_map(|request| split(&[("name", &request.name)]));
         let cached = || self.requests.iter().filter(|request| !request.cache.is_empty());
         let by_cache = CacheAnswer::ALL.into_iter().flat_map(|answer| {

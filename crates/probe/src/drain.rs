@@ -5,16 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::endpoint::Endpoints;
+use contract::{
+    claim::{Claim, Kind},
+    endpoint::Endpoints,
+};
 use record::{
     epoch::Opened,
-    event::{CouponSample, ProbeSample},
+    event::{Figures, ProbeSample},
 };
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ProbePlan, Starts,
+    ProbePlan, Starts, coupon,
     look::{Look, Looker},
 };
 
@@ -118,7 +121,7 @@ pub async fn drain(
 /// The figures that must not change any more.
 #[derive(Debug, PartialEq)]
 struct Counts {
-    coupons: BTreeMap<u64, CouponSample>,
+    subjects: BTreeMap<Claim, Figures>,
     ends: Vec<(i32, i64, Option<i64>)>,
 }
 
@@ -138,7 +141,7 @@ impl Rest {
             return Err(moving.join("; "));
         }
         let counts = Counts {
-            coupons: look.sample.coupons.clone(),
+            subjects: look.sample.subjects.clone(),
             ends: look.sample.partitions.iter().map(|p| (p.partition, p.end, p.committed)).collect(),
         };
         let (since, looks) = match self.seen.take() {
@@ -152,7 +155,7 @@ impl Rest {
 
 /// What is not at rest, or not known to be.
 fn moving(look: &Look) -> Vec<String> {
-    if !look.taken_over.is_empty() && look.taken_over.len() == look.sample.coupons.len() {
+    if !look.taken_over.is_empty() && look.taken_over.len() == look.sample.subjects.len() {
         return Vec::new();
     }
     // What was taken over is told, and not waited for.
@@ -168,15 +171,11 @@ fn moving(look: &Look) -> Vec<String> {
             None => moving.push(format!("partition {partition}: {}", unknown_lag(look, *partition))),
         }
     }
-    for (coupon, figures) in look.sample.coupons.iter().filter(|(coupon, _)| !look.taken_over.contains_key(coupon)) {
-        match figures.pending {
-            Some(0) => {}
-            Some(pending) => moving.push(format!("coupon {coupon}: {pending} grants pending")),
-            None => moving.push(format!("coupon {coupon}: its gate could not be read")),
-        }
-        if figures.rows.is_none() {
-            moving.push(format!("coupon {coupon}: its rows could not be counted"));
-        }
+    for (claim, figures) in look.sample.subjects.iter().filter(|(claim, _)| !look.taken_over.contains_key(claim)) {
+        moving.extend(match claim.kind {
+            Kind::Coupon => coupon::moving(*claim, figures),
+            Kind::Point => Vec::new(),
+        });
     }
     moving
 }
@@ -192,24 +191,29 @@ fn unknown_lag(look: &Look, partition: i32) -> String {
 }
 
 fn summary(sample: &ProbeSample) -> String {
-    let rows: u64 = sample.coupons.values().filter_map(|figures| figures.rows).sum();
     let dead = match sample.dead_letters {
         Some(dead) if dead > 0 => format!(", {dead} dead letters"),
         _ => String::new(),
     };
-    format!("{} partitions consumed to their last record, nothing pending, {rows} rows{dead}", sample.partitions.len())
+    let rest = coupon::at_rest(sample);
+    format!("{} partitions consumed to their last record, {rest}{dead}", sample.partitions.len())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use contract::figures::coupon::{PENDING, ROWS};
     use record::event::PartitionSample;
 
+    use super::*;
+
     fn look(rows: u64, pending: u64, left: Option<u64>) -> Look {
-        let figures = CouponSample { rows: Some(rows), pending: Some(pending), ..CouponSample::default() };
+        let figures = Figures::default().with(ROWS, rows).with(PENDING, pending);
         let partition = PartitionSample { partition: 0, start: 0, end: 9, committed: Some(9) };
-        let sample =
-            ProbeSample { coupons: [(1, figures)].into(), partitions: vec![partition], ..ProbeSample::default() };
+        let sample = ProbeSample {
+            subjects: [(Claim::coupon(1), figures)].into(),
+            partitions: vec![partition],
+            ..ProbeSample::default()
+        };
         Look { sample, unconsumed: [(0, left)].into(), taken_over: BTreeMap::new() }
     }
 
@@ -250,9 +254,9 @@ mod tests {
     fn what_was_seeded_again_is_not_waited_for() {
         let mut mixed = look(5, 1, Some(3));
         mixed.sample.errors.insert("epoch".into(), "coupon 1 was seeded again".into());
-        mixed.taken_over.insert(1, "coupon 1 was seeded again".into());
+        mixed.taken_over.insert(Claim::coupon(1), "coupon 1 was seeded again".into());
         assert_eq!(moving(&mixed), Vec::<String>::new(), "it was the only one");
-        mixed.sample.coupons.insert(2, CouponSample { rows: Some(1), pending: Some(4), ..CouponSample::default() });
+        mixed.sample.subjects.insert(Claim::coupon(2), Figures::default().with(ROWS, 1).with(PENDING, 4));
         assert_eq!(moving(&mixed), ["partition 0: 3 records not consumed", "coupon 2: 4 grants pending"]);
     }
 }

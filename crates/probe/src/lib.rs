@@ -7,11 +7,10 @@
 //! Invariant: it counts and never changes anything; what it could not read is absent, never zero.
 //! Border: on `base`, `contract`, `kafka` and `record`.
 
+mod coupon;
 mod drain;
-mod gates;
 mod look;
 mod partitions;
-mod rows;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::look::Looker;
 pub use self::{
+    coupon::run_id,
     drain::{DrainPlan, DrainReport, Gone, drain},
-    gates::run_id,
 };
 
 /// What to look at.

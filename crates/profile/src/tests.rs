@@ -89,6 +89,25 @@ fn invalid_profiles_are_refused_with_these_words() {
     }
 }
 
+/// A goal that nothing can give a figure for would be missed at the end of every run.
+#[test]
+fn a_metric_without_a_source_names_the_system() {
+    let text = r#"
+system: fcfs
+scenarios: {read: {executor: constant-vus, vus: 1, duration: 1s, requests: [{name: health, path: /actuator/health}]}}
+goals: {cache_hit_rate: ["rate>0.9"], "http_reqs{cache:hit}": ["count>1", "count<9"], consumer_lag: ["max<100"]}
+"#;
+    let told = plain(text).unwrap_err().to_string();
+    let told: Vec<&str> = told.lines().filter(|line| line.contains("measured by")).collect();
+    let of = |at: &str, metric: &str| {
+        let source = "a cache in front of what is read, and the system fcfs has none";
+        format!("p.yaml:4:{at}: goals.{metric}: `{metric}` is measured by {source}")
+    };
+    assert_eq!(told, [of("9", "cache_hit_rate"), of("39", "http_reqs{cache:hit}")]);
+    let elsewhere = plain(&format!("{text}stack: {{external: {{api_url: 'http://x:1'}}}}\n"));
+    assert!(!elsewhere.is_err_and(|e| e.to_string().contains("measured by")), "what another API says is not known");
+}
+
 #[test]
 fn the_published_schema_is_current() {
     let current = serde_json::to_string_pretty(&schema()).unwrap() + "\n";

@@ -14,6 +14,7 @@ mod stack;
 use std::collections::BTreeMap;
 
 pub use goals::goal_rule;
+use record::metric::Source;
 pub(crate) use scenarios::MOST_VUS;
 pub use stack::external;
 
@@ -107,6 +108,17 @@ impl Context<'_> {
         if !self.shape.iter().any(|p| is_at_or_below(&p.path, &path)) {
             let place = self.place(&path);
             self.problems.push(Problem { place, path, message: message.into() });
+        }
+    }
+
+    /// Reports that the system has nothing that could give values of `metric`.
+    fn source(&mut self, path: String, metric: &str, source: Source) {
+        let system = self.profile.system;
+        // What an API of somebody else says is not known before it is asked.
+        let is_foreign = source == Source::Cache && self.profile.stack.external.api_url.is_some();
+        if !is_foreign && !source.is_of(system) {
+            let (source, system) = (source.name(), system.name());
+            self.problem(path, format!("`{metric}` is measured by {source}, and the system {system} has none"));
         }
     }
 

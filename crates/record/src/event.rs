@@ -1,6 +1,7 @@
 //! Events of a run: one line each in `events.jsonl`, and the only thing from which progress and reports are drawn.
 
 mod claims;
+mod figures;
 pub mod names;
 mod numbered;
 pub mod plan;
@@ -8,13 +9,15 @@ pub mod watch;
 
 use std::collections::BTreeMap;
 
+use contract::{claim::Claim, figures::Figure};
 use serde::{Deserialize, Serialize};
 
+pub use self::figures::Figures;
 use self::names::{Overall, ProcessState, Severity, Stage, Verdict};
 use crate::goal::GoalResult;
 
 /// Version of `events.jsonl`.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// One event with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -216,10 +219,10 @@ pub struct CacheSample {
 /// rows ≤ events ≤ grants holds without a pause. What could not be read is absent, and `errors` says why.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ProbeSample {
-    /// Coupon id → its figures.
-    #[serde(deserialize_with = "numbered::read")]
-    pub coupons: BTreeMap<u64, CouponSample>,
-    /// Partitions of the coupon topic.
+    /// Subject → its figures. Older versions knew coupons only, and called them by their numbers.
+    #[serde(alias = "coupons")]
+    pub subjects: BTreeMap<Claim, Figures>,
+    /// Partitions of the topic of claims.
     pub partitions: Vec<PartitionSample>,
     /// Σ lag; absent when a partition's lag is not known (nothing read, or nothing committed yet).
     pub lag: Option<u64>,
@@ -236,23 +239,12 @@ pub struct ProbeSample {
     pub errors: BTreeMap<String, String>,
 }
 
-/// One coupon.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct CouponSample {
-    /// |M|: rows in MySQL.
-    pub rows: Option<u64>,
-    /// |G|: grants in Redis.
-    pub grants: Option<u64>,
-    /// Coupons left in Redis.
-    pub stock: Option<i64>,
-    /// Granted, not yet acknowledged by Kafka.
-    pub pending: Option<u64>,
-    /// Distinct users among the rows; absent where counting them would cost too much.
-    #[serde(default)]
-    pub holders: Option<u64>,
-    /// Last grant number that the gate gave out.
-    #[serde(default)]
-    pub sequence: Option<u64>,
+impl ProbeSample {
+    /// The sum of `figure` over all subjects that have it; unknown where one of them is.
+    pub fn sum(&self, figure: Figure) -> Option<i64> {
+        let has = |claim: &Claim| contract::figures::of(claim.kind).contains(&figure);
+        self.subjects.iter().filter(|(claim, _)| has(claim)).map(|(_, figures)| figures.get(figure)).sum()
+    }
 }
 
 /// One partition.

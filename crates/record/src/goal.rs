@@ -3,12 +3,12 @@
 //! [`check`] tells the reader of profiles whether a goal can be evaluated at all; [`evaluate`] tells after (or during) a
 //! run whether it was met. A goal without samples is [`State::Unknown`], and counts as missed: k6 lets it pass.
 //!
-//! [`metric`] holds the figures, [`registry`] the metrics that exist, [`selector`] reads `metric{tag:value}` and
-//! [`expression`] reads `p(95)<100`.
+//! [`metric`] holds the figures, [`fit`] what can be asked of a metric ([`crate::metric`] has them all), [`selector`] reads
+//! `metric{tag:value}` and [`expression`] reads `p(95)<100`.
 
 pub mod expression;
+pub mod fit;
 pub mod metric;
-pub mod registry;
 pub mod selector;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -22,6 +22,7 @@ pub use self::{
     metric::{Metric, Metrics, Trend},
     selector::Selector,
 };
+use crate::metric::Source;
 
 /// A goal: an expression, or one with k6's options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,12 +76,12 @@ pub enum GoalError {
         found: String,
     },
     /// There is no such metric.
-    #[error("there is no metric `{name}`{}; there are: {allowed}", did_you_mean(.suggestion.as_deref()))]
+    #[error("there is no metric `{name}`{hint}; there are: {allowed}")]
     UnknownMetric {
         /// As written.
         name: String,
-        /// The nearest that there is.
-        suggestion: Option<String>,
+        /// The nearest that there is, as a question; or nothing.
+        hint: String,
         /// All of them.
         allowed: String,
     },
@@ -108,21 +109,17 @@ pub enum GoalError {
     },
 }
 
-fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
-}
-
 /// Checks a goal without evaluating it: the metric exists, it knows the tags, the expression follows the grammar, and
-/// its aggregation fits the metric's type.
+/// its aggregation fits the metric's type. Gives whose word the figures are.
 ///
 /// # Errors
 /// Says what is wrong, in which column, and what is allowed.
-pub fn check(metric: &str, expression: &str) -> Result<(), GoalError> {
+pub fn check(metric: &str, expression: &str) -> Result<Source, GoalError> {
     let selector = Selector::parse(metric)?;
-    let known = registry::find(&selector.metric)?;
-    known.check_tags(&selector)?;
-    let expression = Expression::parse(expression)?;
-    known.check_aggregation(&selector.metric, expression.aggregation)
+    let known = fit::find(&selector.metric)?;
+    fit::check_tags(known, &selector)?;
+    fit::check_aggregation(known, Expression::parse(expression)?.aggregation)?;
+    Ok(fit::source(known, &selector))
 }
 
 /// What became of a goal.
@@ -237,17 +234,17 @@ mod tests {
             let error = check(metric, expression).unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");
         }
-        for (metric, expression) in [
-            ("http_req_duration{name:issue,outcome:QUEUED}", "p(99.9)<=200"),
-            ("http_req_duration{name:product,cache:hit}", "p(95)<50"),
-            ("http_reqs{cache:miss}", "count<100"),
-            ("cache_hit_rate{scenario:read}", "rate>0.95"),
-            ("http_reqs", "rate>1000"),
-            ("http_reqs{status:200}", "count>0"),
-            ("dropped_iterations", "count==0"),
-            ("consumer_time_lag", "max<500"),
+        for (metric, expression, source) in [
+            ("http_req_duration{name:issue,outcome:QUEUED}", "p(99.9)<=200", Source::Load),
+            ("http_req_duration{name:product,cache:hit}", "p(95)<50", Source::Cache),
+            ("http_reqs{cache:miss}", "count<100", Source::Cache),
+            ("cache_hit_rate{scenario:read}", "rate>0.95", Source::Cache),
+            ("http_reqs", "rate>1000", Source::Load),
+            ("http_reqs{status:200}", "count>0", Source::Load),
+            ("dropped_iterations", "count==0", Source::Load),
+            ("consumer_time_lag", "max<500", Source::Group),
         ] {
-            assert_eq!(check(metric, expression), Ok(()));
+            assert_eq!(check(metric, expression), Ok(source));
         }
     }
 }

@@ -35,7 +35,7 @@ use std::{
     sync::Arc,
 };
 
-use contract::process::is_backend;
+use contract::{claim::Claim, process::is_backend};
 
 pub use self::{
     alarms::{AlarmNow, Alarms},
@@ -51,6 +51,10 @@ use crate::{
         watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
     },
     goal::{GoalResult, Trend},
+    metric::{
+        CONSUMER_LAG, Kind,
+        reading::{Reader, Reading},
+    },
 };
 
 /// Warnings that are kept; `events.jsonl` has them all.
@@ -117,6 +121,8 @@ pub struct RunState {
     pub warnings: VecDeque<String>,
     /// How it ended.
     pub finished: Option<Finished>,
+    /// Reads what the samples say of the metrics.
+    pub reader: Reader,
 }
 
 /// The newest sample of a watcher.
@@ -213,32 +219,30 @@ pub struct Finished {
     pub exit_code: u8,
 }
 
-/// Figures over all samples of the probes.
+/// Figures over all samples of the probes: name of a metric → its trend.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Seen {
-    /// Largest Σ lag.
-    pub lag_max: Option<u64>,
-    /// Σ lag.
-    pub lags: Trend,
-    /// Time lag in milliseconds.
-    pub time_lags_ms: Trend,
-    /// Round trip to Redis in milliseconds.
-    pub redis_ms: Trend,
-    /// Connections to MySQL, of all programs.
-    pub mysql_connections: Trend,
-}
+pub struct Seen(BTreeMap<&'static str, Trend>);
 
 impl Seen {
-    fn add(&mut self, sample: &ProbeSample) {
-        self.lag_max = self.lag_max.max(sample.lag);
-        for (trend, value) in [
-            (&mut self.lags, sample.lag.map(|lag| lag as f64)),
-            (&mut self.time_lags_ms, sample.time_lag_ms),
-            (&mut self.redis_ms, sample.redis_ms),
-            (&mut self.mysql_connections, sample.mysql_connections.map(|n| n as f64)),
-        ] {
-            if let Some(value) = value {
-                trend.record(value);
+    /// The trend of a metric; none without samples.
+    pub fn trend(&self, metric: &str) -> Option<&Trend> {
+        self.0.get(metric)
+    }
+
+    /// All trends by the names of their metrics.
+    pub fn trends(&self) -> impl Iterator<Item = (&'static str, &Trend)> {
+        self.0.iter().map(|(name, trend)| (*name, trend))
+    }
+
+    /// Largest Σ lag.
+    pub fn most_lag(&self) -> Option<u64> {
+        Some(self.trend(CONSUMER_LAG.name)?.max()? as u64)
+    }
+
+    fn add(&mut self, readings: &[Reading<'_>]) {
+        for reading in readings.iter().filter(|reading| reading.metric.kind == Kind::Trend) {
+            if let Some(value) = reading.value {
+                self.0.entry(reading.metric.name).or_default().record(value);
             }
         }
     }
@@ -249,11 +253,16 @@ impl RunState {
     pub fn apply(&mut self, stamped: &Stamped) {
         let t_ms = stamped.t_ms;
         self.t_ms = self.t_ms.max(t_ms);
-        self.alarms.see(stamped);
+        let readings = self.reader.read(stamped);
+        self.alarms.see(t_ms, &readings);
+        for reading in &readings {
+            self.history.see(t_ms, reading);
+        }
         match &stamped.event {
             Event::RunStarted { profile, at, plan, .. } => {
                 (self.profile, self.started_at) = (profile.clone(), at.clone());
                 self.alarms = Alarms::new(plan.as_deref());
+                self.reader = Reader::new(plan.as_ref().map_or(0, |plan| plan.cores));
                 self.goals = plan.as_ref().map_or_else(Vec::new, |plan| goals::unknown(&plan.goals));
                 self.plan = plan.as_deref().cloned().map(Arc::new);
             }
@@ -262,16 +271,15 @@ impl RunState {
                 let phase = PhaseNow { index: *index, target: *target, entered_ms: t_ms };
                 self.phases.insert(scenario.clone(), phase);
             }
-            Event::Load(sample) => {
-                self.history.load(t_ms, sample);
-                self.load = Some(sample.clone());
-            }
+            Event::Load(sample) => self.load = Some(sample.clone()),
             Event::Probe(sample) => {
-                Arc::make_mut(&mut self.seen).add(sample);
+                Arc::make_mut(&mut self.seen).add(&readings);
                 if !self.goals_last {
                     goals::judge(&mut self.goals, &self.seen);
                 }
-                self.history.probe(t_ms, sample);
+                for (subject, figures) in &sample.subjects {
+                    self.history.subject(t_ms, *subject, figures);
+                }
                 self.probe = Some(sample.clone());
             }
             Event::Goals { results, last } => {
@@ -326,22 +334,24 @@ impl RunState {
     fn watched(&mut self, t_ms: u64, event: &Event) {
         let source = match event {
             Event::Kafka(sample) => {
-                self.history.kafka(t_ms, sample);
                 self.kafka = Some(newest(t_ms, sample));
                 "kafka"
             }
             Event::Redis(sample) => {
-                self.history.redis(t_ms, sample, self.probe.is_some());
+                // Where probes tell of the gates they are the same curve.
+                if self.probe.is_none() {
+                    for (id, gate) in &sample.gates {
+                        self.history.subject(t_ms, Claim::coupon(*id), &gate.figures());
+                    }
+                }
                 self.redis = Some(newest(t_ms, sample));
                 "redis"
             }
             Event::Mysql(sample) => {
-                self.history.mysql(t_ms, sample);
                 self.mysql = Some(newest(t_ms, sample));
                 "mysql"
             }
             Event::Stack(sample) => {
-                self.history.stack(t_ms, sample);
                 self.stack = Some(newest(t_ms, sample));
                 "stack"
             }

@@ -105,7 +105,7 @@ impl App {
         view.origin = setup.origin;
         view.form = setup.form.take();
         view.launching = view.form.is_some() && setup.origin == Origin::Idle;
-        let mut board = Board::default();
+        let mut board = board::board(&RunState::default());
         if let Source::Replay(replay) = &mut setup.source {
             let total_ms = replay.end_ms();
             view.slider = Some(Slider { at_ms: 0, total_ms, playing: true, speed: 1 });

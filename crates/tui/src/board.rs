@@ -2,17 +2,19 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
+use contract::claim::{Claim, Id, Kind};
 use record::{
-    alarm::registry::in_unit,
     event::{
-        AlarmLevel,
+        AlarmLevel, Figures,
         names::{self, Overall, ProcessState, Stage},
+        watch::GateSample,
     },
     goal::State,
+    metric::{self, in_unit},
     state::{self, AlarmNow, Newest, ProcessNow, RunState},
 };
 
-use super::model::{Alarm, AlarmState, Board, Check, Coupon, Phase, Series, Source, Tone, Verdict, Word};
+use super::model::{Alarm, AlarmState, Board, Check, Phase, Series, Source, Subject, Tone, Verdict, Word};
 
 /// Makes a board of `state`.
 pub fn board(state: &RunState) -> Board {
@@ -28,7 +30,8 @@ pub fn board(state: &RunState) -> Board {
         goals: state.goals.clone(),
         alarms: alarms(state),
         funnel: state.funnel(),
-        coupons: coupons(state),
+        kind: state.kind(),
+        subjects: subjects(state),
         verdict: verdict(state, &checks),
         attention: attention(state),
         kafka: source(state.kafka.as_ref(), state, "kafka"),
@@ -60,17 +63,19 @@ fn phases(state: &RunState) -> Vec<Phase> {
 }
 
 fn series(history: &state::History) -> Series {
-    let line = |series: &state::Series| series.points().iter().map(|point| Some(point.max)).collect();
+    let line = |metric| history.of(metric).iter().map(|point| Some(point.max)).collect::<Vec<_>>();
+    // The watcher of the group speaks before the probes do, where there is one.
+    let lag = line(metric::GROUP_LAG);
     Series {
-        rps: line(&history.rps),
-        p50: line(&history.p50_ms),
-        p95: line(&history.p95_ms),
-        p99: line(&history.p99_ms),
-        lag: line(&history.lag),
-        redis_ops: line(&history.redis_ops),
-        redis_memory: line(&history.redis_memory),
-        connections: line(&history.connections),
-        queries: line(&history.queries),
+        rps: line(metric::HTTP_REQS),
+        p50: line(metric::HTTP_REQ_P50),
+        p95: line(metric::HTTP_REQ_P95),
+        p99: line(metric::HTTP_REQ_P99),
+        lag: if lag.is_empty() { line(metric::CONSUMER_LAG) } else { lag },
+        redis_ops: line(metric::REDIS_OPS),
+        redis_memory: line(metric::REDIS_USED_MEMORY),
+        connections: line(metric::MYSQL_THREADS),
+        queries: line(metric::MYSQL_QUERIES),
     }
 }
 
@@ -90,29 +95,28 @@ fn alarms(state: &RunState) -> Vec<Alarm> {
     all
 }
 
-fn coupons(state: &RunState) -> Vec<Coupon> {
-    let planned = state.plan.iter().flat_map(|plan| &plan.coupons);
-    let mut all: Vec<Coupon> = planned
-        .map(|coupon| Coupon {
-            id: coupon.id,
-            name: coupon.name.clone().unwrap_or_default(),
-            quantity: Some(coupon.total),
-            ..Coupon::default()
-        })
-        .collect();
-    let seen = state.probe.iter().flat_map(|probe| probe.coupons.keys());
-    let gates = state.redis.iter().flat_map(|redis| redis.gates.keys());
-    for id in seen.chain(gates) {
-        if !all.iter().any(|coupon| coupon.id == *id) {
-            all.push(Coupon { id: *id, ..Coupon::default() });
+fn subjects(state: &RunState) -> Vec<Subject> {
+    let figures = |claim: &Claim| match (&state.probe, &state.redis, claim) {
+        (Some(probe), ..) if probe.subjects.contains_key(claim) => probe.subjects[claim].clone(),
+        (_, Some(redis), Claim { kind: Kind::Coupon, id: Some(Id::Number(id)) }) => {
+            redis.gates.get(id).map(GateSample::figures).unwrap_or_default()
         }
-    }
-    for coupon in &mut all {
-        if let Some(figures) = state.probe.as_ref().and_then(|probe| probe.coupons.get(&coupon.id)) {
-            (coupon.stock, coupon.grants) = (figures.stock, figures.grants);
-            (coupon.pending, coupon.rows) = (figures.pending, figures.rows);
-        } else if let Some(gate) = state.redis.as_ref().and_then(|redis| redis.gates.get(&coupon.id)) {
-            (coupon.stock, coupon.grants, coupon.pending) = (gate.stock, gate.grants, gate.pending);
+        _ => Figures::default(),
+    };
+    let subject = |claim: Claim, name: Option<&String>, total| Subject {
+        claim,
+        name: name.cloned().unwrap_or_default(),
+        total,
+        figures: figures(&claim),
+    };
+    let planned = state.plan.iter().flat_map(|plan| &plan.coupons);
+    let mut all: Vec<Subject> =
+        planned.map(|plan| subject(Claim::coupon(plan.id), plan.name.as_ref(), Some(plan.total))).collect();
+    let probed = state.probe.iter().flat_map(|probe| probe.subjects.keys().copied());
+    let gates = state.redis.iter().flat_map(|redis| redis.gates.keys().map(|id| Claim::coupon(*id)));
+    for claim in probed.chain(gates) {
+        if !all.iter().any(|subject| subject.claim == claim) {
+            all.push(subject(claim, None, None));
         }
     }
     all
@@ -237,8 +241,9 @@ fn happenings(state: &RunState) -> Vec<Word> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use contract::figures::coupon::{GRANTS, ROWS};
     use record::event::{
-        CouponSample, Event, ProbeSample, Stamped,
+        Event, ProbeSample, Stamped,
         names::Verdict,
         plan::{AlarmPlan, RunPlan},
         watch::RedisSample,
@@ -345,10 +350,12 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_zero() {
-        let coupon = CouponSample { grants: Some(5), ..CouponSample::default() };
-        let sample = ProbeSample { coupons: [(1, coupon)].into(), ..ProbeSample::default() };
+        let coupon = Figures::default().with(GRANTS, 5);
+        let sample = ProbeSample { subjects: [(Claim::coupon(1), coupon)].into(), ..ProbeSample::default() };
         let seen = board(&state(vec![Event::Probe(sample)]));
-        assert_eq!((seen.coupons[0].grants, seen.coupons[0].rows), (Some(5), None));
-        assert_eq!((seen.funnel.rows, seen.funnel.in_flight()), (None, None));
+        let figures = &seen.subjects[0].figures;
+        assert_eq!((figures.get(GRANTS), figures.get(ROWS)), (Some(5), None));
+        let came: Vec<_> = seen.funnel.steps.iter().map(|(_, came)| *came).collect();
+        assert_eq!((came, seen.funnel.in_flight()), (vec![None, Some(5), None, None], None));
     }
 }

@@ -11,7 +11,7 @@
 //! No type of the drawing library leaves this module.
 //!
 //! Invariant: it draws, and does nothing. No server, no run, no file but the recording that it follows is opened from here.
-//! Border: on `base` and `record`.
+//! Border: on `base`, `contract` and `record`.
 
 pub mod acts;
 pub mod app;

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use base::log_line::{Level, said};
+use contract::claim::{Claim, Kind};
 use record::{
     event::{
-        LoadSample,
+        Figures, LoadSample,
         names::Stage,
         watch::{KafkaSample, MysqlSample, RedisSample, StackSample},
     },
@@ -15,7 +16,7 @@ use record::{
 };
 
 /// Everything that can be seen at one moment.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Board {
     /// Milliseconds since the run (or the watching) began.
     pub at_ms: u64,
@@ -37,8 +38,10 @@ pub struct Board {
     pub alarms: Vec<Alarm>,
     /// From request to row.
     pub funnel: Funnel,
-    /// Coupons.
-    pub coupons: Vec<Coupon>,
+    /// The kind of what is claimed.
+    pub kind: Kind,
+    /// What is claimed.
+    pub subjects: Vec<Subject>,
     /// The verdict so far.
     pub verdict: Verdict,
     /// What needs attention, the most urgent first. Empty when nothing does.
@@ -183,23 +186,17 @@ pub struct Alarm {
     pub state: AlarmState,
 }
 
-/// A coupon.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Coupon {
-    /// Its id.
-    pub id: u64,
+/// A subject: what is claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Which.
+    pub claim: Claim,
     /// Its name; empty where it is not known.
     pub name: String,
     /// How many there are.
-    pub quantity: Option<u64>,
-    /// Left in Redis.
-    pub stock: Option<i64>,
-    /// Grants in Redis.
-    pub grants: Option<u64>,
-    /// Granted, not yet acknowledged by Kafka.
-    pub pending: Option<u64>,
-    /// Rows in MySQL.
-    pub rows: Option<u64>,
+    pub total: Option<u64>,
+    /// What is counted of it.
+    pub figures: Figures,
 }
 
 /// The verdict so far.

@@ -2,9 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use contract::{
+    claim::Claim,
+    figures::{
+        self,
+        coupon::{GRANTS, PENDING, ROWS, STOCK},
+    },
+    system::System,
+};
 use record::{
     event::{
-        CacheSample, LoadSample,
+        CacheSample, Figures, LoadSample,
         names::{self, ComponentState, Provider, Stage},
         plan::AlarmPlan,
         watch::{
@@ -19,7 +27,7 @@ use record::{
 use super::{
     board,
     logs::Logs,
-    model::{Alarm, AlarmState, Board, Check, Coupon, LogLine, Phase, Series, Source, Tone, Verdict, Word},
+    model::{Alarm, AlarmState, Board, Check, LogLine, Phase, Series, Source, Subject, Tone, Verdict, Word},
 };
 
 /// A coupon event at its height: Kafka falls behind, MySQL is locked, everything can be read.
@@ -43,15 +51,15 @@ pub fn busy() -> Board {
         ],
         alarms: alarms(),
         funnel: Funnel {
-            requests: Some(15_234),
-            granted: Some(1_000),
-            in_kafka: Some(997),
-            rows: Some(812),
+            steps: figures::funnel(System::default().kind())
+                .iter()
+                .zip([Some(15_234), Some(1_000), Some(997), Some(812)])
+                .map(|(step, came)| (step.label, came))
+                .collect(),
             dead_letters: Some(2),
-            pending: Some(3),
-            unconsumed: None,
         },
-        coupons: coupons(),
+        kind: System::default().kind(),
+        subjects: subjects(),
         verdict: Verdict { tone: Tone::Warn, text: "checks not run yet, 1 goal missed".into(), exit_code: None },
         attention: alarms()[..2].iter().map(board::raised).collect(),
         kafka: Source { newest: Some(Arc::new(kafka())), away: None },
@@ -176,26 +184,18 @@ fn alarms() -> Vec<Alarm> {
     all
 }
 
-fn coupons() -> Vec<Coupon> {
+fn subjects() -> Vec<Subject> {
+    let subject = |id, name: &str, total, figures| Subject {
+        claim: Claim::coupon(id),
+        name: name.into(),
+        total: Some(total),
+        figures,
+    };
+    let counted =
+        |stock, grants, pending| Figures::default().with(STOCK, stock).with(GRANTS, grants).with(PENDING, pending);
     vec![
-        Coupon {
-            id: 1,
-            name: "선착순 5,000원 할인 쿠폰".into(),
-            quantity: Some(1_000),
-            stock: Some(0),
-            grants: Some(1_000),
-            pending: Some(3),
-            rows: Some(812),
-        },
-        Coupon {
-            id: 2,
-            name: "신규 가입 10,000원".into(),
-            quantity: Some(500),
-            stock: Some(500),
-            grants: Some(0),
-            pending: Some(0),
-            rows: None,
-        },
+        subject(1, "선착순 5,000원 할인 쿠폰", 1_000, counted(0, 1_000, 3).with(ROWS, 812)),
+        subject(2, "신규 가입 10,000원", 500, counted(500, 0, 0)),
     ]
 }
 

@@ -13,6 +13,7 @@ mod view;
 
 use std::collections::BTreeMap;
 
+use contract::claim::Claim;
 use record::event::names::Check;
 pub use view::View;
 
@@ -47,7 +48,7 @@ pub struct Inputs<'a> {
     /// From the generator.
     pub ledger: &'a Known<LedgerSets>,
     /// Coupon → requests that the generator counted when it sent them. Without it SY1 is unknown.
-    pub sent: &'a BTreeMap<u64, u64>,
+    pub sent: &'a BTreeMap<Claim, u64>,
     /// What came of the invariants.
     pub invariants: &'a [CheckResult],
 }
@@ -130,7 +131,7 @@ fn view_of<'a>(inputs: &'a Inputs<'a>, sets: &'a CouponSets) -> View<'a> {
         Ok(all) => Ok(all.coupons.get(&sets.coupon).unwrap_or(&NOBODY)),
         Err(why) => Err(why.clone()),
     };
-    let sent = inputs.sent.get(&sets.coupon).copied();
+    let sent = inputs.sent.get(&Claim::coupon(sets.coupon)).copied();
     View::new(inputs.sets, sets, ledger, sent)
 }
 

@@ -26,7 +26,11 @@ use std::{
     time::Duration,
 };
 
-use contract::endpoint::Endpoints;
+use contract::{
+    claim::Claim,
+    endpoint::Endpoints,
+    figures::coupon::{GRANTS, PENDING, ROWS},
+};
 use probe::{self, ProbePlan};
 use record::{
     epoch::{OfRun, Opened, continues},
@@ -77,7 +81,7 @@ pub struct VerifyPlan {
     /// Folder of the ledger. Without it the checks that rest on it are unknown.
     pub ledger: Option<PathBuf>,
     /// Coupon → requests sent, counted by the generator apart from the outcomes. Without it SY1 is unknown.
-    pub sent: BTreeMap<u64, u64>,
+    pub sent: BTreeMap<Claim, u64>,
     /// Folder to write the sets into.
     pub sets_dir: Option<PathBuf>,
     /// Ids of the checks that must hold.
@@ -161,15 +165,15 @@ async fn still_moving(plan: &VerifyPlan, sets: &mut Sets) -> bool {
     let consumed = consumed_since(sets, &now);
     let mut moving = false;
     for coupon in &mut sets.coupons {
-        let figures = now.coupons.get(&coupon.coupon);
+        let figures = now.subjects.get(&Claim::coupon(coupon.coupon));
         let changed = |read: Option<u64>, now: Option<u64>| matches!((read, now), (Some(r), Some(n)) if r != n);
         let rows = coupon.rows.as_ref().ok().map(|rows| rows.len() as u64);
         let grants = coupon.gate.as_ref().ok().map(|gate| gate.users.len() as u64);
         let pending = coupon.gate.as_ref().ok().map(|gate| gate.pending.len() as u64);
         if consumed
-            || changed(rows, figures.and_then(|f| f.rows))
-            || changed(grants, figures.and_then(|f| f.grants))
-            || changed(pending, figures.and_then(|f| f.pending))
+            || changed(rows, figures.and_then(|f| f.count(ROWS)))
+            || changed(grants, figures.and_then(|f| f.count(GRANTS)))
+            || changed(pending, figures.and_then(|f| f.count(PENDING)))
         {
             coupon.moving.get_or_insert_with(|| "its figures changed while they were read: nothing is at rest".into());
             moving = true;

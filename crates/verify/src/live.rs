@@ -5,7 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use record::event::{CouponSample, ProbeSample};
+use contract::{
+    claim::Claim,
+    figures::coupon::{GRANTS, HOLDERS, ROWS, SEQUENCE, STOCK},
+};
+use record::event::{Figures, ProbeSample};
 
 use super::model::{CheckResult, Severity, Verdict};
 
@@ -21,8 +25,8 @@ pub struct LiveFacts {
 /// The statements that a sample proves false.
 pub fn live(sample: &ProbeSample, facts: &LiveFacts) -> Vec<CheckResult> {
     let mut found = Vec::new();
-    for (coupon, figures) in &sample.coupons {
-        if let Some(total) = facts.totals.get(coupon) {
+    for (coupon, total) in &facts.totals {
+        if let Some(figures) = sample.subjects.get(&Claim::coupon(*coupon)) {
             of_coupon(*coupon, *total, figures, &mut found);
         }
     }
@@ -32,28 +36,29 @@ pub fn live(sample: &ProbeSample, facts: &LiveFacts) -> Vec<CheckResult> {
     found
 }
 
-fn of_coupon(coupon: u64, total: u64, figures: &CouponSample, found: &mut Vec<CheckResult>) {
+fn of_coupon(coupon: u64, total: u64, figures: &Figures, found: &mut Vec<CheckResult>) {
     let mut add = |id: &str, text: String| found.push(violated(id, format!("coupon {coupon}: {text}")));
-    if let Some(rows) = figures.rows.filter(|rows| *rows > total) {
+    let rows = figures.count(ROWS);
+    if let Some(rows) = rows.filter(|rows| *rows > total) {
         add("CP1", format!("|M| = {rows}, T = {total}"));
     }
-    if let (Some(rows), Some(holders)) = (figures.rows, figures.holders)
+    if let (Some(rows), Some(holders)) = (rows, figures.count(HOLDERS))
         && rows > holders
     {
         add("CP2", format!("{rows} rows for {holders} users"));
     }
-    if let (Some(stock), Some(grants)) = (figures.stock, figures.grants)
+    if let (Some(stock), Some(grants)) = (figures.get(STOCK), figures.count(GRANTS))
         && (stock < 0 || i128::from(stock) + i128::from(grants) != i128::from(total))
     {
         add("CP3", format!("stock {stock} + |G| {grants}, T = {total}"));
     }
-    if let (Some(rows), Some(grants)) = (figures.rows, figures.grants)
+    if let (Some(rows), Some(grants)) = (rows, figures.count(GRANTS))
         && rows > grants
     {
         add("CP4", format!("|M| = {rows}, |G| = {grants}"));
     }
     // A rebuild may leave numbers without a user, never a user without a number of their own.
-    if let (Some(sequence), Some(grants)) = (figures.sequence, figures.grants)
+    if let (Some(sequence), Some(grants)) = (figures.count(SEQUENCE), figures.count(GRANTS))
         && grants > sequence
     {
         add("CP9", format!("{grants} grants share {sequence} numbers"));
@@ -71,7 +76,7 @@ fn more_rows_than_records(sample: &ProbeSample, facts: &LiveFacts) -> Option<Str
         // A log that ends before its start was made anew: what it held is not known.
         records += (since >= 0).then_some(since)?;
     }
-    let rows: u64 = sample.coupons.values().filter_map(|figures| figures.rows).sum();
+    let rows: u64 = sample.subjects.values().filter_map(|figures| figures.count(ROWS)).sum();
     (i128::from(rows) > i128::from(records)).then(|| format!("|M| = {rows}, records in Kafka = {records}"))
 }
 
@@ -83,19 +88,23 @@ fn violated(id: &str, evidence: String) -> CheckResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use contract::figures::coupon::PENDING;
     use record::event::PartitionSample;
 
     fn sample(rows: u64, grants: u64, stock: i64, sequence: u64, end: i64) -> ProbeSample {
-        let figures = CouponSample {
-            rows: Some(rows),
-            grants: Some(grants),
-            stock: Some(stock),
-            pending: Some(0),
-            holders: Some(rows),
-            sequence: Some(sequence),
-        };
+        let figures = Figures::default()
+            .with(ROWS, rows)
+            .with(GRANTS, grants)
+            .with(STOCK, stock)
+            .with(PENDING, 0)
+            .with(HOLDERS, rows)
+            .with(SEQUENCE, sequence);
         let partition = PartitionSample { partition: 0, start: 0, end, committed: None };
-        ProbeSample { coupons: [(1, figures)].into(), partitions: vec![partition], ..ProbeSample::default() }
+        ProbeSample {
+            subjects: [(Claim::coupon(1), figures)].into(),
+            partitions: vec![partition],
+            ..ProbeSample::default()
+        }
     }
 
     #[test]
@@ -120,8 +129,8 @@ mod tests {
     fn a_doubled_row_is_seen_while_the_load_runs() {
         let facts = LiveFacts { totals: [(1, 10)].into(), topic_starts: BTreeMap::new() };
         let mut sample = sample(3, 5, 5, 5, 0);
-        if let Some(figures) = sample.coupons.get_mut(&1) {
-            figures.holders = Some(2);
+        if let Some(figures) = sample.subjects.get_mut(&Claim::coupon(1)) {
+            figures.set(HOLDERS, Some(2));
         }
         assert_eq!(live(&sample, &facts).iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), ["CP2"]);
     }
@@ -130,8 +139,8 @@ mod tests {
     fn what_could_not_be_read_is_not_judged() {
         let facts = LiveFacts { totals: [(1, 10)].into(), topic_starts: BTreeMap::new() };
         let mut sample = sample(6, 5, 5, 5, 0);
-        if let Some(figures) = sample.coupons.get_mut(&1) {
-            figures.grants = None;
+        if let Some(figures) = sample.subjects.get_mut(&Claim::coupon(1)) {
+            figures.set(GRANTS, None::<u64>);
         }
         assert!(live(&sample, &facts).is_empty());
     }

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use contract::claim::Claim;
 use record::epoch::Opened;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -61,8 +62,8 @@ pub enum StoreError {
 /// What belongs to the sets of a run besides the sets: it decides verdicts too.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Context {
-    /// Coupon → requests sent.
-    pub sent: BTreeMap<u64, u64>,
+    /// Requests sent by claim.
+    pub sent: BTreeMap<Claim, u64>,
     /// Wall clock at the run's monotonic start, nanoseconds since 1970.
     pub origin_unix_ns: Option<u64>,
     /// Checks that the profile requires.

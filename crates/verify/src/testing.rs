@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::claim::{Id, Kind};
+use contract::claim::{Claim, Id, Kind};
 use load::ledger::Entry;
 use record::epoch::Present;
 use serde::Deserialize;
@@ -207,7 +207,7 @@ fn add(world: &mut World, sketch: &Sketch, records: &mut i64) {
         }
         let sent = sketch.sent.unwrap_or(all.len() as i64);
         if let Ok(sent) = u64::try_from(sent) {
-            world.context.sent.insert(coupon, sent);
+            world.context.sent.insert(Claim::coupon(coupon), sent);
         }
     }
     if let Some(keys) = &sketch.keys {

@@ -30,7 +30,9 @@ fn entries(folder: &Path) -> Result<Vec<Entry>, LedgerError> {
 
 fn write(folder: &Path, entries: &[Entry]) -> PathBuf {
     let mut writer = LedgerWriter::create(folder, 0).unwrap();
-    entries.iter().for_each(|entry| writer.push(*entry).unwrap());
+    for entry in entries {
+        writer.push(*entry).unwrap();
+    }
     writer.finish().unwrap();
     folder.join("0.bin")
 }

@@ -1,7 +1,7 @@
 //! Rules of `alarms:`.
 
 use contract::human::HumanDuration;
-use record::alarm::registry::{self, Unit};
+use record::metric::{self, Unit};
 
 use super::Context;
 
@@ -10,15 +10,17 @@ const MOST_LETTERS: usize = 200;
 
 pub(super) fn validate_metrics(c: &mut Context<'_>) {
     for metric in c.profile.alarms.keys() {
-        if let Err(why) = registry::find(metric) {
-            c.problem(format!("alarms.{metric}"), why);
+        let path = format!("alarms.{metric}");
+        match metric::find_alarm(metric) {
+            Ok(known) => c.source(path, metric, known.source),
+            Err(why) => c.problem(path, why),
         }
     }
 }
 
 pub(super) fn validate_levels(c: &mut Context<'_>) {
     for (metric, alarm) in &c.profile.alarms {
-        let Ok(known) = registry::find(metric) else { continue };
+        let Ok(known) = metric::find_alarm(metric) else { continue };
         let levels = [("warning", alarm.warning), ("critical", alarm.critical)];
         if levels.iter().all(|(_, level)| level.is_none()) {
             c.problem(format!("alarms.{metric}"), "there is no level; write `warning`, `critical` or both");

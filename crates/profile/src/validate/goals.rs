@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use contract::human::HumanDuration;
-use record::{event::names::Check, invariant};
+use record::{event::names::Check, invariant, metric::Source};
 
 use super::{Context, is_at_or_below};
 use crate::suggest::did_you_mean;
 
 /// Whether `expression` is a goal over `metric`, and if not, why.
-pub fn goal_rule(metric: &str, expression: &str) -> Result<(), String> {
+pub fn goal_rule(metric: &str, expression: &str) -> Result<Source, String> {
     record::goal::check(metric, expression).map_err(|e| e.to_string())
 }
 
@@ -20,8 +20,10 @@ pub(super) fn validate_goals(c: &mut Context<'_>) {
             c.problem(&path, "there is no goal; write one, as in [\"p(95)<100\"], or take the metric away");
         }
         for (i, goal) in goals.iter().enumerate() {
-            if let Err(why) = goal_rule(metric, goal.expression()) {
-                c.problem(format!("{path}[{i}]"), why);
+            match goal_rule(metric, goal.expression()) {
+                Ok(source) if i == 0 => c.source(path.clone(), metric, source),
+                Ok(_) => {}
+                Err(why) => c.problem(format!("{path}[{i}]"), why),
             }
         }
     }

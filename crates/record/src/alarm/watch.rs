@@ -1,10 +1,38 @@
 //! All alarms of a run, for the one who owns its state.
 
-use super::{machine::Machine, reading::Reader};
-use crate::event::{
-    AlarmLevel, Event, Stamped,
-    plan::{AlarmPlan, RunPlan},
+use super::machine::Machine;
+use crate::{
+    event::{
+        AlarmLevel, Event, Stamped,
+        plan::{AlarmPlan, RunPlan},
+    },
+    metric::reading::{Reader, Reading},
 };
+
+/// What an alarm sees of its metric: the whole, or of several parts the worst.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look<'a> {
+    /// Name of the metric.
+    pub metric: &'static str,
+    /// Its value in the metric's unit; absent where it could not be measured.
+    pub value: Option<f64>,
+    /// The component that it is of, where there are several.
+    pub component: Option<&'a str>,
+}
+
+/// What alarms see in `readings`: one look at each metric that an alarm can watch.
+pub fn looks<'a>(readings: &'a [Reading<'_>]) -> Vec<Look<'a>> {
+    let mut all: Vec<Look<'a>> = Vec::new();
+    for reading in readings.iter().filter(|reading| reading.metric.alarm.is_some()) {
+        let look = Look { metric: reading.metric.name, value: reading.value, component: reading.label.as_deref() };
+        match all.iter_mut().find(|seen| seen.metric == look.metric) {
+            Some(worst) if look.value > worst.value => *worst = look,
+            Some(_) => {}
+            None => all.push(look),
+        }
+    }
+    all
+}
 
 /// Watches the alarms that the run's first event names.
 #[derive(Debug, Default)]
@@ -29,13 +57,13 @@ impl Watch {
             return Vec::new();
         }
         let mut told = Vec::new();
-        for reading in self.reader.read(&stamped.event) {
-            for alarm in self.alarms.iter_mut().filter(|alarm| alarm.plan.metric == reading.metric) {
+        for look in looks(&self.reader.read(stamped)) {
+            for alarm in self.alarms.iter_mut().filter(|alarm| alarm.plan.metric == look.metric) {
                 let before = alarm.machine.state().level();
-                let level = alarm.machine.feed(stamped.t_ms, reading.value).level();
+                let level = alarm.machine.feed(stamped.t_ms, look.value).level();
                 // Only a value can change a level.
-                if let Some(value) = reading.value.filter(|_| level != before) {
-                    told.push(event(&alarm.plan, level, value, reading.component));
+                if let Some(value) = look.value.filter(|_| level != before) {
+                    told.push(event(&alarm.plan, level, value, look.component));
                 }
             }
         }

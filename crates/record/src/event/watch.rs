@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use contract::figures::coupon::{GRANTS, PENDING, STOCK};
 use serde::{Deserialize, Serialize};
 
-use super::names::{ComponentState, Provider};
+use super::{
+    Figures,
+    names::{ComponentState, Provider},
+};
 
 /// State of a partition's lag; the worst one of a group comes first. See `docs/lag.md` for the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -223,6 +227,17 @@ pub struct GateSample {
     pub grants: Option<u64>,
     /// Granted, not yet acknowledged by Kafka.
     pub pending: Option<u64>,
+}
+
+impl GateSample {
+    /// The same as figures of its coupon.
+    pub fn figures(&self) -> Figures {
+        let mut figures = Figures::default();
+        figures.set(STOCK, self.stock);
+        figures.set(GRANTS, self.grants);
+        figures.set(PENDING, self.pending);
+        figures
+    }
 }
 
 /// An entry of SLOWLOG. Arguments are cut; they may hold data of users.

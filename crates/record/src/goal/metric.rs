@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::{Aggregation, registry::Kind};
+use super::Aggregation;
+use crate::metric::Kind;
 
 /// Metrics by name; sub-metrics stand under `metric{tag:value}` as [`super::Selector`] writes it.
 pub type Metrics = BTreeMap<String, Metric>;

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, ops::Deref};
 
 use crate::{
-    alarm::reading::{Reader, Reading},
+    alarm::watch::{Look, looks},
     event::{
         AlarmLevel, Event, Stamped,
         plan::{AlarmPlan, RunPlan},
     },
+    metric::reading::Reading,
 };
 
 /// Alarms that are kept. There are fewer metrics; a file may say anything.
@@ -40,11 +41,10 @@ pub struct AlarmNow {
     at_ms: Option<u64>,
 }
 
-/// Alarms by metric, and who reads their values.
+/// Alarms by metric.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Alarms {
     all: BTreeMap<String, AlarmNow>,
-    reader: Reader,
 }
 
 impl Deref for Alarms {
@@ -60,20 +60,17 @@ impl Alarms {
     pub(super) fn new(plan: Option<&RunPlan>) -> Self {
         let planned = plan.iter().flat_map(|plan| &plan.alarms).take(MOST_ALARMS);
         let alarm = |plan: &AlarmPlan| AlarmNow { plan: plan.clone(), ..AlarmNow::default() };
-        Self {
-            all: planned.map(|plan| (plan.metric.clone(), alarm(plan))).collect(),
-            reader: Reader::new(plan.map_or(0, |plan| plan.cores)),
-        }
+        Self { all: planned.map(|plan| (plan.metric.clone(), alarm(plan))).collect() }
     }
 
-    /// Takes in what a sample says of the metrics.
-    pub(super) fn see(&mut self, stamped: &Stamped) {
+    /// Takes in what was read of the metrics.
+    pub(super) fn see(&mut self, t_ms: u64, readings: &[Reading<'_>]) {
         if self.all.is_empty() {
             return;
         }
-        for reading in self.reader.read(&stamped.event) {
-            if let Some(alarm) = self.all.get_mut(reading.metric) {
-                alarm.see(stamped.t_ms, &reading);
+        for look in looks(readings) {
+            if let Some(alarm) = self.all.get_mut(look.metric) {
+                alarm.see(t_ms, &look);
             }
         }
     }
@@ -101,17 +98,17 @@ impl AlarmNow {
         self.level == AlarmLevel::Ok && self.value.is_some_and(|value| value >= self.plan.lowest())
     }
 
-    fn see(&mut self, t_ms: u64, reading: &Reading<'_>) {
+    fn see(&mut self, t_ms: u64, look: &Look<'_>) {
         // The value before lasted until this one; time without a value counts for nothing.
-        if let (Some(at), Some(_), Some(value)) = (self.at_ms, reading.value, self.value)
+        if let (Some(at), Some(_), Some(value)) = (self.at_ms, look.value, self.value)
             && value >= self.plan.lowest()
         {
             self.above_ms += t_ms.saturating_sub(at);
         }
-        self.at_ms = reading.value.map(|_| self.at_ms.unwrap_or(0).max(t_ms));
-        self.value = reading.value;
-        self.component = reading.component.map(str::to_owned);
-        if let Some(value) = reading.value.filter(|value| self.highest.is_none_or(|highest| *value > highest)) {
+        self.at_ms = look.value.map(|_| self.at_ms.unwrap_or(0).max(t_ms));
+        self.value = look.value;
+        self.component = look.component.map(str::to_owned);
+        if let Some(value) = look.value.filter(|value| self.highest.is_none_or(|highest| *value > highest)) {
             (self.highest, self.highest_of) = (Some(value), self.component.clone());
         }
     }
@@ -120,10 +117,10 @@ impl AlarmNow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::ProbeSample;
+    use crate::metric::CONSUMER_LAG;
 
-    fn lag(t_ms: u64, lag: Option<u64>) -> Stamped {
-        Stamped { t_ms, event: Event::Probe(ProbeSample { lag, ..ProbeSample::default() }) }
+    fn lag(lag: Option<u64>) -> [Reading<'static>; 1] {
+        [Reading { metric: CONSUMER_LAG, label: None, value: lag.map(|lag| lag as f64) }]
     }
 
     fn alarm(t_ms: u64, metric: &str, level: AlarmLevel) -> Stamped {
@@ -140,7 +137,7 @@ mod tests {
     fn figures_are_of_the_samples_and_levels_of_the_events_alone() {
         let mut alarms = watched();
         for (t_ms, value) in [(0, Some(5)), (1_000, Some(9)), (2_000, None), (9_000, Some(6)), (10_000, Some(1))] {
-            alarms.see(&lag(t_ms, value));
+            alarms.see(t_ms, &lag(value));
         }
         let now = &alarms["consumer_lag"];
         assert_eq!((now.highest, now.value, now.level), (Some(9.0), Some(1.0), AlarmLevel::Ok), "nobody raised it");
@@ -157,7 +154,7 @@ mod tests {
     fn what_is_above_and_not_raised_is_pending() {
         let mut alarms = watched();
         assert!(!alarms["consumer_lag"].pending(), "no value yet");
-        alarms.see(&lag(0, Some(5)));
+        alarms.see(0, &lag(Some(5)));
         assert!(alarms["consumer_lag"].pending());
         alarms.tell(&alarm(1, "consumer_lag", AlarmLevel::Warning));
         assert!(!alarms["consumer_lag"].pending());

@@ -29,21 +29,11 @@ pub(super) fn merge(goals: &mut Vec<GoalResult>, results: &[GoalResult]) {
 
 /// Judges the goals over what the probes see. Those over the generator's figures come as events.
 pub(super) fn judge(goals: &mut [GoalResult], seen: &Seen) {
+    let trend = |selector: &Selector| seen.trend(&selector.metric).cloned().map(Metric::Trend);
     for goal in goals {
-        let result = goal::evaluate_one(&goal.metric, &goal.expression, |selector| metric(selector, seen));
+        let result = goal::evaluate_one(&goal.metric, &goal.expression, trend);
         if result.state != State::Unknown {
             *goal = result;
         }
     }
-}
-
-fn metric(selector: &Selector, seen: &Seen) -> Option<Metric> {
-    let trend = match selector.metric.as_str() {
-        "consumer_lag" => &seen.lags,
-        "consumer_time_lag" => &seen.time_lags_ms,
-        "redis_duration" => &seen.redis_ms,
-        "mysql_connections" => &seen.mysql_connections,
-        _ => return None,
-    };
-    Some(Metric::Trend(trend.clone()))
 }

@@ -1,13 +1,16 @@
 use std::time::Instant;
 
+use contract::figures::coupon::{GRANTS, PENDING, ROWS, STOCK};
+
 use super::*;
 use crate::{
     event::{
-        CouponSample,
+        Figures,
         plan::{GoalPlan, PhasePlan, ScenarioPlan},
         watch::{ComponentSample, Digest, GateSample, Member, PartitionLag, PoolSample, SlowCommand, SlowQuery},
     },
     goal::State,
+    metric::{HTTP_REQS, THROTTLED},
 };
 
 fn at(t_ms: u64, event: Event) -> Stamped {
@@ -97,39 +100,35 @@ fn goals_over_the_servers_are_judged_live_and_the_last_word_stays() {
 
 #[test]
 fn the_funnel_counts_what_is_in_flight_and_leaves_out_what_is_not_known() {
-    let coupon = CouponSample { rows: Some(80), grants: Some(100), pending: Some(5), ..CouponSample::default() };
-    let probe = ProbeSample { coupons: [(1, coupon)].into(), dead_letters: Some(1), ..ProbeSample::default() };
+    let coupon = Figures::default().with(ROWS, 80).with(GRANTS, 100).with(PENDING, 5);
+    let probe =
+        ProbeSample { subjects: [(Claim::coupon(1), coupon)].into(), dead_letters: Some(1), ..ProbeSample::default() };
     let load = LoadSample { claims: [("coupon".to_owned(), 300)].into(), ..LoadSample::default() };
     let state = after([(1, Event::Load(load)), (2, Event::Probe(probe.clone()))]);
-    let expected = Funnel {
-        requests: Some(300),
-        granted: Some(100),
-        in_kafka: Some(95),
-        rows: Some(80),
-        dead_letters: Some(1),
-        pending: Some(5),
-        unconsumed: Some(14),
-    };
-    assert_eq!(state.funnel(), expected);
+    let steps = |funnel: &Funnel| funnel.steps.iter().map(|(_, came)| *came).collect::<Vec<_>>();
+    let funnel = state.funnel();
+    assert_eq!(steps(&funnel), [Some(300), Some(100), Some(95), Some(80)]);
+    assert_eq!((funnel.dead_letters, funnel.in_flight()), (Some(1), Some(19)));
     let mut blind = probe;
-    blind.coupons.insert(2, CouponSample::default());
+    blind.subjects.insert(Claim::coupon(2), Figures::default());
     let funnel = after([(1, Event::Probe(blind))]).funnel();
-    assert_eq!((funnel.granted, funnel.rows, funnel.unconsumed), (None, None, None), "one coupon was not read");
+    assert_eq!((steps(&funnel), funnel.in_flight()), (vec![None; 4], None), "one coupon was not read");
     let gates = [(1, GateSample { stock: Some(1), grants: Some(9), pending: Some(2) })].into();
     let funnel = after([(1, Event::Redis(RedisSample { gates, ..RedisSample::default() }))]).funnel();
-    assert_eq!((funnel.granted, funnel.in_kafka, funnel.rows), (Some(9), Some(7), None));
+    assert_eq!(steps(&funnel), [None, Some(9), Some(7), None]);
 }
 
 #[test]
 fn a_hundred_thousand_samples_leave_trends_and_the_true_maximum() {
-    let mut seen = Seen::default();
+    let probe = |lag| Event::Probe(ProbeSample { lag, ..ProbeSample::default() });
+    let mut state = RunState::default();
     for lag in (0..100_000_u64).rev() {
-        seen.add(&ProbeSample { lag: Some(lag), ..ProbeSample::default() });
+        state.apply(&at(1, probe(Some(lag))));
     }
-    assert_eq!((seen.lag_max, seen.lags.count()), (Some(99_999), 100_000));
-    let mut nothing = Seen::default();
-    nothing.add(&ProbeSample::default());
-    assert_eq!(nothing, Seen::default(), "a server that cannot be read leaves no figure");
+    let lags = state.seen.trend("consumer_lag").unwrap();
+    assert_eq!((state.seen.most_lag(), lags.count()), (Some(99_999), 100_000));
+    let nothing = after([(1, probe(None)), (2, Event::Load(LoadSample { mean_ms: Some(1.0), ..Default::default() }))]);
+    assert_eq!(*nothing.seen, Seen::default(), "a server that cannot be read leaves no figure");
 }
 
 /// Samples as a large stack gives them: 12 partitions, 20 components, 10 coupons.
@@ -137,8 +136,7 @@ fn samples(i: u64) -> Vec<Event> {
     let text = |length: usize| "SELECT ".repeat(length / 7);
     let wave = (i % 97) as f64;
     let classes = ["QUEUED", "SOLD_OUT", "DUPLICATE", "ERROR", "UNKNOWN", "OK"];
-    let coupon =
-        CouponSample { rows: Some(i), grants: Some(i), stock: Some(1), pending: Some(2), ..Default::default() };
+    let coupon = Figures::default().with(ROWS, i).with(GRANTS, i).with(STOCK, 1).with(PENDING, 2);
     let partition = |p: i32| PartitionLag {
         topic: "coupon-issue".into(),
         partition: p,
@@ -164,7 +162,7 @@ fn samples(i: u64) -> Vec<Event> {
             ..LoadSample::default()
         }),
         Event::Probe(ProbeSample {
-            coupons: (1..=10).map(|id| (id, coupon.clone())).collect(),
+            subjects: (1..=10).map(|id| (Claim::coupon(id), coupon.clone())).collect(),
             lag: Some(i % 5_000),
             time_lag_ms: Some(wave),
             redis_ms: Some(0.2),
@@ -253,8 +251,12 @@ fn eight_hours_of_samples_stay_small_and_cheap_to_apply() {
     let bytes = format!("{state:?}").len();
     println!("state after 8 h: {bytes} bytes; a second of events: {each:?}, longest {longest:?}");
     assert!(bytes < 10 << 20, "{bytes} bytes");
-    assert!(state.history.rps.points().len() <= MOST_POINTS && state.history.rps.points().len() > MOST_POINTS / 3);
-    assert_eq!(state.seen.lags.count(), SECONDS);
+    let points = state.history.of(HTTP_REQS).len();
+    assert!(points <= MOST_POINTS && points > MOST_POINTS / 3);
+    assert_eq!((state.history.parts(THROTTLED).count(), state.history.parts(HTTP_REQS).count()), (20, 6));
+    assert_eq!(state.seen.trend("consumer_lag").map(Trend::count), Some(SECONDS));
+    let rows = state.history.figure(Claim::coupon(10), ROWS).and_then(Series::newest);
+    assert_eq!(rows, Some(SECONDS as f64));
     assert_eq!((state.warnings.len(), state.acts.len()), (MOST_WARNINGS, MOST_ACTS));
     assert_eq!(*published, state);
 }

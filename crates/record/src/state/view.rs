@@ -1,33 +1,28 @@
 //! What is derived from the state rather than kept in it.
 
-use contract::claim::Kind;
+use contract::{
+    claim::Kind,
+    figures::{self, Came, Figure, Step},
+    system::System,
+};
 
 use super::RunState;
-use crate::event::{LoadSample, plan::PhasePlan};
+use crate::event::plan::PhasePlan;
 
-/// The way of the coupons' requests through the system. What could not be read is absent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The way of claims through the system, as [`contract::figures::funnel`] declares it. What could not be read is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Funnel {
-    /// Requests for a coupon.
-    pub requests: Option<u64>,
-    /// Grants in Redis.
-    pub granted: Option<u64>,
-    /// Of those, acknowledged by Kafka.
-    pub in_kafka: Option<u64>,
-    /// Rows in MySQL.
-    pub rows: Option<u64>,
+    /// What people call a step, and how many came to it.
+    pub steps: Vec<(&'static str, Option<u64>)>,
     /// Dead letters.
     pub dead_letters: Option<u64>,
-    /// In flight between Redis and Kafka: granted, not yet acknowledged.
-    pub pending: Option<u64>,
-    /// In flight between Kafka and MySQL: acknowledged, neither a row nor a dead letter yet.
-    pub unconsumed: Option<u64>,
 }
 
 impl Funnel {
-    /// Granted, and neither a row nor a dead letter yet.
+    /// Granted, and neither at the last step nor a dead letter yet.
     pub fn in_flight(&self) -> Option<u64> {
-        Some(self.granted?.saturating_sub(self.rows?).saturating_sub(self.dead_letters.unwrap_or(0)))
+        let (granted, last) = (self.steps.get(1)?.1?, self.steps.last()?.1?);
+        Some(granted.saturating_sub(last).saturating_sub(self.dead_letters.unwrap_or(0)))
     }
 }
 
@@ -48,36 +43,36 @@ pub struct Progress {
     pub left_s: f64,
 }
 
-/// Requests for a coupon.
-fn requests(load: &LoadSample) -> u64 {
-    load.claims.get(Kind::Coupon.name()).copied().unwrap_or(0)
-}
-
 impl RunState {
-    /// The funnel of all coupons, from the newest samples.
-    pub fn funnel(&self) -> Funnel {
-        let mut funnel = Funnel { requests: self.load.as_ref().map(requests), ..Funnel::default() };
+    /// The kind of what is claimed: that of the plan's system or, where nobody said, of the default one.
+    pub fn kind(&self) -> Kind {
+        self.plan.as_ref().and_then(|plan| System::named(&plan.system)).unwrap_or_default().kind()
+    }
+
+    /// The sum of `figure` over all subjects, by the probes or, where there are none, by Redis's watcher.
+    pub fn sum(&self, figure: Figure) -> Option<i64> {
         match (&self.probe, &self.redis) {
-            (Some(probe), _) => {
-                let coupons = || probe.coupons.values();
-                funnel.granted = coupons().map(|c| c.grants).sum();
-                funnel.pending = coupons().map(|c| c.pending).sum();
-                funnel.rows = coupons().map(|c| c.rows).sum();
-                funnel.dead_letters = probe.dead_letters;
-            }
+            (Some(probe), _) => probe.sum(figure),
             (None, Some(redis)) if !redis.gates.is_empty() => {
-                funnel.granted = redis.gates.values().map(|gate| gate.grants).sum();
-                funnel.pending = redis.gates.values().map(|gate| gate.pending).sum();
+                redis.gates.values().map(|gate| gate.figures().get(figure)).sum()
             }
-            _ => {}
+            _ => None,
         }
-        if let Some(kafka) = self.kafka.as_ref().filter(|_| self.probe.is_none()) {
-            funnel.dead_letters = kafka.dead_letters;
+    }
+
+    /// The funnel of all subjects, from the newest samples.
+    pub fn funnel(&self) -> Funnel {
+        let sum = |figure| self.sum(figure).and_then(|sum| u64::try_from(sum).ok());
+        let came = |step: &Step| match step.came {
+            Came::Requests => self.load.as_ref().map(|load| load.claims.get(self.kind().name()).copied().unwrap_or(0)),
+            Came::Sum(figure) => sum(figure),
+            Came::Without(all, part) => sum(all).zip(sum(part)).map(|(all, part)| all.saturating_sub(part)),
+        };
+        let watched = || self.kafka.as_ref().and_then(|kafka| kafka.dead_letters);
+        Funnel {
+            steps: figures::funnel(self.kind()).iter().map(|step| (step.label, came(step))).collect(),
+            dead_letters: self.probe.as_ref().map_or_else(watched, |probe| probe.dead_letters),
         }
-        funnel.in_kafka = funnel.granted.zip(funnel.pending).map(|(granted, pending)| granted.saturating_sub(pending));
-        let arrived = funnel.rows.map(|rows| rows + funnel.dead_letters.unwrap_or(0));
-        funnel.unconsumed = funnel.in_kafka.zip(arrived).map(|(sent, arrived)| sent.saturating_sub(arrived));
-        funnel
     }
 
     /// Where `scenario` stands by the plan; none without a plan, or before the load.

@@ -1,5 +1,7 @@
 //! Checks: each with its verdict, evidence and rows.
 
+use std::borrow::Cow;
+
 use ratatui::layout::Rect;
 use record::event::names::{Severity, Verdict};
 
@@ -33,8 +35,8 @@ fn tone(check: &Check) -> Tone {
 }
 
 const CHECKS: Section = Section {
-    name: "Checks",
-    columns: &[col("check", 6), col("verdict", 9), num("rows", 5), col("evidence", 0)],
+    name: |_| "Checks",
+    columns: |_| Cow::Borrowed(const { &[col("check", 6), col("verdict", 9), num("rows", 5), col("evidence", 0)] }),
     len: |data| data.board.checks.len(),
     row: |data, at| {
         let check = &data.board.checks[at];

@@ -2,8 +2,8 @@
 
 use base::figure::millis;
 use record::{
-    alarm::registry::in_unit,
     goal::{GoalResult, State},
+    metric::in_unit,
 };
 
 use super::{

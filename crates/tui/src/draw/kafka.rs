@@ -1,5 +1,7 @@
 //! Kafka: lag by partition, members, dead letters.
 
+use std::borrow::Cow;
+
 use ratatui::layout::Rect;
 use record::event::watch::{KafkaSample, LagStatus};
 
@@ -35,23 +37,29 @@ fn sample<'a>(data: &Data<'a>) -> Option<&'a KafkaSample> {
 }
 
 const PARTITIONS: Section = Section {
-    name: "Partitions",
-    columns: &[
-        col("topic", 0),
-        num("part", 4),
-        col("status", 11),
-        num("lag", 9),
-        num("trend", 9),
-        num("drain", 7),
-        num("age", 9),
-        num("in", 9).from(100),
-        num("out", 9).from(100),
-        num("leader", 6).from(120),
-        num("committed", 11).from(140),
-        num("end", 11).from(140),
-        col("member", 22).from(170),
-        col("hot", 3),
-    ],
+    name: |_| "Partitions",
+    columns: |_| {
+        Cow::Borrowed(
+            const {
+                &[
+                    col("topic", 0),
+                    num("part", 4),
+                    col("status", 11),
+                    num("lag", 9),
+                    num("trend", 9),
+                    num("drain", 7),
+                    num("age", 9),
+                    num("in", 9).from(100),
+                    num("out", 9).from(100),
+                    num("leader", 6).from(120),
+                    num("committed", 11).from(140),
+                    num("end", 11).from(140),
+                    col("member", 22).from(170),
+                    col("hot", 3),
+                ]
+            },
+        )
+    },
     len: |data| sample(data).map_or(0, |k| k.partitions.len()),
     row: |data, at| {
         let Some(p) = sample(data).and_then(|k| k.partitions.get(at)) else { return Vec::new() };
@@ -98,8 +106,8 @@ const PARTITIONS: Section = Section {
 };
 
 const MEMBERS: Section = Section {
-    name: "Members",
-    columns: &[col("client", 0), col("host", 16).from(60), col("reads", 0)],
+    name: |_| "Members",
+    columns: |_| Cow::Borrowed(const { &[col("client", 0), col("host", 16).from(60), col("reads", 0)] }),
     len: |data| sample(data).and_then(|k| k.members.as_ref()).map_or(0, Vec::len),
     row: |data, at| {
         let Some(member) = sample(data).and_then(|k| k.members.as_ref()?.get(at)) else { return Vec::new() };
@@ -127,8 +135,8 @@ fn reads(partitions: &std::collections::BTreeMap<String, Vec<i32>>) -> String {
 }
 
 const DEAD: Section = Section {
-    name: "Dead letters",
-    columns: &[col("at", 24).from(90), num("offset", 8), col("reason", 0), col("key", 0)],
+    name: |_| "Dead letters",
+    columns: |_| Cow::Borrowed(const { &[col("at", 24).from(90), num("offset", 8), col("reason", 0), col("key", 0)] }),
     len: |data| sample(data).map_or(0, |k| k.newest_dead.len()),
     row: |data, at| {
         let Some(dead) = sample(data).and_then(|k| k.newest_dead.get(at)) else { return Vec::new() };
@@ -160,8 +168,8 @@ const DEAD: Section = Section {
 };
 
 const REASONS: Section = Section {
-    name: "Reasons",
-    columns: &[col("reason", 0), num("dead letters", 12)],
+    name: |_| "Reasons",
+    columns: |_| Cow::Borrowed(const { &[col("reason", 0), num("dead letters", 12)] }),
     len: |data| sample(data).map_or(0, |k| k.dead_reasons.len()),
     row: |data, at| {
         let Some((reason, n)) = sample(data).and_then(|k| k.dead_reasons.iter().nth(at)) else { return Vec::new() };

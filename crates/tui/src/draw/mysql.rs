@@ -1,5 +1,7 @@
 //! MySQL: connections, pools, locks with their blockers, and the statements that take the time.
 
+use std::borrow::Cow;
+
 use ratatui::layout::Rect;
 use record::event::watch::MysqlSample;
 
@@ -41,8 +43,12 @@ fn sample<'a>(data: &Data<'a>) -> Option<&'a MysqlSample> {
 }
 
 const POOLS: Section = Section {
-    name: "Pools",
-    columns: &[col("process", 0), num("in use", 6), num("idle", 5), num("waiting", 7), num("max", 5)],
+    name: |_| "Pools",
+    columns: |_| {
+        Cow::Borrowed(
+            const { &[col("process", 0), num("in use", 6), num("idle", 5), num("waiting", 7), num("max", 5)] },
+        )
+    },
     len: |data| sample(data).map_or(0, |m| m.pools.len()),
     row: |data, at| {
         let Some(pool) = sample(data).and_then(|m| m.pools.get(at)) else { return Vec::new() };
@@ -60,14 +66,20 @@ const POOLS: Section = Section {
 };
 
 const LOCKS: Section = Section {
-    name: "Row locks",
-    columns: &[
-        num("waits", 8),
-        num("for", 8),
-        num("behind", 8),
-        col("table", 20).from(90),
-        col("blocker's statement", 0),
-    ],
+    name: |_| "Row locks",
+    columns: |_| {
+        Cow::Borrowed(
+            const {
+                &[
+                    num("waits", 8),
+                    num("for", 8),
+                    num("behind", 8),
+                    col("table", 20).from(90),
+                    col("blocker's statement", 0),
+                ]
+            },
+        )
+    },
     len: |data| sample(data).and_then(|m| m.lock_waits.as_ref()).map_or(0, Vec::len),
     row: |data, at| {
         let Some(wait) = sample(data).and_then(|m| m.lock_waits.as_ref()?.get(at)) else { return Vec::new() };
@@ -108,15 +120,21 @@ const LOCKS: Section = Section {
 };
 
 const DIGESTS: Section = Section {
-    name: "Statements by time",
-    columns: &[
-        num("count", 9),
-        num("total", 10),
-        num("mean", 9),
-        num("examined", 11).from(90),
-        num("sent", 9).from(90),
-        col("statement", 0),
-    ],
+    name: |_| "Statements by time",
+    columns: |_| {
+        Cow::Borrowed(
+            const {
+                &[
+                    num("count", 9),
+                    num("total", 10),
+                    num("mean", 9),
+                    num("examined", 11).from(90),
+                    num("sent", 9).from(90),
+                    col("statement", 0),
+                ]
+            },
+        )
+    },
     len: |data| sample(data).and_then(|m| m.digests.as_ref()).map_or(0, Vec::len),
     row: |data, at| {
         let Some(d) = sample(data).and_then(|m| m.digests.as_ref()?.get(at)) else { return Vec::new() };
@@ -151,8 +169,12 @@ const DIGESTS: Section = Section {
 };
 
 const SLOW: Section = Section {
-    name: "Slowest queries",
-    columns: &[col("at", 24).from(90), num("took", 10), num("locked", 10), num("examined", 11), col("statement", 0)],
+    name: |_| "Slowest queries",
+    columns: |_| {
+        Cow::Borrowed(
+            const { &[col("at", 24).from(90), num("took", 10), num("locked", 10), num("examined", 11), col("statement", 0)] },
+        )
+    },
     len: |data| sample(data).and_then(|m| m.slow.as_ref()).map_or(0, Vec::len),
     row: |data, at| {
         let Some(slow) = sample(data).and_then(|m| m.slow.as_ref()?.get(at)) else { return Vec::new() };

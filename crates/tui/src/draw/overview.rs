@@ -1,5 +1,8 @@
 //! Overview: what the generator does, goals and alarms, and how far requests have come on their way to rows.
 
+use std::borrow::Cow;
+
+use contract::figures::{self, Table, Wrong};
 use ratatui::layout::Rect;
 use record::{event::LoadSample, state::Funnel};
 
@@ -9,11 +12,15 @@ use super::{
     pen::{Pen, Piece, Scale, below, figure, halves, piece, role_of, top},
     table::{Column, Data, Detail, Section, col, no_detail, num},
 };
-use crate::{model::Board, text, theme::Role};
+use crate::{
+    model::{Board, Subject},
+    text,
+    theme::Role,
+};
 
 pub const PANEL: Panel = Panel {
     name: "Overview",
-    sections: &[GOALS, COUPONS, HAPPENINGS],
+    sections: &[GOALS, SUBJECTS, HAPPENINGS],
     groups: &[&[0, 1], &[2]],
     summary,
     rows: 12,
@@ -23,8 +30,8 @@ pub const PANEL: Panel = Panel {
 
 /// Goals, and the alarms under them.
 const GOALS: Section = Section {
-    name: "Goals and alarms",
-    columns: &[col("", 1), col("metric", 0), col("goal, level", 16), num("now", 10)],
+    name: |_| "Goals and alarms",
+    columns: |_| Cow::Borrowed(const { &[col("", 1), col("metric", 0), col("goal, level", 16), num("now", 10)] }),
     len: |data| data.board.goals.len() + data.board.alarms.len(),
     row: |data, at| match data.board.goals.get(at) {
         Some(goal) => goals::goal_row(goal),
@@ -37,46 +44,45 @@ const GOALS: Section = Section {
     empty: |_| "no goals, no alarms",
 };
 
-const COUPON_COLUMNS: &[Column] = &[
-    num("coupon", 6),
-    col("name", 0).from(60),
-    num("of", 8),
-    num("stock", 8),
-    num("granted", 8),
-    num("pending", 7).from(50),
-    num("rows", 8),
-];
-
-fn coupon_row<'a>(data: &Data<'a>, at: usize) -> Vec<Piece<'a>> {
-    let coupon = &data.board.coupons[at];
-    let stock = coupon.stock.map_or_else(|| "-".into(), |n| n.to_string());
-    let short = coupon.stock.is_some_and(|n| n < 0);
-    let over = |n: Option<u64>| n.zip(coupon.quantity).is_some_and(|(n, of)| n > of);
-    let figure = |n: Option<u64>| piece(text::count(n), if over(n) { Role::Bad } else { Role::Text });
-    vec![
-        piece(coupon.id.to_string(), Role::Text),
-        piece(coupon.name.as_str(), Role::Text),
-        piece(text::count(coupon.quantity), Role::Dim),
-        piece(stock, if short { Role::Bad } else { Role::Text }),
-        figure(coupon.grants),
-        piece(text::count(coupon.pending), Role::Text),
-        figure(coupon.rows),
-    ]
+fn subject_columns(data: &Data<'_>) -> Cow<'static, [Column]> {
+    let Table { heading, columns, .. } = figures::table(data.board.kind);
+    let figures = columns.iter().map(|column| num(column.heading, column.width).from(column.from));
+    [num(heading, 6), col("name", 0).from(60), num("of", 8)].into_iter().chain(figures).collect()
 }
 
-/// Coupons; the panel of Redis has them too.
-pub const COUPONS: Section = Section {
-    name: "Coupons",
-    columns: COUPON_COLUMNS,
-    len: |data| data.board.coupons.len(),
-    row: coupon_row,
+fn subject_row<'a>(data: &Data<'a>, at: usize) -> Vec<Piece<'a>> {
+    let Subject { claim, name, total, figures } = &data.board.subjects[at];
+    let figure = |column: &figures::Column| {
+        let value = figures.get(column.figure);
+        let is_wrong = match column.wrong {
+            Wrong::Never => false,
+            Wrong::BelowZero => value.is_some_and(|n| n < 0),
+            Wrong::AboveTotal => value.zip(*total).is_some_and(|(n, of)| i128::from(n) > i128::from(of)),
+        };
+        let words = match column.wrong {
+            Wrong::BelowZero => value.map_or_else(|| "-".into(), |n| n.to_string()),
+            _ => text::count(figures.count(column.figure)),
+        };
+        piece(words, if is_wrong { Role::Bad } else { Role::Text })
+    };
+    let id = claim.id.map_or_else(String::new, |id| id.to_string());
+    let of = [piece(id, Role::Text), piece(name.as_str(), Role::Text), piece(text::count(*total), Role::Dim)];
+    of.into_iter().chain(figures::table(data.board.kind).columns.iter().map(figure)).collect()
+}
+
+/// What is claimed; the panel of Redis has it too.
+pub const SUBJECTS: Section = Section {
+    name: |data| figures::table(data.board.kind).title,
+    columns: subject_columns,
+    len: |data| data.board.subjects.len(),
+    row: subject_row,
     detail: no_detail,
-    empty: |_| "no coupons are watched",
+    empty: |data| figures::table(data.board.kind).none,
 };
 
 const HAPPENINGS: Section = Section {
-    name: "What happened",
-    columns: &[col("at", 7), col("", 0)],
+    name: |_| "What happened",
+    columns: |_| Cow::Borrowed(const { &[col("at", 7), col("", 0)] }),
     len: |data| data.board.happenings.len(),
     row: |data, at| {
         let happenings = &data.board.happenings;
@@ -214,19 +220,14 @@ fn funnel(pen: &mut Pen<'_>, area: Rect, funnel: &Funnel) -> u16 {
     let arrow = format!(" {} ", pen.glyphs().arrow);
     let dead = if funnel.dead_letters.unwrap_or(0) > 0 { Role::Bad } else { Role::Text };
     let flight = funnel.in_flight().map_or(Role::Dim, |n| if n > 0 { Role::Accent } else { Role::Good });
-    let stages = [
-        ("requests ", funnel.requests, Role::Text),
-        ("granted ", funnel.granted, Role::Text),
-        ("in Kafka ", funnel.in_kafka, Role::Text),
-        ("rows ", funnel.rows, Role::Accent),
-    ];
     let mut pieces = Vec::new();
-    for (i, (label, value, role)) in stages.into_iter().enumerate() {
+    for (i, (label, came)) in funnel.steps.iter().enumerate() {
         if i > 0 {
             pieces.push(piece(arrow.clone(), Role::Dim));
         }
-        pieces.push(piece(label, Role::Dim));
-        pieces.push(piece(text::count(value), role));
+        pieces.push(piece(format!("{label} "), Role::Dim));
+        let role = if i + 1 == funnel.steps.len() { Role::Accent } else { Role::Text };
+        pieces.push(piece(text::count(*came), role));
     }
     let ends = [
         piece("   dead letters ", Role::Dim),

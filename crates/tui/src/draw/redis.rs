@@ -1,11 +1,14 @@
 //! Redis: stock and grants, memory, hit rate, slow commands.
 
+use std::borrow::Cow;
+
+use contract::figures;
 use ratatui::layout::Rect;
 use record::event::watch::RedisSample;
 
 use super::{
     gauge::{gauge, lines},
-    overview::COUPONS,
+    overview::SUBJECTS,
     panel::Panel,
     pen::{Pen, below, figure, piece},
     table::{Data, Detail, Section, col, headline, num},
@@ -14,7 +17,7 @@ use crate::{model::Tone, text, theme::Role};
 
 pub const PANEL: Panel = Panel {
     name: "Redis",
-    sections: &[Section { name: "Stock and grants", ..COUPONS }, SLOW],
+    sections: &[Section { name: |data| figures::table(data.board.kind).in_redis, ..SUBJECTS }, SLOW],
     groups: &[&[0], &[1]],
     summary,
     rows: 5,
@@ -38,8 +41,8 @@ fn sample<'a>(data: &Data<'a>) -> Option<&'a RedisSample> {
 }
 
 const SLOW: Section = Section {
-    name: "Slow commands",
-    columns: &[num("id", 6), num("took", 9), col("command", 0)],
+    name: |_| "Slow commands",
+    columns: |_| Cow::Borrowed(const { &[num("id", 6), num("took", 9), col("command", 0)] }),
     len: |data| sample(data).map_or(0, |r| r.slow.len()),
     row: |data, at| {
         let Some(slow) = sample(data).and_then(|r| r.slow.get(at)) else { return Vec::new() };

@@ -1,5 +1,7 @@
 //! Stack: processes and containers, and their logs in order of time.
 
+use std::borrow::Cow;
+
 use base::log_line::Level;
 use ratatui::layout::Rect;
 use record::event::{
@@ -74,24 +76,30 @@ fn of_limit(value: Option<f64>, limit: Option<f64>, warn: f64, bad: f64) -> Role
 }
 
 const COMPONENTS: Section = Section {
-    name: "Components",
-    columns: &[
-        col("component", 16),
-        col("provider", 8).from(90),
-        col("health", 0),
-        num("CPU", 7),
-        num("of", 5).from(70),
-        num("throttled", 9).from(100),
-        num("memory", 9),
-        num("of", 9).from(70),
-        num("restarts", 8),
-        num("files", 6).from(120),
-        num("net in", 9).from(140),
-        num("out", 9).from(140),
-        num("read", 9).from(160),
-        num("written", 9).from(160),
-        col("ports", 28).from(180),
-    ],
+    name: |_| "Components",
+    columns: |_| {
+        Cow::Borrowed(
+            const {
+                &[
+                    col("component", 16),
+                    col("provider", 8).from(90),
+                    col("health", 0),
+                    num("CPU", 7),
+                    num("of", 5).from(70),
+                    num("throttled", 9).from(100),
+                    num("memory", 9),
+                    num("of", 9).from(70),
+                    num("restarts", 8),
+                    num("files", 6).from(120),
+                    num("net in", 9).from(140),
+                    num("out", 9).from(140),
+                    num("read", 9).from(160),
+                    num("written", 9).from(160),
+                    col("ports", 28).from(180),
+                ]
+            },
+        )
+    },
     len: |data| sample(data).map_or(0, |s| s.components.len()),
     row: |data, at| {
         let Some(c) = sample(data).and_then(|s| s.components.get(at)) else { return Vec::new() };
@@ -144,8 +152,8 @@ const COMPONENTS: Section = Section {
 };
 
 const LOGS: Section = Section {
-    name: "Logs",
-    columns: &[col("at", 12), col("level", 5), col("component", 12), col("", 0)],
+    name: |_| "Logs",
+    columns: |_| Cow::Borrowed(const { &[col("at", 12), col("level", 5), col("component", 12), col("", 0)] }),
     len: |data| data.logs.len(),
     row: |data, at| {
         let Some(line) = data.logs.get(at) else { return Vec::new() };

@@ -1,5 +1,7 @@
 //! Tables: every list of the dashboard is a [`Section`], so that moving, searching and opening a row are written once.
 
+use std::borrow::Cow;
+
 use ratatui::layout::Rect;
 
 use super::pen::{Pen, Piece, piece, top};
@@ -15,7 +17,7 @@ pub struct Data<'a> {
 }
 
 /// A column.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Column {
     /// Its title.
     pub title: &'static str,
@@ -57,9 +59,9 @@ pub struct Detail {
 /// A list.
 pub struct Section {
     /// Its title.
-    pub name: &'static str,
+    pub name: fn(&Data<'_>) -> &'static str,
     /// Columns.
-    pub columns: &'static [Column],
+    pub columns: fn(&Data<'_>) -> Cow<'static, [Column]>,
     /// How many rows it has.
     pub len: fn(&Data<'_>) -> usize,
     /// A row; one piece for each column.
@@ -77,7 +79,7 @@ pub fn no_detail(_: &Data<'_>, _: usize) -> Option<Detail> {
 
 impl std::fmt::Debug for Section {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Section").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Section").finish_non_exhaustive()
     }
 }
 
@@ -109,15 +111,16 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, section: &Section, data: &Data<'_>, s
         _ if standing.focused => format!("{}/{len}", cursor + 1),
         _ => len.to_string(),
     };
-    let title = [piece(section.name, if standing.focused { Role::Title } else { Role::Text })];
+    let title = [piece((section.name)(data), if standing.focused { Role::Title } else { Role::Text })];
     let mut rest = pen.rule(area, &title, &place, standing.focused);
     if len == 0 {
         pen.line(rest, 0, &[piece((section.empty)(data), Role::Dim)]);
         return;
     }
-    let places = places(section.columns, rest.width);
+    let columns = (section.columns)(data);
+    let places = places(&columns, rest.width);
     if rest.height >= 3 || (rest.height == 2 && len == 1) {
-        for (column, (x, width)) in section.columns.iter().zip(&places) {
+        for (column, (x, width)) in columns.iter().zip(&places) {
             cell(pen, rest, (*x, *width), 0, &piece(column.title, Role::Dim), column.right);
         }
         rest = super::pen::below(rest, 1);
@@ -127,7 +130,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, section: &Section, data: &Data<'_>, s
     let first = cursor.saturating_sub(shown / 2).min(len.saturating_sub(shown));
     for (row, at) in (first..len.min(first + shown)).enumerate() {
         let row = row as u16;
-        for ((content, column), place) in (section.row)(data, at).iter().zip(section.columns).zip(&places) {
+        for ((content, column), place) in (section.row)(data, at).iter().zip(columns.iter()).zip(&places) {
             cell(pen, rest, *place, row, content, column.right);
         }
         let line = top(super::pen::below(rest, row), 1);

@@ -1,7 +1,11 @@
 //! Whatever comes: any size, any data, any keys.
 
+use contract::figures::coupon::{ROWS, STOCK};
 use proptest::prelude::*;
-use record::event::watch::{KafkaSample, PartitionLag};
+use record::event::{
+    Figures,
+    watch::{KafkaSample, PartitionLag},
+};
 
 use super::*;
 use crate::{keys, model::Word};
@@ -21,9 +25,9 @@ fn boards() -> impl Strategy<Value = Board> {
                 (load.rps, load.p50_ms, load.sent) = (number, Some(number), count);
                 load.outcomes.insert(words.clone(), count);
             }
-            for coupon in &mut board.coupons {
-                coupon.name.clone_from(&words);
-                (coupon.rows, coupon.stock) = (Some(count), Some(count as i64));
+            for subject in &mut board.subjects {
+                subject.name.clone_from(&words);
+                subject.figures = Figures::default().with(ROWS, count as i64).with(STOCK, count as i64);
             }
             board.attention.push(Word { at_ms: None, tone: crate::model::Tone::Bad, text: words.clone() });
             let partition = |lag: &Option<u64>| PartitionLag {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use record::act::Act;
+use record::{act::Act, state::RunState};
 
 use super::*;
 use crate::{
     acts::question,
+    board,
     draw::table::Detail,
     launch::{Choices, Form, ProfileChoice},
     theme::Theme,
@@ -40,7 +41,10 @@ fn before_anything_was_read() {
     for tab in 0..6 {
         let view = View { tab, ..view() };
         let name = format!("empty-{}", view.panel().name.to_lowercase());
-        insta::assert_snapshot!(name, export::text(&drawn(&Board::default(), &Logs::default(), &view, (80, 24))));
+        insta::assert_snapshot!(
+            name,
+            export::text(&drawn(&board::board(&RunState::default()), &Logs::default(), &view, (80, 24)))
+        );
     }
 }
 
@@ -88,7 +92,7 @@ fn the_form_where_nothing_runs() {
         providers: vec!["auto".into(), "native".into(), "docker".into()],
     };
     let view = View { form: Some(Form::new(choices)), launching: true, origin: Origin::Idle, ..view() };
-    insta::assert_snapshot!("start", text(&Board::default(), &view, (80, 24)));
+    insta::assert_snapshot!("start", text(&board::board(&RunState::default()), &view, (80, 24)));
 }
 
 #[test]
@@ -101,8 +105,8 @@ fn a_replay_has_a_slider() {
 #[test]
 fn ascii_is_ascii_but_for_the_data() {
     let mut board = sample::trouble();
-    for coupon in &mut board.coupons {
-        coupon.name = "plain".into();
+    for subject in &mut board.subjects {
+        subject.name = "plain".into();
     }
     let look = Look { theme: Theme::None, ascii: true };
     for tab in 0..6 {
@@ -131,8 +135,8 @@ fn korean_names_do_not_push_figures_out_of_line() {
         (0..60).map(column).filter(|line| line.trim_end().ends_with("812") || line.contains("1,000")).collect()
     };
     let wide = figures(&board);
-    for coupon in &mut board.coupons {
-        coupon.name = "a plain name".into();
+    for subject in &mut board.subjects {
+        subject.name = "a plain name".into();
     }
     assert!(!wide.is_empty());
     assert_eq!(wide, figures(&board));

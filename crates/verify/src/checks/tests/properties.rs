@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::claim::{Id, Kind};
+use contract::claim::{Claim, Id, Kind};
 use load::ledger::{Entry, Outcome};
 use proptest::prelude::*;
 
@@ -61,7 +61,7 @@ fn simulate(total: u64, requests: &[Request]) -> World {
     for entry in &entries {
         ledger.add(entry);
     }
-    world.context.sent.insert(1, entries.len() as u64);
+    world.context.sent.insert(Claim::coupon(1), entries.len() as u64);
     world.ledger = Ok(ledger);
     world
 }
@@ -94,7 +94,7 @@ const MUTATIONS: [Mutation; 12] = [
     (
         "the ledger misses a request",
         |w, _| {
-            *w.context.sent.entry(1).or_default() += 1;
+            *w.context.sent.entry(Claim::coupon(1)).or_default() += 1;
             true
         },
         &["SY1"],

@@ -14,7 +14,7 @@ const MOST_DISTINCT: u64 = 100_000;
 
 /// What MySQL says about one coupon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CouponRows {
+pub(crate) struct CouponRows {
     pub epoch: Option<String>,
     pub count: u64,
     /// Distinct users among them.
@@ -23,14 +23,14 @@ pub(super) struct CouponRows {
 
 /// What MySQL says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct RowsReading {
+pub(crate) struct RowsReading {
     pub coupons: BTreeMap<u64, CouponRows>,
     pub connections: Option<u64>,
 }
 
 /// One connection, made again after any failure.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     endpoint: MysqlEndpoint,
     connection: Held<Conn>,
     /// Rows at the last look.

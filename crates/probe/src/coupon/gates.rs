@@ -21,7 +21,7 @@ const SCRIPT: &str = "return {redis.call('HLEN', KEYS[2]), redis.call('GET', KEY
 
 /// What Redis says about one coupon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct GateReading {
+pub(crate) struct GateReading {
     pub grants: u64,
     pub stock: Option<i64>,
     pub pending: u64,
@@ -35,7 +35,7 @@ type Answer = (u64, Option<i64>, u64, Option<String>, Option<u64>);
 
 /// One connection, made again after any failure.
 #[derive(Debug)]
-pub(super) struct Gates {
+pub(crate) struct Gates {
     endpoint: RedisEndpoint,
     connection: Held<Connected>,
 }
