@@ -9,11 +9,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use base::files;
+use contract::claim::Claim;
 use infra::{
     process,
     state::{RUN, StateDir},
 };
-use profile::model::Profile;
+use profile::model::{Profile, RequestSpec};
 use record::{
     epoch::Opened,
     event::{self, Event, names::Stage},
@@ -209,7 +210,23 @@ fn save(folder: &RunFolder, summary: &Summary) -> Result<()> {
 
 /// The coupons that the profile's requests ask for, with their quantities: these are what is proven.
 pub fn proven(profile: &Profile, seed: &SeedPlan) -> Vec<(u64, u64)> {
-    let asked: BTreeSet<u64> =
-        profile.scenarios.values().flat_map(|s| &s.requests).filter_map(|request| request.coupon).collect();
-    seed.coupons.iter().filter(|coupon| asked.contains(&coupon.id)).map(|c| (c.id, c.quantity)).collect()
+    let claims = profile.scenarios.values().flat_map(|s| &s.requests).flat_map(RequestSpec::claims);
+    let asked: BTreeSet<Claim> = claims.filter_map(|claim| Some(claim.id.source().ok()?.counted(claim.kind))).collect();
+    let is_asked = |id: u64| asked.contains(&Claim::coupon(id));
+    seed.coupons.iter().filter(|coupon| is_asked(coupon.id)).map(|c| (c.id, c.quantity)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a request claims is proven, in whichever form it is written, and nothing else is.
+    #[test]
+    fn coupons_that_are_claimed_are_proven() {
+        let text = include_str!("../../tests/profiles/valid/claims.yaml");
+        let read = |text: &str| profile::read("p.yaml", text, &profile::Overrides::default()).unwrap().0;
+        let profile = read(&text.replace("{id: 2, quantity: 5}", "{id: 2, quantity: 6}, {id: 3, quantity: 7}"));
+        let seed = SeedPlan::new(profile.system, &profile.seed).unwrap();
+        assert_eq!(proven(&profile, &seed), [(1, 5), (2, 6)]);
+    }
 }
