@@ -11,7 +11,7 @@ use record::{
     event::names::Provider,
     invariant,
 };
-use verify::{self, CouponPlan, LogBefore, Overall, VerifyPlan, VerifyReport, invariants::InvariantPlan, store};
+use verify::{self, LogBefore, Overall, VerifyPlan, VerifyReport, invariants::InvariantPlan};
 
 use super::{
     args::VerifyArgs,
@@ -21,7 +21,10 @@ use super::{
 use crate::{
     exit::Exit,
     report,
-    run::{execute, folder::RunFolder},
+    run::{
+        execute,
+        folder::{self, RunFolder},
+    },
     seed::SeedPlan,
 };
 
@@ -48,8 +51,7 @@ fn history(run: &RunFolder) -> anyhow::Result<VerifyReport> {
     let broken = runs::read_summary(run).ok().and_then(|summary| summary.broken);
     let why = broken.unwrap_or_else(|| "the run ended before anything was compared".into());
     let why = format!("no sets were kept: {why}");
-    let coupons: Vec<_> = file.coupons.into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
-    Ok(verify::without_sets(run.path(), &coupons, &file.invariants, &file.require, &why))
+    Ok(verify::without_sets(run.path(), &folder::subjects(&file.coupons), &file.invariants, &file.require, &why))
 }
 
 async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyReport> {
@@ -61,7 +63,8 @@ async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyRe
         topic: system.claims().name.to_owned(),
         group: system.claims().group.to_owned(),
         endpoints: stack.endpoints,
-        coupons: Vec::new(),
+        system,
+        subjects: Vec::new(),
         ledger: None,
         sent: BTreeMap::new(),
         sets_dir: None,
@@ -97,7 +100,8 @@ fn of_profile(context: &Context, name: &str, plan: &mut VerifyPlan, up: Option<S
     let claims = profile.system.claims();
     (plan.topic, plan.group) = (claims.name.to_owned(), claims.group.to_owned());
     let seed = SeedPlan::new(profile.system, &profile.seed)?;
-    plan.coupons = execute::proven(&profile, &seed).into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
+    plan.system = profile.system;
+    plan.subjects = folder::subjects(&execute::proven(&profile, &seed));
     plan.invariants = invariants(&profile);
     plan.require = profile.checks.require;
     Ok(())
@@ -112,7 +116,7 @@ fn invariants(profile: &Profile) -> InvariantPlan {
 /// `runs` are all there are: one of them may have taken the coupons over.
 fn of_run(run: &RunFolder, runs: &[RunFolder], plan: &mut VerifyPlan) -> anyhow::Result<()> {
     let file = run.read()?;
-    let recorded = store::recorded(&run.sets());
+    let recorded = verify::recorded(&run.sets());
     plan.running = { file.process.filter(|process| process::is_alive(*process)) }.map(|process| {
         format!("run {} still goes on (pid {}): its own verdict comes at its end", run.name(), process.pid)
     });
@@ -130,7 +134,7 @@ fn of_run(run: &RunFolder, runs: &[RunFolder], plan: &mut VerifyPlan) -> anyhow:
         history: sets.is_some(),
         openers: openers(runs),
     });
-    plan.coupons = file.coupons.into_iter().map(|(id, total)| CouponPlan { id, total }).collect();
+    plan.subjects = folder::subjects(&file.coupons);
     plan.require = file.require;
     plan.ledger = Some(run.ledger());
     plan.origin_unix_ns = Some(file.origin_unix_ns);

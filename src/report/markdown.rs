@@ -58,6 +58,7 @@ fn checks(text: &mut String, summary: &Summary) {
                 Verdict::Violated if check.severity == Severity::Warning => "warning",
                 Verdict::Violated => "**violated**",
                 Verdict::Unknown => "unknown",
+                Verdict::NotApplicable => "not applicable",
             };
             let rows = if check.rows.is_empty() { String::new() } else { format!(" — {}", check.rows.join("; ")) };
             vec![check.id.clone(), verdict.into(), format!("{}{rows}", check.evidence)]

@@ -127,6 +127,7 @@ fn checks(checks: &[CheckResult]) -> String {
             Verdict::Violated if check.severity == Severity::Warning => "warning",
             Verdict::Violated => "VIOLATED",
             Verdict::Unknown => "unknown",
+            Verdict::NotApplicable => "not applicable",
         };
         table.add_row(vec![check.id.clone(), verdict.into(), check.evidence.clone()]);
         for row in check.rows.iter().take(5) {
@@ -194,7 +195,7 @@ pub fn several(summaries: &[Summary]) -> String {
 
 /// What `verify` found.
 pub fn verification(report: &VerifyReport) -> String {
-    let mut text = format!("{}{}", coupons(&report.sets), checks(&report.checks));
+    let mut text = format!("{}{}", coupons(&report.coupons()), checks(&report.checks));
     for line in &report.notes {
         let _ = writeln!(text, "note: {line}");
     }

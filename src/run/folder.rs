@@ -11,7 +11,7 @@ use contract::claim::Claim;
 use infra::process::ProcessRef;
 use record::{epoch::Opened, invariant::Listed};
 use serde::{Deserialize, Serialize};
-use verify::{LEDGER_FOLDER, SETS_FOLDER};
+use verify::{LEDGER_FOLDER, SETS_FOLDER, Subject};
 
 /// Version of `run.json`.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -63,6 +63,12 @@ pub struct RunFile {
     /// Socket that takes acts while it runs; absent when it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<PathBuf>,
+}
+
+/// The coupons that can be claimed, each with how many there are.
+pub fn subjects(coupons: &[(u64, u64)]) -> Vec<Subject> {
+    let subject = |(id, total): &(u64, u64)| Subject { claim: Claim::coupon(*id), total: Some(*total) };
+    coupons.iter().map(subject).collect()
 }
 
 /// The folder of one run.

@@ -15,11 +15,10 @@ use record::{
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use verify::{
-    self, CheckResult, CouponPlan, LiveFacts, LogBefore, VerifyPlan, VerifyReport, invariants::InvariantPlan,
-};
+use verify::{self, CheckResult, LiveFacts, LogBefore, VerifyPlan, VerifyReport, invariants::InvariantPlan};
 
 use super::{
+    folder,
     recorder::Emitter,
     walk::{Marks, Walk},
 };
@@ -172,7 +171,7 @@ fn translate(event: LoadEvent) -> Event {
 fn probe_plan(walk: &Walk<'_>, stack: &Stack) -> ProbePlan {
     ProbePlan {
         endpoints: stack.endpoints.clone(),
-        coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
+        coupons: walk.coupons.iter().map(|(id, _)| *id).collect(),
         topic: stack.system.claims().name.to_owned(),
         group: stack.system.claims().group.to_owned(),
         interval: LOOK_EVERY,
@@ -181,13 +180,9 @@ fn probe_plan(walk: &Walk<'_>, stack: &Stack) -> ProbePlan {
     }
 }
 
-fn coupons(walk: &Walk<'_>) -> Vec<CouponPlan> {
-    walk.coupons.iter().map(|(id, total)| CouponPlan { id: *id, total: *total }).collect()
-}
-
 /// What counts are held against while the run goes on.
 pub fn live_facts(coupons: &[(u64, u64)], marks: &Marks) -> LiveFacts {
-    LiveFacts { totals: coupons.iter().copied().collect(), topic_starts: marks.starts().topic }
+    LiveFacts { subjects: folder::subjects(coupons), topic_starts: marks.starts().topic }
 }
 
 fn facts_of(walk: &Walk<'_>) -> LiveFacts {
@@ -213,7 +208,7 @@ pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
     walk.emitter.stage(Stage::Drain).await;
     let plan = DrainPlan {
         endpoints: stack.endpoints.clone(),
-        coupons: coupons(walk).iter().map(|coupon| coupon.id).collect(),
+        coupons: walk.coupons.iter().map(|(id, _)| *id).collect(),
         topic: stack.system.claims().name.to_owned(),
         group: stack.system.claims().group.to_owned(),
         starts: walk.marks.starts(),
@@ -244,7 +239,8 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
         endpoints: stack.endpoints.clone(),
         topic: stack.system.claims().name.to_owned(),
         group: stack.system.claims().group.to_owned(),
-        coupons: coupons(walk),
+        system: stack.system,
+        subjects: folder::subjects(&walk.coupons),
         ledger: Some(walk.folder.ledger()),
         sent: load.claims.clone(),
         sets_dir: Some(walk.folder.sets()),

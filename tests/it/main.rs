@@ -37,6 +37,7 @@ mod load_server;
 mod output;
 mod owned;
 mod places;
+mod point_entries;
 mod probe;
 mod product;
 mod promise;

@@ -74,7 +74,7 @@ async fn a_sample_has_the_figures_of_all_three_servers() {
     );
     assert_eq!((sample.lag, sample.time_lag_ms, sample.dead_letters), (Some(0), Some(0.0), Some(0)));
     assert!(sample.redis_ms.is_some_and(|ms| ms > 0.0) && sample.mysql_connections.is_some_and(|n| n > 0));
-    let facts = LiveFacts { totals: [(stage.coupon, 5)].into(), ..LiveFacts::default() };
+    let facts = LiveFacts { subjects: stage.plan().subjects, ..LiveFacts::default() };
     assert_eq!(live(&sample, &facts), vec![]);
 
     stage.send(&stage.topic.clone(), 5, 5, 3, None).await;

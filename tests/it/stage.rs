@@ -8,6 +8,7 @@ use contract::{
     claim::{Claim, Id, Kind},
     endpoint::Endpoints,
     names,
+    system::System,
 };
 use load::ledger::{Entry, LedgerWriter, Outcome};
 use mysql_async::{Conn, prelude::Queryable};
@@ -20,8 +21,9 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
+use record::event::names::Check;
 use redis::aio::MultiplexedConnection;
-use verify::{self, CheckResult, CouponPlan, LogBefore, VerifyPlan, VerifyReport};
+use verify::{self, CheckResult, LogBefore, Subject, VerifyPlan, VerifyReport};
 
 use crate::support;
 
@@ -241,11 +243,16 @@ impl Stage {
             endpoints: self.endpoints.clone(),
             topic: self.topic.clone(),
             group: self.group.clone(),
-            coupons: vec![CouponPlan { id: self.coupon, total: self.total }],
+            system: System::default(),
+            subjects: vec![Subject { claim: Claim::coupon(self.coupon), total: Some(self.total) }],
             ledger: Some(path("ledger")),
             sent: [(Claim::coupon(self.coupon), self.answers())].into(),
             sets_dir: Some(path("sets")),
-            require: verify::catalogue().map(|(id, _)| id.to_owned()).collect(),
+            require: Check::ALL
+                .into_iter()
+                .filter(|check| check.kind() != Some(Kind::Point))
+                .map(|check| check.id().to_owned())
+                .collect(),
             origin_unix_ns: Some(1_000_000_000),
             of_run: None,
             before: LogBefore::default(),

@@ -25,7 +25,7 @@ async fn an_untouched_state_is_consistent_and_every_check_is_exercised() {
         assert_eq!(check.verdict, Verdict::Holds, "{}: {}", check.id, check.evidence);
     }
     assert_eq!(report.verdict, Overall::Consistent);
-    let sizes = &report.sets[0];
+    let sizes = &report.coupons()[0];
     assert_eq!((sizes.grants, sizes.events, sizes.rows, sizes.dead), (Some(5), Some(5), Some(5), Some(0)));
     assert_eq!((sizes.acknowledged, sizes.refused, sizes.stock), (Some(5), Some(2), Some(0)));
     assert!(report.notes.iter().any(|note| note.contains("1 events of an earlier epoch")), "{:?}", report.notes);
@@ -131,7 +131,7 @@ async fn what_was_not_consumed_is_lag_and_what_came_twice_counts_once() {
     let (report, checks) = stage.verify().await;
     assert_eq!(violated(&checks), ["CP7"]);
     assert_verdict(&checks, "CP7", Verdict::Violated, "lag 1: partition");
-    assert_eq!(report.sets[0].events, Some(4));
+    assert_eq!(report.coupons()[0].events, Some(4));
     assert!(report.notes.iter().any(|note| note.contains("1 further copies")), "{:?}", report.notes);
 }
 

@@ -95,6 +95,13 @@ pub struct Description {
     pub schema: &'static [&'static [Step]],
 }
 
+impl Description {
+    /// Whether it has something of this kind to claim.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.domains.iter().any(|domain| domain.claims() == Some(kind))
+    }
+}
+
 /// A topic, and who reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Topic {
@@ -169,6 +176,17 @@ pub enum Domain {
     Points,
     /// Coupons, granted by a gate.
     Coupons,
+}
+
+impl Domain {
+    /// What can be claimed of it.
+    pub const fn claims(self) -> Option<Kind> {
+        match self {
+            Self::Users | Self::Products => None,
+            Self::Points => Some(Kind::Point),
+            Self::Coupons => Some(Kind::Coupon),
+        }
+    }
 }
 
 /// How a request for a claim names its user.

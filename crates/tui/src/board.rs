@@ -157,7 +157,7 @@ fn verdict(state: &RunState, checks: &[Check]) -> Verdict {
         checks.iter().filter(|check| check.verdict == names::Verdict::Violated && check.severity.is_violation());
     let (violated, missed) = (violations.count(), state.goals.iter().filter(|g| g.state == State::Missed).count());
     let words = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-    let mut text = match (violated, checks.len()) {
+    let mut text = match (violated, checks.len() - count(names::Verdict::NotApplicable)) {
         (0, 0) => "checks not run yet".into(),
         (0, n) => format!("{} of {}", words(count(names::Verdict::Holds), "check holds", "checks hold"), n),
         (n, _) => words(n, "check VIOLATED", "checks VIOLATED"),
@@ -293,6 +293,14 @@ mod tests {
         assert_eq!(seen.checks.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["SY1", "CP2", "CP10"]);
         assert_eq!((seen.verdict.tone, seen.verdict.text.as_str()), (Tone::Bad, "1 check VIOLATED"));
         assert_eq!(seen.checks[0].rows, ["user 1"]);
+    }
+
+    /// It is neither a pass nor anything that is missing.
+    #[test]
+    fn a_check_that_is_not_applicable_is_not_counted() {
+        let begun = Event::RunStarted { schema_version: 1, profile: "x".into(), at: String::new(), plan: None };
+        let state = state(vec![begun, check("CP1", Verdict::Holds), check("PT6", Verdict::NotApplicable)]);
+        assert_eq!(board(&state).verdict.text, "1 check holds of 1");
     }
 
     #[test]

@@ -61,15 +61,20 @@ pub(super) fn validate_checks(c: &mut Context<'_>) {
         return;
     }
     let mut seen = BTreeSet::new();
-    let system = c.profile.system.name();
-    let listed = invariant::listed(c.profile.system, &c.profile.invariants);
-    let mut all: Vec<&str> = Check::ALL.map(Check::id).to_vec();
+    let system = c.profile.system;
+    let has = |check: &Check| check.kind().is_none_or(|kind| system.description().has(kind));
+    let (here, elsewhere): (Vec<Check>, Vec<Check>) = Check::ALL.into_iter().partition(has);
+    let listed = invariant::listed(system, &c.profile.invariants);
+    let mut all: Vec<&str> = here.into_iter().map(Check::id).collect();
     all.extend(listed.iter().map(|one| one.id.as_str()));
+    let (system, known) = (system.name(), all.join(", "));
     for (i, id) in c.profile.checks.require.iter().enumerate() {
         let path = format!("checks.require[{i}]");
-        if !all.contains(&id.as_str()) {
+        if let Some(kind) = elsewhere.iter().find(|check| check.id() == id).and_then(|check| check.kind()) {
+            let why = format!("nothing of the system {system} claims a {kind}");
+            c.problem(path, format!("`{id}` is not applicable: {why}; known: {known}"));
+        } else if !all.contains(&id.as_str()) {
             let hint = did_you_mean(id, all.iter().copied());
-            let known = all.join(", ");
             c.problem(path, format!("`{id}` is no check of the system {system}{hint}; known: {known}"));
         } else if !seen.insert(id) {
             c.warn(path, format!("`{id}` stands here twice"));

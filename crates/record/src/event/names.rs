@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use contract::claim::Kind;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -142,20 +143,24 @@ open_names! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
+    /// What was judged has no such thing: it has no say, and is no pass.
+    #[serde(rename = "not_applicable")]
+    NotApplicable = 0,
     /// It was exercised, read, and is true.
-    Holds = 0,
+    Holds = 1,
     /// It is false.
-    Violated = 2,
+    Violated = 3,
     /// Nothing exercised it, or it cannot be read.
     #[default]
     #[serde(other)]
-    Unknown = 1,
+    Unknown = 2,
 }
 
 impl Verdict {
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::NotApplicable => "not applicable",
             Self::Holds => "holds",
             Self::Unknown => "unknown",
             Self::Violated => "violated",
@@ -211,11 +216,13 @@ pub enum Check {
     Cp13,
     /// Whoever was told DUPLICATE holds a coupon.
     Cp14,
+    /// Every acknowledged charge or use of points has exactly one entry.
+    Pt6,
 }
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Sy1,
         Self::Cp1,
         Self::Cp2,
@@ -229,6 +236,7 @@ impl Check {
         Self::Cp10,
         Self::Cp13,
         Self::Cp14,
+        Self::Pt6,
     ];
 
     /// Its id in profiles and reports.
@@ -247,6 +255,27 @@ impl Check {
             Self::Cp10 => "CP10",
             Self::Cp13 => "CP13",
             Self::Cp14 => "CP14",
+            Self::Pt6 => "PT6",
+        }
+    }
+
+    /// What it is about; none: everything that is claimed.
+    pub const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Sy1 => None,
+            Self::Cp1
+            | Self::Cp2
+            | Self::Cp3
+            | Self::Cp4
+            | Self::Cp5
+            | Self::Cp6
+            | Self::Cp7
+            | Self::Cp8
+            | Self::Cp9
+            | Self::Cp10
+            | Self::Cp13
+            | Self::Cp14 => Some(Kind::Coupon),
+            Self::Pt6 => Some(Kind::Point),
         }
     }
 
@@ -266,6 +295,7 @@ impl Check {
             Self::Cp10 => "first come, first served",
             Self::Cp13 => "the issued counter equals the rows",
             Self::Cp14 => "whoever was told DUPLICATE holds a coupon",
+            Self::Pt6 => "every acknowledged charge or use of points has exactly one entry",
         }
     }
 }
@@ -327,9 +357,9 @@ mod tests {
         assert_eq!(read.event, Event::Stage { name: Stage::Other("report".into()) });
         assert_eq!(serde_json::to_string(&read).unwrap(), line);
         let verdict = |name: &str| serde_json::from_str::<Verdict>(&format!("{name:?}")).unwrap();
-        assert_eq!(["holds", "unknown", "violated", "void"].map(verdict), {
-            use Verdict::{Holds, Unknown, Violated};
-            [Holds, Unknown, Violated, Unknown]
+        assert_eq!(["holds", "not_applicable", "unknown", "violated", "void"].map(verdict), {
+            use Verdict::{Holds, NotApplicable, Unknown, Violated};
+            [Holds, NotApplicable, Unknown, Violated, Unknown]
         });
         assert_eq!(serde_json::from_str::<Overall>("\"splendid\"").unwrap(), Overall::Unproven);
     }

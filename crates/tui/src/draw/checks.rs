@@ -27,10 +27,19 @@ pub const PANEL: Panel = Panel {
 
 fn tone(check: &Check) -> Tone {
     match check.verdict {
+        Verdict::NotApplicable => Tone::Plain,
         Verdict::Holds => Tone::Good,
         Verdict::Unknown => Tone::Warn,
         Verdict::Violated if check.severity == Severity::Warning => Tone::Warn,
         Verdict::Violated => Tone::Bad,
+    }
+}
+
+/// The verdict in a narrow column.
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::NotApplicable => "n/a",
+        known => known.name(),
     }
 }
 
@@ -43,7 +52,7 @@ const CHECKS: Section = Section {
         let rows = if check.rows.is_empty() { String::new() } else { check.rows.len().to_string() };
         vec![
             piece(check.id.as_str(), Role::Accent),
-            piece(check.verdict.name(), super::pen::role_of(tone(check))),
+            piece(word(check.verdict), super::pen::role_of(tone(check))),
             piece(rows, Role::Bad),
             piece(check.evidence.as_str(), Role::Text),
         ]
@@ -63,11 +72,15 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
     if data.board.checks.is_empty() {
         return 0;
     }
-    let figures = [
+    let mut figures = vec![
         figure("holds", holds.to_string(), Role::Good),
         figure("violated", violated.to_string(), if violated > 0 { Role::Bad } else { Role::Good }),
         figure("unknown", unknown.to_string(), if unknown > 0 { Role::Warn } else { Role::Good }),
         figure("verdict", data.board.verdict.text.as_str(), super::pen::role_of(data.board.verdict.tone)),
     ];
+    let not_applicable = count(Verdict::NotApplicable);
+    if not_applicable > 0 {
+        figures.push(figure("n/a", not_applicable.to_string(), Role::Text));
+    }
     pen.flow(area, &figures)
 }

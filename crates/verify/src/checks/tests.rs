@@ -1,7 +1,4 @@
-//! Cases from `tests/*.yaml`, and random worlds that are in order until something is changed in them.
-
-mod cases;
-mod properties;
+//! Verdicts of several things and of all checks together.
 
 use super::*;
 
@@ -36,12 +33,17 @@ fn where_nothing_is_claimed_there_is_nothing_to_prove() {
     assert_eq!(overall(&unknown, &[], true), Overall::Unproven);
 }
 
+/// What the system has none of is told apart from what is not known, and from what ecomctl has never heard of.
 #[test]
-fn a_required_check_that_does_not_exist_is_unknown() {
-    let world = crate::testing::world(&[]);
-    let inputs = Inputs { sets: &world.sets, ledger: &world.ledger, sent: &world.context.sent, invariants: &[] };
-    let results = all(&inputs, &["CP11".into()]);
-    let found = results.iter().find(|result| result.id == "CP11").unwrap();
-    assert_eq!(found.verdict, Verdict::Unknown);
-    assert!(results.iter().all(|result| result.verdict == Verdict::Unknown), "nothing was looked at: {results:?}");
+fn a_required_check_that_nobody_answers_is_no_pass() {
+    let required = ["CP1".to_owned(), "CP11".to_owned(), "PT6".to_owned()];
+    let results = complete(vec![result("CP1", Verdict::Holds)], &required, System::Fcfs);
+    let verdicts: Vec<_> = results.iter().map(|result| (result.id.as_str(), result.verdict)).collect();
+    assert_eq!(verdicts, [("CP1", Verdict::Holds), ("CP11", Verdict::Unknown), ("PT6", Verdict::NotApplicable)]);
+    assert!(results[2].evidence.contains("the system fcfs"), "{results:?}");
+    for id in &required[1..] {
+        assert_eq!(overall(&results, std::slice::from_ref(id), true), Overall::Unproven);
+    }
+    assert_eq!(overall(&results[2..], &[], true), Overall::Unproven, "nothing holds");
+    assert_eq!(overall(&results, &[], true), Overall::Consistent, "it is not missing");
 }

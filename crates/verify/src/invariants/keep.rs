@@ -13,7 +13,9 @@ use super::{
     Known,
     judge::{Exercised, Found},
 };
-use crate::store::SCHEMA_VERSION;
+
+/// Version of the file.
+const SCHEMA_VERSION: u32 = 1;
 
 /// Most rows and bytes of a file.
 const MOST_ROWS: u64 = 100_000;

@@ -11,33 +11,27 @@ use contract::{
 };
 use record::event::{Figures, ProbeSample};
 
-use super::model::{CheckResult, Severity, Verdict};
+use super::{Plan, name_of};
+use crate::model::{CheckResult, Severity, Verdict};
 
-/// What the figures of a sample are held against.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LiveFacts {
-    /// Coupon → T.
-    pub totals: BTreeMap<u64, u64>,
-    /// Partition → end of the coupon topic when the epoch was opened. Without it |M| ≤ |K| is not looked at.
-    pub topic_starts: BTreeMap<i32, i64>,
-}
-
-/// The statements that a sample proves false.
-pub fn live(sample: &ProbeSample, facts: &LiveFacts) -> Vec<CheckResult> {
+/// The statements about `coupons` that a sample proves false. `topic_starts` is where each partition of the topic ended
+/// when the epoch was opened; without it |M| ≤ |K| is not looked at.
+pub(super) fn live(sample: &ProbeSample, coupons: &[Plan], topic_starts: &BTreeMap<i32, i64>) -> Vec<CheckResult> {
     let mut found = Vec::new();
-    for (coupon, total) in &facts.totals {
-        if let Some(figures) = sample.subjects.get(&Claim::coupon(*coupon)) {
-            of_coupon(*coupon, *total, figures, &mut found);
+    for coupon in coupons {
+        if let Some(figures) = sample.subjects.get(&Claim::coupon(coupon.id)) {
+            of_coupon(*coupon, figures, &mut found);
         }
     }
-    if let Some(text) = more_rows_than_records(sample, facts) {
+    if let Some(text) = more_rows_than_records(sample, topic_starts) {
         found.push(violated("CP4", text));
     }
     found
 }
 
-fn of_coupon(coupon: u64, total: u64, figures: &Figures, found: &mut Vec<CheckResult>) {
-    let mut add = |id: &str, text: String| found.push(violated(id, format!("coupon {coupon}: {text}")));
+fn of_coupon(coupon: Plan, figures: &Figures, found: &mut Vec<CheckResult>) {
+    let (name, total) = (name_of(coupon.id), coupon.total);
+    let mut add = |id: &str, text: String| found.push(violated(id, format!("{name}: {text}")));
     let rows = figures.count(ROWS);
     if let Some(rows) = rows.filter(|rows| *rows > total) {
         add("CP1", format!("|M| = {rows}, T = {total}"));
@@ -66,13 +60,13 @@ fn of_coupon(coupon: u64, total: u64, figures: &Figures, found: &mut Vec<CheckRe
 }
 
 /// |M| ≤ |K| over all coupons; copies and control records only make the right side larger.
-fn more_rows_than_records(sample: &ProbeSample, facts: &LiveFacts) -> Option<String> {
-    if sample.partitions.is_empty() || facts.topic_starts.is_empty() {
+fn more_rows_than_records(sample: &ProbeSample, topic_starts: &BTreeMap<i32, i64>) -> Option<String> {
+    if sample.partitions.is_empty() || topic_starts.is_empty() {
         return None;
     }
     let mut records = 0_i64;
     for partition in &sample.partitions {
-        let since = partition.end - facts.topic_starts.get(&partition.partition).copied().unwrap_or(0);
+        let since = partition.end - topic_starts.get(&partition.partition).copied().unwrap_or(0);
         // A log that ends before its start was made anew: what it held is not known.
         records += (since >= 0).then_some(since)?;
     }
@@ -90,6 +84,8 @@ mod tests {
     use super::*;
     use contract::figures::coupon::PENDING;
     use record::event::PartitionSample;
+
+    const TEN: [Plan; 1] = [Plan { id: 1, total: 10 }];
 
     fn sample(rows: u64, grants: u64, stock: i64, sequence: u64, end: i64) -> ProbeSample {
         let figures = Figures::default()
@@ -109,7 +105,7 @@ mod tests {
 
     #[test]
     fn counts_that_cannot_be_are_named() {
-        let facts = LiveFacts { totals: [(1, 10)].into(), topic_starts: [(0, 100)].into() };
+        let starts = [(0, 100)].into();
         for (sample, expected) in [
             (sample(3, 5, 5, 5, 104), vec![]),
             (sample(11, 11, -1, 11, 111), vec!["CP1", "CP3"]),
@@ -120,28 +116,26 @@ mod tests {
             (sample(3, 5, 5, 4, 105), vec!["CP9"]),
             (ProbeSample::default(), vec![]),
         ] {
-            let found = live(&sample, &facts);
+            let found = live(&sample, &TEN, &starts);
             assert_eq!(found.iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), expected, "{sample:?}");
         }
     }
 
     #[test]
     fn a_doubled_row_is_seen_while_the_load_runs() {
-        let facts = LiveFacts { totals: [(1, 10)].into(), topic_starts: BTreeMap::new() };
         let mut sample = sample(3, 5, 5, 5, 0);
         if let Some(figures) = sample.subjects.get_mut(&Claim::coupon(1)) {
             figures.set(HOLDERS, Some(2));
         }
-        assert_eq!(live(&sample, &facts).iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), ["CP2"]);
+        assert_eq!(live(&sample, &TEN, &BTreeMap::new()).iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), ["CP2"]);
     }
 
     #[test]
     fn what_could_not_be_read_is_not_judged() {
-        let facts = LiveFacts { totals: [(1, 10)].into(), topic_starts: BTreeMap::new() };
         let mut sample = sample(6, 5, 5, 5, 0);
         if let Some(figures) = sample.subjects.get_mut(&Claim::coupon(1)) {
             figures.set(GRANTS, None::<u64>);
         }
-        assert!(live(&sample, &facts).is_empty());
+        assert!(live(&sample, &TEN, &BTreeMap::new()).is_empty());
     }
 }

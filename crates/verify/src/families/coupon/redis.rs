@@ -10,7 +10,8 @@ use record::epoch::{counter_of, run_id_of};
 use redis::{AsyncConnectionConfig, Script, Value, aio::MultiplexedConnection};
 use serde::Deserialize;
 
-use super::model::{Gate, Known, Pending};
+use super::model::{Gate, Pending};
+use crate::model::Known;
 
 /// Longest time one coupon may take: a million grants are one answer.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use load::ledger;
 
 use super::{CheckOutcome, View, conjunction, some_of};
-use crate::{
+use crate::families::coupon::{
     ledger::Told,
     model::{EventRecord, Events, Gate, Row},
 };

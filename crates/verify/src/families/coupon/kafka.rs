@@ -15,7 +15,8 @@ use rdkafka::{
 use record::epoch::counter_of;
 use serde::Deserialize;
 
-use super::model::{DeadLetter, EventRecord, Events, Known, PartitionFacts, TopicFacts};
+use super::model::{DeadLetter, EventRecord, Events, PartitionFacts, TopicFacts};
+use crate::model::Known;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest silence while the log is read.
@@ -80,7 +81,7 @@ pub(super) struct LogReader {
 pub struct LogBefore {
     /// Id of the cluster, where it was asked for.
     pub cluster: Option<String>,
-    /// Partition of the coupon topic → the furthest end that was seen.
+    /// Partition of the topic → the furthest end that was seen.
     pub ends: BTreeMap<i32, i64>,
 }
 

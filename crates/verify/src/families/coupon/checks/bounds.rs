@@ -3,7 +3,7 @@
 use load::ledger;
 
 use super::{CheckOutcome, View, view::Coming};
-use crate::ledger::Told;
+use crate::families::coupon::ledger::Told;
 
 /// CP1: |M| ≤ T.
 pub fn cp1(view: &View<'_>) -> CheckOutcome {

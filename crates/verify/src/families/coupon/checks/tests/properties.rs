@@ -7,9 +7,12 @@ use load::ledger::{Entry, Outcome};
 use proptest::prelude::*;
 
 use crate::{
-    ledger::LedgerSets,
-    model::{EventRecord, Row, Verdict},
-    testing::{Sketch, World, world},
+    families::coupon::{
+        ledger::LedgerSets,
+        model::{EventRecord, Row},
+        testing::{Sketch, World, world},
+    },
+    model::Verdict,
 };
 
 /// What happens to one request on its way.
@@ -62,7 +65,7 @@ fn simulate(total: u64, requests: &[Request]) -> World {
         ledger.add(entry);
     }
     world.context.sent.insert(Claim::coupon(1), entries.len() as u64);
-    world.ledger = Ok(ledger);
+    world.coupons.ledger = Ok(ledger);
     world
 }
 
@@ -163,8 +166,8 @@ fn add_event(world: &mut World, _: usize) -> bool {
 
 /// CP10 by its definition: every pair, O(n²).
 fn out_of_order(world: &World) -> bool {
-    let gate = world.sets.coupons[0].gate.as_ref().unwrap();
-    let ledger = &world.ledger.as_ref().unwrap().coupons[&1];
+    let gate = world.coupons.sets.coupons[0].gate.as_ref().unwrap();
+    let ledger = &world.coupons.ledger.as_ref().unwrap().coupons[&1];
     let timed = |user: &u64| {
         let told = ledger.users.get(user)?;
         Some((told.began()?, told.ended()))
@@ -205,7 +208,7 @@ proptest! {
         let rows = changed.rows();
         if !rows.is_empty() {
             let user = rows.remove(pick % rows.len()).user;
-            let told = changed.ledger.as_ref().unwrap().coupons[&1].users.get(&user).copied().unwrap();
+            let told = changed.coupons.ledger.as_ref().unwrap().coupons[&1].users.get(&user).copied().unwrap();
             let found = changed.check();
             prop_assert_eq!(found["CP5"].verdict == Verdict::Violated, told.acknowledged());
             if told.acknowledged() {
@@ -244,9 +247,9 @@ proptest! {
                 2 => changed.coupon().gate = Err(why()),
                 3 => changed.coupon().dead = Err(why()),
                 4 => changed.coupon().facts = Err(why()),
-                5 => changed.sets.keys = Err(why()),
-                6 => changed.sets.topic = Err(why()),
-                _ => changed.ledger = Err(why()),
+                5 => changed.coupons.sets.keys = Err(why()),
+                6 => changed.coupons.sets.topic = Err(why()),
+                _ => changed.coupons.ledger = Err(why()),
             }
         }
         prop_assert_eq!(changed.violated(), Vec::<String>::new());

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{CheckOutcome, View, conjunction, some_of};
 use crate::{
-    ledger::{CouponLedger, Told},
-    model::{Gate, Known},
+    families::coupon::{
+        ledger::{CouponLedger, Told},
+        model::Gate,
+    },
+    model::Known,
 };
 
 /// Most missing numbers that are looked for; a gate with more of them is not short of evidence.

@@ -1,12 +1,11 @@
 //! A, U and F: what the generator's own ledger says that people were told.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use contract::claim::{Id, Kind};
-use load::ledger::{self, Entry, LedgerError, Outcome};
+use load::ledger::{Entry, Outcome};
+
+use crate::accounting::Counts;
 
 /// What one user was told about one coupon, over all of their requests. Times are nanoseconds on the run's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +94,7 @@ pub struct CouponLedger {
     /// What each user was told.
     pub users: HashMap<u64, Told>,
     /// Answers by outcome.
-    pub counts: BTreeMap<Outcome, u64>,
+    pub counts: Counts,
     /// The `SOLD_OUT` answer that ended first: its time and its user.
     pub first_sold_out: Option<(u64, u64)>,
 }
@@ -104,7 +103,7 @@ impl CouponLedger {
     /// Adds one answer.
     pub fn add(&mut self, entry: &Entry) {
         self.users.entry(entry.actor).or_default().add(entry);
-        *self.counts.entry(entry.outcome).or_default() += 1;
+        self.counts.add(entry.outcome);
         if entry.outcome == Outcome::Exhausted && self.first_sold_out.is_none_or(|(end, _)| entry.end_ns < end) {
             self.first_sold_out = Some((entry.end_ns, entry.actor));
         }
@@ -112,12 +111,12 @@ impl CouponLedger {
 
     /// Answers with this outcome.
     pub fn count(&self, outcome: Outcome) -> u64 {
-        self.counts.get(&outcome).copied().unwrap_or_default()
+        self.counts.of(outcome)
     }
 
     /// All answers.
     pub fn answers(&self) -> u64 {
-        self.counts.values().sum()
+        self.counts.all()
     }
 
     /// How many users are in a set.
@@ -146,16 +145,6 @@ impl LedgerSets {
         if let (Kind::Coupon, Some(Id::Number(coupon))) = (entry.kind, entry.key) {
             self.coupons.entry(coupon).or_default().add(entry);
         }
-    }
-
-    /// Reads `folder/*.bin` as a stream.
-    ///
-    /// # Errors
-    /// When there is no ledger, or it is foreign or damaged.
-    pub fn read(folder: &Path) -> Result<Self, LedgerError> {
-        let mut sets = Self::default();
-        ledger::read(folder, |entry| sets.add(&entry))?;
-        Ok(sets)
     }
 }
 

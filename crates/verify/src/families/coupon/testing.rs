@@ -8,27 +8,32 @@ use record::epoch::Present;
 use serde::Deserialize;
 
 use super::{
-    checks::{self, Inputs},
+    Coupons,
     ledger::LedgerSets,
     model::{
-        CheckResult, CouponFacts, CouponSets, DeadLetter, EventRecord, Events, Gate, Known, PartitionFacts, Pending,
-        Row, Sets, TopicFacts, UniqueKey, Verdict,
+        CouponFacts, CouponSets, DeadLetter, EventRecord, Events, Gate, PartitionFacts, Pending, Row, Sets, TopicFacts,
+        UniqueKey,
     },
+};
+use crate::{
+    Court,
+    families::Family,
+    model::{CheckResult, Known, Verdict},
     store::Context,
 };
 
 /// Everything the checks look at, and nothing of the servers.
 #[derive(Debug, Clone)]
 pub struct World {
-    pub sets: Sets,
-    pub ledger: Known<LedgerSets>,
+    pub coupons: Coupons,
     pub context: Context,
 }
 
 impl World {
     pub fn check(&self) -> BTreeMap<String, CheckResult> {
-        let inputs = Inputs { sets: &self.sets, ledger: &self.ledger, sent: &self.context.sent, invariants: &[] };
-        checks::all(&inputs, &[]).into_iter().map(|result| (result.id.clone(), result)).collect()
+        let coupons: Box<dyn Family> = Box::new(self.coupons.clone());
+        let court = Court { families: [(Kind::Coupon, coupons)].into(), context: self.context.clone() };
+        court.judge().checks.into_iter().map(|result| (result.id.clone(), result)).collect()
     }
 
     pub fn violated(&self) -> Vec<String> {
@@ -36,7 +41,7 @@ impl World {
     }
 
     pub fn coupon(&mut self) -> &mut CouponSets {
-        &mut self.sets.coupons[0]
+        &mut self.coupons.sets.coupons[0]
     }
     pub fn rows(&mut self) -> &mut Vec<Row> {
         self.coupon().rows.as_mut().unwrap()
@@ -140,8 +145,10 @@ pub fn both_keys() -> Vec<UniqueKey> {
 /// Several coupons over one topic.
 pub fn world(sketches: &[Sketch]) -> World {
     let mut world = World {
-        sets: Sets { topic: Ok(TopicFacts::default()), keys: Ok(both_keys()), coupons: Vec::new() },
-        ledger: Err("there is no ledger".into()),
+        coupons: Coupons {
+            sets: Sets { topic: Ok(TopicFacts::default()), keys: Ok(both_keys()), coupons: Vec::new() },
+            ledger: Err("there is no ledger".into()),
+        },
         context: Context::default(),
     };
     let mut records = 0;
@@ -158,7 +165,7 @@ pub fn world(sketches: &[Sketch]) -> World {
         unconsumed: lag,
         unconsumed_unreadable: sketches.iter().map(|sketch| sketch.unreadable).sum(),
     };
-    if let Ok(topic) = &mut world.sets.topic {
+    if let Ok(topic) = &mut world.coupons.sets.topic {
         topic.partitions.push(partition);
     }
     world
@@ -200,7 +207,7 @@ fn add(world: &mut World, sketch: &Sketch, records: &mut i64) {
     };
     let dead = items(&sketch.dead).into_iter().map(letter).collect();
     if let Some(text) = &sketch.ledger {
-        let ledger = world.ledger.get_or_insert_default();
+        let ledger = world.coupons.ledger.get_or_insert_default();
         let all = entries(coupon, text);
         for entry in &all {
             ledger.add(entry);
@@ -212,15 +219,15 @@ fn add(world: &mut World, sketch: &Sketch, records: &mut i64) {
     }
     if let Some(keys) = &sketch.keys {
         let key = |columns: &Vec<String>| UniqueKey { name: columns.join("_"), columns: columns.clone() };
-        world.sets.keys = Ok(keys.iter().map(key).collect());
+        world.coupons.sets.keys = Ok(keys.iter().map(key).collect());
     }
     if unknown("keys") {
-        world.sets.keys = cannot().map(|()| Vec::new());
+        world.coupons.sets.keys = cannot().map(|()| Vec::new());
     }
     if unknown("topic") {
-        world.sets.topic = cannot().map(|()| TopicFacts::default());
+        world.coupons.sets.topic = cannot().map(|()| TopicFacts::default());
     }
-    world.sets.coupons.push(CouponSets {
+    world.coupons.sets.coupons.push(CouponSets {
         coupon,
         total: sketch.total,
         facts: if unknown("facts") { cannot().map(|()| facts) } else { Ok(facts) },

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CheckOutcome, View, conjunction, some_of};
-use crate::model::Row;
+use crate::families::coupon::model::Row;
 
 /// Column sets that must be unique, whatever the keys are called.
 const REQUIRED: [&[&str]; 2] = [&["event_id"], &["coupon_id", "user_id"]];

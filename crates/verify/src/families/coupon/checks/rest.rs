@@ -1,7 +1,7 @@
 //! CP7: at rest every grant became a row or a dead letter, and nothing is left on its way.
 
 use super::{CheckOutcome, View, conjunction, some_of};
-use crate::model::PartitionFacts;
+use crate::families::coupon::model::PartitionFacts;
 
 /// CP7: |G| = |M| + |D|, pending = 0, lag 0.
 pub fn cp7(view: &View<'_>) -> CheckOutcome {

@@ -3,8 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    ledger::CouponLedger,
-    model::{CouponSets, DeadLetter, Events, Gate, Known, Row, Sets, TopicFacts, UniqueKey},
+    accounting::Account,
+    families::coupon::{
+        Coupons,
+        ledger::CouponLedger,
+        model::{CouponSets, DeadLetter, Events, Gate, Row, TopicFacts, UniqueKey},
+    },
+    model::Known,
+    store::Context,
 };
 
 /// One coupon as the checks see it.
@@ -12,12 +18,10 @@ use crate::{
 pub struct View<'a> {
     /// What was read about it.
     pub sets: &'a CouponSets,
+    /// What was sent for it and answered.
+    pub account: Account,
     /// Why its ledger cannot be used, or the ledger.
-    pub ledger: Known<&'a CouponLedger>,
-    /// Why there is no ledger of it at all, or the ledger, added up or not. Only SY1 may look here.
-    pub raw_ledger: Known<&'a CouponLedger>,
-    /// Requests that the generator counted when it sent them.
-    pub sent: Option<u64>,
+    ledger: Known<&'a CouponLedger>,
     topic: &'a Known<TopicFacts>,
     keys: &'a Known<Vec<UniqueKey>>,
     holders: HashSet<u64>,
@@ -26,22 +30,16 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// Builds the look-ups.
-    pub fn new(all: &'a Sets, sets: &'a CouponSets, raw_ledger: Known<&'a CouponLedger>, sent: Option<u64>) -> Self {
+    pub fn new(coupons: &'a Coupons, sets: &'a CouponSets, context: &Context) -> Self {
         let rows: &[Row] = sets.rows.as_deref().unwrap_or_default();
-        let ledger = match (&raw_ledger, sent) {
-            (Ok(ledger), Some(sent)) if ledger.answers() != sent => Err(format!(
-                "the ledger does not add up ({sent} requests sent, {} outcomes): it proves nothing",
-                ledger.answers()
-            )),
-            _ => raw_ledger.clone(),
-        };
+        let account = coupons.account(sets, context);
+        let ledger = account.adds_up().and_then(|()| coupons.ledger_of(sets.coupon));
         Self {
             sets,
+            account,
             ledger,
-            raw_ledger,
-            sent,
-            topic: &all.topic,
-            keys: &all.keys,
+            topic: &coupons.sets.topic,
+            keys: &coupons.sets.keys,
             holders: rows.iter().map(|row| row.user).collect(),
             row_events: rows.iter().map(|row| row.event_id.as_str()).collect(),
         }
@@ -70,13 +68,9 @@ impl<'a> View<'a> {
         Ok(gate.counter != facts.floor)
     }
 
-    /// The ledger is whole: as many answers as were sent. Without the count of what was sent it may lack some, as
-    /// when the generator was killed.
+    /// Whether the ledger has all answers.
     pub fn whole_ledger(&self) -> Known<()> {
-        match self.sent {
-            Some(_) => Ok(()),
-            None => Err("how many requests were sent is not known: the ledger may lack answers".into()),
-        }
+        self.account.is_whole()
     }
     /// M.
     pub fn rows(&self) -> Known<&'a [Row]> {
@@ -114,11 +108,7 @@ impl<'a> View<'a> {
     /// Whether the coupon was not touched: nothing granted, nothing written, nobody answered. Then its statements are
     /// true of nothing. Only what is known counts.
     pub fn is_idle(&self) -> bool {
-        let asked = self.raw_ledger.as_ref().map_or(0, |ledger| ledger.answers()) + self.sent.unwrap_or_default();
-        let granted = self.sets.gate.as_ref().map_or(0, |gate| gate.users.len());
-        let events = self.sets.events.as_ref().map_or(0, |events| events.list.len());
-        let dead = self.sets.dead.as_ref().map_or(0, Vec::len);
-        asked == 0 && granted + events + dead + self.holders.len() == 0
+        self.account.is_idle
     }
 
     /// The ledger, where it can be used and has at least one answer for this coupon.

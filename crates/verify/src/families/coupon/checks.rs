@@ -1,0 +1,51 @@
+//! The checks on coupons: pure functions from what was read to a verdict. No server is asked here.
+//!
+//! [`bounds`] (CP1, CP3, CP8), [`uniqueness`] (CP2), [`membership`] (CP4, CP5, CP6, CP14), [`rest`] (CP7), [`order`]
+//! (CP9, CP10), [`accounting`] (CP13).
+
+mod accounting;
+mod bounds;
+mod membership;
+mod order;
+mod rest;
+mod uniqueness;
+mod view;
+
+use record::event::names::Check;
+
+use self::view::View;
+use super::Coupons;
+use crate::{
+    checks::{self, CheckOutcome, conjunction, some_of},
+    model::CheckResult,
+    store::Context,
+};
+
+/// A check: what it says about one coupon.
+type Judge = fn(&View<'_>) -> CheckOutcome;
+
+/// All of them.
+const ALL: [(Check, Judge); 12] = [
+    (Check::Cp1, bounds::cp1),
+    (Check::Cp2, uniqueness::cp2),
+    (Check::Cp3, bounds::cp3),
+    (Check::Cp4, membership::cp4),
+    (Check::Cp5, membership::cp5),
+    (Check::Cp6, membership::cp6),
+    (Check::Cp7, rest::cp7),
+    (Check::Cp8, bounds::cp8),
+    (Check::Cp9, order::cp9),
+    (Check::Cp10, order::cp10),
+    (Check::Cp13, accounting::cp13),
+    (Check::Cp14, membership::cp14),
+];
+
+/// Runs every check over every coupon. A ledger that does not add up proves nothing: whatever rests on it is unknown.
+pub(super) fn all(coupons: &Coupons, context: &Context) -> Vec<CheckResult> {
+    let views: Vec<View<'_>> = coupons.sets.coupons.iter().map(|sets| View::new(coupons, sets, context)).collect();
+    let said = |judge: Judge| views.iter().map(|view| (view.account.subject.clone(), judge(view))).collect();
+    ALL.into_iter().map(|(check, judge)| checks::merge(check, said(judge))).collect()
+}
+
+#[cfg(test)]
+mod tests;
