@@ -67,6 +67,9 @@ fn checks(text: &mut String, summary: &Summary) {
 }
 
 fn coupons(text: &mut String, summary: &Summary) {
+    if summary.coupons.is_empty() {
+        return;
+    }
     text.push_str("## Coupons\n\nT total, G granted in Redis, K events in Kafka, M rows in MySQL, D dead letters, A told QUEUED, U unknown, F refused.\n\n");
     table(text, &["coupon", "T", "G", "K", "M", "D", "stock", "A", "U", "F"], summary.coupons.iter().map(rows::coupon));
 }

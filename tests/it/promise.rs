@@ -28,7 +28,7 @@ fn assert_all_given_once(code: i32, summary: &Value) {
 }
 
 /// Starts a run, waits until it has the load under way, does `harm`, and gives exit code and summary.
-fn run_with_harm(stack: &Stack, args: &[&str], harm: impl FnOnce(&Stack)) -> (i32, Value) {
+pub fn run_with_harm(stack: &Stack, args: &[&str], harm: impl FnOnce(&Stack)) -> (i32, Value) {
     let before = stack.state_dir().join("runs").read_dir().map_or(0, Iterator::count);
     let args: Vec<_> = [&["run"], args, &["--format", "json"]].concat();
     let child = stack.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -55,13 +55,13 @@ fn until(within: Duration, what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// The process of the state folder whose command line names `conf/<name>.json`.
-fn backend_process(stack: &Stack, name: &str) -> i32 {
+pub fn backend_process(stack: &Stack, name: &str) -> i32 {
     let needle = format!("{name}.json");
     let line = stack.processes().into_iter().find(|line| line.contains(&needle)).unwrap_or_else(|| panic!("no {name}"));
     line.split(' ').next().unwrap().parse().unwrap()
 }
 
-fn kill_9(pid: i32) {
+pub fn kill_9(pid: i32) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
 }
 
