@@ -204,7 +204,19 @@ fn profiles_are_found_by_name_and_by_path() {
     assert_eq!((by_path.name.as_str(), &by_path.source), ("mine", &Source::File(path)));
     assert_eq!(by_path.profile, by_name.profile);
     let names: Vec<String> = list().into_iter().map(|p| p.name).collect();
-    assert_eq!(names, ["coupon-event", "coupon-quick", "fcfs-quick", "fcfs-scarce", "product-read", "sample", "smoke"]);
+    assert_eq!(
+        names,
+        [
+            "coupon-event",
+            "coupon-quick",
+            "fcfs-quick",
+            "fcfs-scarce",
+            "points-quick",
+            "product-read",
+            "sample",
+            "smoke"
+        ]
+    );
     assert!(list().iter().all(|p| p.system == if p.name.starts_with("fcfs") { "fcfs" } else { "ecommerce" }));
 }
 
