@@ -93,7 +93,7 @@ fn a_run_is_not_judged_by_what_a_later_seed_or_run_left() {
 
     stack.ok(&["seed", &tiny]);
     let (code, report) = stack.json(&["verify"]);
-    assert_nobody_accused(code, &report, "coupon 1 was seeded again since at ");
+    assert_nobody_accused(code, &report, "coupon 1 was seeded again since, at ");
     assert_nobody_accused(code, &report, &format!("`ecomctl verify --history {run}` judges it as it was"));
     let (code, history) = stack.json(&["verify", "--history", run]);
     assert_eq!((code, &history["verdict"]), (0, &"consistent".into()), "{history:#}");
@@ -102,7 +102,7 @@ fn a_run_is_not_judged_by_what_a_later_seed_or_run_left() {
     let more = profile(&stack, "more", &TINY.replace("quantity: 20", "quantity: 30"));
     let (code, second) = stack.json(&["run", &more]);
     assert_eq!(code, 0, "{second:#}");
-    let by = format!("was seeded again since by run {}", second["run"].as_str().unwrap());
+    let by = format!("was seeded again since, by run {}", second["run"].as_str().unwrap());
     let (code, report) = stack.json(&["verify", "--run", run]);
     assert_nobody_accused(code, &report, &by);
     // By the profile that says twenty, where thirty were seeded: there is no T to hold them against.
