@@ -60,10 +60,14 @@ case $? in
     ;;
 esac
 
+# Tests press Ctrl-C. A shell that runs this in the background has its commands ignore that, and what they start would too.
+signals=()
+env --default-signal=INT,QUIT,HUP true 2>/dev/null && signals=(env --default-signal=INT,QUIT,HUP)
+
 # Two cores: stacks that come up side by side would measure each other.
-step end-to-end cargo test --package ecomctl --test '*' -- --test-threads=1 "${choice[@]}"
+step end-to-end "${signals[@]}" cargo test --package ecomctl --test '*' -- --test-threads=1 "${choice[@]}"
 if [ -n "${ECOMCTL_TEST_ALL:-}" ]; then
-  step long cargo test --package ecomctl --test '*' -- --test-threads=1 --ignored "${choice[@]}"
+  step long "${signals[@]}" cargo test --package ecomctl --test '*' -- --test-threads=1 --ignored "${choice[@]}"
 fi
 
 read -r passed failed skipped < <(awk '

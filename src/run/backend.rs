@@ -35,7 +35,7 @@ mod container;
 mod watched;
 
 /// How long a process may take until it is ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long a consumer that is taken away may take to drain.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(20);

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
@@ -19,7 +19,7 @@ use infra::{
     state::{SERVE, StateDir},
 };
 
-use super::backend::{CONF, DRAIN_WITHIN, Running};
+use super::backend::{CONF, DRAIN_WITHIN, READY_WITHIN, Running};
 
 /// How long an API may take to answer where it is only asked whether it is there.
 const API_WITHIN: Duration = Duration::from_secs(2);
@@ -82,6 +82,30 @@ pub async fn reuse(state: &StateDir, stack: &mut Stack, settings: &Settings) -> 
     }
     state.save_stack(stack)?;
     Ok(None)
+}
+
+/// Waits until the API of a kept backend is ready. Where it looked at its gates while they were seeded, it answers 503 until it
+/// looks again.
+///
+/// # Errors
+/// When it is not ready in time.
+pub async fn ready(api: SocketAddr) -> Result<()> {
+    let (http, since) = (Http::new(API_WITHIN), Instant::now());
+    let url = format!("http://{api}/actuator/health/readiness");
+    loop {
+        let why = match http.get(&url).await {
+            Ok((status, _)) if status.is_success() => return Ok(()),
+            Ok((status, body)) => format!("HTTP {status} {body}"),
+            Err(error) => error.to_string(),
+        };
+        if since.elapsed() > READY_WITHIN {
+            let limit = READY_WITHIN.as_secs();
+            bail!(
+                "the backend that was kept was not ready within {limit} s, {why}; `ecomctl restart all` starts it anew"
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Name of the API's component of a size.

@@ -162,6 +162,7 @@ async fn launch(walk: &Walk<'_>, stack: &mut Stack, containers: Option<Container
     walk.emitter.stage(Stage::Backend).await;
     let (state, settings) = (walk.request.state, &walk.request.loaded.profile.backend);
     if let Some(api) = kept::reuse(state, stack, settings).await? {
+        kept::ready(api).await?;
         walk.show.message(&format!("backend kept from before: API on {api}"));
         return Ok(api);
     }

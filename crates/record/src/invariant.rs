@@ -17,7 +17,10 @@ use contract::system::System;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::{builtin::built_in, rules::problems};
+pub use self::{
+    builtin::{built_in, kind_of},
+    rules::problems,
+};
 use crate::event::names::Severity;
 
 /// Most offenders that a report lists.

@@ -220,17 +220,22 @@ impl Court {
         let Self { families, context } = self;
         let mut results = vec![accounting::sy1(families, context)];
         results.extend(families.values().flat_map(|family| family.judge(context)));
-        results.extend_from_slice(&context.invariants.checks);
+        // The system's own invariants are looked at unasked. As with the checks of a family, those of a kind of which nothing
+        // is claimed or required are told only where they are violated.
+        let kind = |check: &CheckResult| invariant::kind_of(context.system, &check.id);
+        let is_told = |check: &&CheckResult| {
+            kind(check).is_none_or(|kind| families.contains_key(&kind))
+                || check.is_violated()
+                || context.require.contains(&check.id)
+        };
+        let told: Vec<&CheckResult> = context.invariants.checks.iter().filter(is_told).collect();
+        let asked = told.iter().any(|check| kind(check).is_none() || check.verdict != Verdict::Unknown);
+        results.extend(told.into_iter().cloned());
         let checks = checks::complete(results, &context.require, context.system);
         let claims = families.values().any(|family| !family.accounts(context).is_empty());
-        // The system's own invariants are looked at unasked: where nothing exercised them, nobody claimed anything.
-        let built_in = invariant::built_in(context.system);
-        let asked = |check: &CheckResult| built_in.iter().all(|one| one.id != check.id);
-        let is_claimed =
-            claims || context.invariants.checks.iter().any(|check| asked(check) || check.verdict != Verdict::Unknown);
         let notes = families.values().flat_map(|family| family.notes());
         VerifyReport {
-            verdict: checks::overall(&checks, &context.require, is_claimed),
+            verdict: checks::overall(&checks, &context.require, claims || asked),
             checks,
             sets: families.values().flat_map(|family| family.sizes()).collect(),
             notes: notes.chain(context.invariants.notes.iter().cloned()).collect(),
@@ -256,5 +261,40 @@ fn tell(families: &mut Families, folder: Known<&Path>) {
         for family in families.values_mut() {
             family.untold(&why);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use record::event::names::Severity;
+
+    use super::*;
+
+    /// A run of one kind says nothing of the balances that it never touched, unless they are wrong.
+    #[test]
+    fn invariants_of_what_nobody_claimed_are_told_only_where_they_are_violated() {
+        let told = |claim: Claim, verdict: Verdict, require: &[&str]| {
+            let check = CheckResult {
+                id: "PT1".into(),
+                verdict,
+                severity: Severity::Violation,
+                evidence: String::new(),
+                rows: Vec::new(),
+            };
+            let context = Context {
+                sent: [(claim, 1)].into(),
+                require: require.iter().map(|id| (*id).to_owned()).collect(),
+                invariants: invariants::Judged { checks: vec![check], ..invariants::Judged::default() },
+                ..Context::default()
+            };
+            let report = Court::hear(Err("no ledger".into()), &[], context).judge();
+            report.checks.iter().any(|check| check.id == "PT1")
+        };
+        let point = Claim { kind: Kind::Point, id: None };
+        assert!(!told(Claim::coupon(1), Verdict::Unknown, &[]));
+        assert!(!told(Claim::coupon(1), Verdict::Holds, &[]));
+        assert!(told(Claim::coupon(1), Verdict::Violated, &[]));
+        assert!(told(Claim::coupon(1), Verdict::Unknown, &["PT1"]));
+        assert!(told(point, Verdict::Unknown, &[]));
     }
 }

@@ -4,7 +4,7 @@ use base::yaml::{
     problem::Place,
     tree::{self, Kind, Value},
 };
-use contract::system::System;
+use contract::{claim, system::System};
 
 use super::Listed;
 
@@ -12,17 +12,23 @@ const KIND: Kind = Kind { name: "file of invariants", needs: "one check", refuse
 /// What turns an invariant red stands beside it, for tests alone: it is dropped, so that nothing of the program holds it.
 const PLANT: &str = "plant";
 
-/// The files of a system.
-fn files(system: System) -> &'static [&'static str] {
+/// The files of a system, each with the kind of claims that it is about.
+fn files(system: System) -> &'static [(claim::Kind, &'static str)] {
     match system {
-        System::Ecommerce => &[include_str!("ecommerce/points.yaml")],
+        System::Ecommerce => &[(claim::Kind::Point, include_str!("ecommerce/points.yaml"))],
         System::Fcfs => &[],
     }
 }
 
 /// The invariants that belong to `system`; none for one that has none.
 pub fn built_in(system: System) -> Vec<Listed> {
-    files(system).iter().flat_map(|text| read(text)).collect()
+    files(system).iter().flat_map(|(_, text)| read(text)).collect()
+}
+
+/// The kind of claims that the invariant `id` of `system` is about; none where the system has no such invariant.
+pub fn kind_of(system: System, id: &str) -> Option<claim::Kind> {
+    let mut of = files(system).iter();
+    of.find(|(_, text)| read(text).iter().any(|listed| listed.id == id)).map(|(kind, _)| *kind)
 }
 
 /// The files are ours, and a test reads each: one that is wrong has no entries, and so none of its ids.
@@ -49,6 +55,8 @@ mod tests {
     fn every_built_in_invariant_is_read_and_obeys_the_rules() {
         let ids: Vec<String> = built_in(System::Ecommerce).into_iter().map(|listed| listed.id).collect();
         assert_eq!(ids, ["PT1", "PT2", "PT3", "PT4", "PT5"]);
+        assert_eq!(kind_of(System::Ecommerce, "PT3"), Some(claim::Kind::Point));
+        assert_eq!((kind_of(System::Ecommerce, "CP1"), kind_of(System::Fcfs, "PT3")), (None, None));
         for Listed { id, invariant, .. } in System::ALL.into_iter().flat_map(built_in) {
             assert_eq!(problems(&id, &invariant), Vec::new(), "{id}");
             assert!(invariant.exercised.is_some(), "{id} could never hold");
