@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    builtin::{built_in, kind_of},
+    builtin::{built_in, kinds},
     rules::problems,
 };
 use crate::event::names::Severity;

@@ -222,14 +222,14 @@ impl Court {
         results.extend(families.values().flat_map(|family| family.judge(context)));
         // The system's own invariants are looked at unasked. As with the checks of a family, those of a kind of which nothing
         // is claimed or required are told only where they are violated.
-        let kind = |check: &CheckResult| invariant::kind_of(context.system, &check.id);
+        let kinds = invariant::kinds(context.system);
         let is_told = |check: &&CheckResult| {
-            kind(check).is_none_or(|kind| families.contains_key(&kind))
+            kinds.get(&check.id).is_none_or(|kind| families.contains_key(kind))
                 || check.is_violated()
                 || context.require.contains(&check.id)
         };
         let told: Vec<&CheckResult> = context.invariants.checks.iter().filter(is_told).collect();
-        let asked = told.iter().any(|check| kind(check).is_none() || check.verdict != Verdict::Unknown);
+        let asked = told.iter().any(|check| !kinds.contains_key(&check.id) || check.verdict != Verdict::Unknown);
         results.extend(told.into_iter().cloned());
         let checks = checks::complete(results, &context.require, context.system);
         let claims = families.values().any(|family| !family.accounts(context).is_empty());

@@ -1,5 +1,7 @@
 //! The invariants that belong to a system: files that are part of the program.
 
+use std::collections::BTreeMap;
+
 use base::yaml::{
     problem::Place,
     tree::{self, Kind, Value},
@@ -25,10 +27,13 @@ pub fn built_in(system: System) -> Vec<Listed> {
     files(system).iter().flat_map(|(_, text)| read(text)).collect()
 }
 
-/// The kind of claims that the invariant `id` of `system` is about; none where the system has no such invariant.
-pub fn kind_of(system: System, id: &str) -> Option<claim::Kind> {
-    let mut of = files(system).iter();
-    of.find(|(_, text)| read(text).iter().any(|listed| listed.id == id)).map(|(kind, _)| *kind)
+/// The ids of the invariants of `system`, each with the kind of claims that it is about.
+pub fn kinds(system: System) -> BTreeMap<String, claim::Kind> {
+    let of = |(kind, text): &(claim::Kind, &'static str)| {
+        let kind = *kind;
+        read(text).into_iter().map(move |listed| (listed.id, kind))
+    };
+    files(system).iter().flat_map(of).collect()
 }
 
 /// The files are ours, and a test reads each: one that is wrong has no entries, and so none of its ids.
@@ -55,8 +60,8 @@ mod tests {
     fn every_built_in_invariant_is_read_and_obeys_the_rules() {
         let ids: Vec<String> = built_in(System::Ecommerce).into_iter().map(|listed| listed.id).collect();
         assert_eq!(ids, ["PT1", "PT2", "PT3", "PT4", "PT5"]);
-        assert_eq!(kind_of(System::Ecommerce, "PT3"), Some(claim::Kind::Point));
-        assert_eq!((kind_of(System::Ecommerce, "CP1"), kind_of(System::Fcfs, "PT3")), (None, None));
+        assert_eq!(kinds(System::Ecommerce).get("PT3"), Some(&claim::Kind::Point));
+        assert_eq!((kinds(System::Ecommerce).get("CP1"), kinds(System::Fcfs).get("PT3")), (None, None));
         for Listed { id, invariant, .. } in System::ALL.into_iter().flat_map(built_in) {
             assert_eq!(problems(&id, &invariant), Vec::new(), "{id}");
             assert!(invariant.exercised.is_some(), "{id} could never hold");
