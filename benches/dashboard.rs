@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use contract::{claim::Claim, figures::coupon::ROWS};
+use contract::claim::{Claim, coupon::ROWS};
 use ratatui::{Terminal, backend::TestBackend};
 use record::{
     event::{Event, Figures, LoadSample, ProbeSample, Stamped},

@@ -2,7 +2,7 @@
 //!
 //! [`run`] writes users, points, products and coupons into MySQL and opens the gate of every coupon in Redis; then it
 //! reads all of it back and compares it with what was asked. [`reset`] opens a new epoch for the coupons of a run and
-//! touches nothing else.
+//! touches nothing else. What is claimed of each kind is the business of [`claimed`] alone.
 
 mod api;
 mod cache;
@@ -16,9 +16,12 @@ mod tables;
 
 use std::{future::Future, time::Instant};
 
+use base::figure::count;
 use cache::Changed;
-use contract::{endpoint::Endpoints, system::System};
+use contract::{claim::Claim, endpoint::Endpoints, system::System};
 pub use coupon::before_serving;
+// What can be claimed: of one kind, so far.
+use coupon as claimed;
 use db::Db;
 pub use error::SeedError;
 pub use guard::{Owned, refuse};
@@ -27,6 +30,7 @@ use profile::{
     fixture::{self, Fixture},
     model::{CouponSeed, SeedSpec},
 };
+use record::{epoch::Opened, event::plan::SubjectPlan};
 use serde::Serialize;
 
 /// Users and products that are made by the API where no number is given.
@@ -83,6 +87,13 @@ impl SeedPlan {
         })
     }
 
+    /// What can be claimed of it, each with how many there are.
+    pub fn subjects(&self) -> impl Iterator<Item = SubjectPlan> {
+        let subject =
+            |c: &CouponSeed| SubjectPlan { claim: Claim::coupon(c.id), total: c.quantity, name: c.name.clone() };
+        self.coupons.iter().map(subject)
+    }
+
     /// Whether rows may be deleted and changed.
     fn may_destroy(&self) -> bool {
         self.owned.mysql || self.yes
@@ -109,6 +120,19 @@ pub struct SeedReport {
     pub coupons: Vec<CouponReport>,
     /// How long it took.
     pub seconds: f64,
+}
+
+impl SeedReport {
+    /// What can be claimed now: headings, and rows of its id, how many there are, and its epoch.
+    pub fn claimed(&self) -> ([&'static str; 3], Vec<[String; 3]>) {
+        let row = |c: &CouponReport| [c.id.to_string(), count(c.quantity), c.epoch.clone()];
+        (["coupon", "quantity", "epoch"], self.coupons.iter().map(row).collect())
+    }
+
+    /// The epochs that were opened.
+    pub fn opened(&self) -> Opened {
+        self.coupons.iter().map(|c| (Claim::coupon(c.id), c.epoch.clone())).collect()
+    }
 }
 
 /// One table.
@@ -142,13 +166,13 @@ pub trait Backend: Sync {
     /// Brings the schema up to date. Safe to repeat.
     fn migrate(&self, pool: &Pool) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Opens a new epoch of `coupon_id` with `quantity` coupons: the coupon's rows are deleted and its gate in Redis
-    /// is opened anew.
+    /// Opens a new epoch of `claim`, of which there are `quantity`: its rows are deleted and its gate in Redis is opened
+    /// anew.
     fn open_epoch(
         &self,
         pool: &Pool,
         endpoints: &Endpoints,
-        coupon_id: u64,
+        claim: Claim,
         quantity: u64,
     ) -> impl Future<Output = Result<(), String>> + Send;
 
@@ -190,7 +214,7 @@ async fn run_on(
     }
     guard::check(db, plan, endpoints, &tables, &surveys).await?;
     if plan.may_destroy() {
-        coupon::remove_others(db, endpoints, &plan.coupons).await?;
+        claimed::remove_others(db, endpoints, plan).await?;
     }
     let mut reports = Vec::new();
     for (table, survey) in tables.into_iter().zip(surveys) {
@@ -215,7 +239,7 @@ async fn run_on(
         let (asked, found) = (table.asked, found.good);
         reports.push(TableReport { table: table.name, asked, found, inserted, removed });
     }
-    let (report, opened) = coupon::seed(db, plan, endpoints, backend, progress).await?;
+    let (report, opened) = claimed::seed(db, plan, endpoints, backend, progress).await?;
     reports.push(report);
     Ok((reports, opened))
 }
@@ -232,7 +256,7 @@ pub async fn reset(
     may_destroy: bool,
 ) -> Result<Vec<CouponReport>, SeedError> {
     let db = Db::new(&endpoints.mysql);
-    let result = coupon::reset(&db, coupons, endpoints, backend, may_destroy).await;
+    let result = claimed::reset(&db, coupons, endpoints, backend, may_destroy).await;
     db.close().await;
     result
 }

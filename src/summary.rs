@@ -11,7 +11,7 @@ use record::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use verify::{CheckResult, Overall, SetSizes};
+use verify::{CheckResult, Overall, Sets};
 
 use crate::exit::Exit;
 
@@ -55,8 +55,9 @@ pub struct Summary {
     pub alarms: Vec<Alarm>,
     /// Consumer lag.
     pub lag: Lag,
-    /// Coupon by coupon, the sets that were compared.
-    pub coupons: Vec<SetSizes>,
+    /// The sets that were compared, one by one, under the name of their kind.
+    #[serde(flatten)]
+    pub sets: Sets,
     /// Checks.
     pub checks: Vec<CheckResult>,
     /// Backend processes that ended unasked → how often they were started again.

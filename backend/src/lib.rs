@@ -25,4 +25,5 @@ mod sync;
 pub mod telemetry;
 pub mod user;
 
+pub use coupon::epoch;
 pub use run::{BackendError, run, runtime};

@@ -106,7 +106,7 @@ pub struct Global {
     /// Change a key of the profile for this once, as in backend.consumers=6
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Give a ${NAME} of the profile a value, as in COUPON_ID=1
+    /// Give a ${NAME} of the profile a value, as in USERS=500
     #[arg(short = 'e', long = "env-var", global = true, value_name = "NAME=VALUE")]
     pub env_var: Vec<String>,
 }
@@ -179,7 +179,7 @@ pub enum Command {
     Run(RunArgs),
     /// Look at a stack or a run: latencies, lag, stock, locks, logs and checks on one screen
     Tui(TuiArgs),
-    /// Everything at once: up, seed, the quick coupon profile, verify, down
+    /// Everything at once: up, seed, a quick event, verify, down
     Demo(DemoArgs),
     /// Prove that Redis, Kafka and MySQL agree with what was answered
     Verify(VerifyArgs),

@@ -1,7 +1,8 @@
 //! `demo`: everything at once, on servers of its own.
 
 use anyhow::Context as _;
-use contract::cause;
+use base::figure::count;
+use contract::{cause, system::System};
 
 use super::{
     args::DemoArgs,
@@ -9,19 +10,20 @@ use super::{
     signals::Signals,
     single,
 };
-use crate::{cli::args::Format, exit::Exit, report};
+use crate::{cli::args::Format, exit::Exit, report, run::execute, seed::SeedPlan};
 
-/// The profile that the demo runs.
-const PROFILE: &str = "coupon-quick";
-
-/// Up, seed, the quick coupon profile, verify, report, down.
+/// Up, seed, the quick profile of the first system, verify, report, down.
 pub async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Exit> {
-    let mut loaded = context.profile(PROFILE)?;
+    let mut loaded = context.profile(System::default().description().profile)?;
     if context.global.provider.is_none() {
         loaded.profile.stack.provider = profile::model::ProviderChoice::Native;
     }
     note("ecomctl demo: a real MySQL-family server, a real Redis and a real Kafka on this machine's loopback;");
-    note("1,000 coupons, first come, first served, and thousands of people who want one.\n");
+    let seed = SeedPlan::new(loaded.profile.system, &loaded.profile.seed)?;
+    for subject in execute::proven(&loaded.profile, &seed).subjects {
+        let (many, name) = (count(subject.total), subject.claim.kind);
+        note(&format!("{many} × {name}, first come, first served, and thousands of people who want one.\n"));
+    }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let summary = match (single::run(context, &loaded, args.keep, &signals).await, signals.exit()) {
         (Ok(summary), _) => summary,

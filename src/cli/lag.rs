@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn the_table_says_what_is_known_and_what_is_not() {
         let known = PartitionLag {
-            topic: "coupon-issue".into(),
+            topic: "orders-ready".into(),
             start: 10,
             end: 12_345,
             committed: Some(345),
@@ -257,7 +257,7 @@ mod tests {
             ..PartitionLag::default()
         };
         let unknown = PartitionLag {
-            topic: "coupon-issue".into(),
+            topic: "orders-ready".into(),
             partition: 1,
             status: LagStatus::NoCommit,
             ..PartitionLag::default()
@@ -269,7 +269,7 @@ mod tests {
             ..DeadLetter::default()
         };
         let sample = KafkaSample {
-            group: "coupon-issue-group".into(),
+            group: "orders-ready-group".into(),
             state: "Stable".into(),
             status: LagStatus::NoCommit,
             time_lag_ms: Some(1_234.5),

@@ -61,11 +61,10 @@ fn render(report: &SeedReport) -> String {
     for t in &report.tables {
         table.add_row([t.table.to_owned(), count(t.asked), count(t.found), count(t.inserted), count(t.removed)]);
     }
-    let mut coupons = table::new(&["coupon", "quantity", "epoch"], &[0, 1]);
-    for c in &report.coupons {
-        coupons.add_row([c.id.to_string(), count(c.quantity), c.epoch.clone()]);
-    }
-    format!("{table}\n{coupons}")
+    let (headings, rows) = report.claimed();
+    let mut claimed = table::new(&headings, &[0, 1]);
+    claimed.add_rows(rows);
+    format!("{table}\n{claimed}")
 }
 
 /// A bar a table.

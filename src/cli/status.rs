@@ -6,6 +6,7 @@ use base::{
     figure::{bytes, count, or_dash},
     table::{Fitted, WIDTH},
 };
+use contract::claim::Kind;
 use infra::{
     Status,
     status::{ComponentStatus, LagRow, MysqlStatus, RedisStatus},
@@ -104,7 +105,7 @@ fn says(status: &Status) -> Vec<String> {
     servers.into_iter().flatten().chain(lag).collect()
 }
 
-/// `topics: coupon-issue 3 x 1 (1 of 3 partitions without a leader), …`
+/// `topics: orders 3 x 1 (1 of 3 partitions without a leader), …`
 fn topics(all: &[TopicState]) -> String {
     let one = |topic: &TopicState| {
         let Some(partitions) = topic.partitions else { return format!("{} MISSING", topic.name) };
@@ -146,7 +147,7 @@ fn lag(rows: &[LagRow]) -> Vec<String> {
 }
 
 fn redis(redis: &RedisStatus) -> String {
-    let stock = redis.stock.iter().map(|(coupon, stock)| format!("coupon {coupon}: {stock}"));
+    let stock = redis.stock.iter().map(|(id, stock)| format!("{} {id}: {stock}", Kind::OF_A_NUMBER));
     let stock = stock.collect::<Vec<_>>().join(", ");
     format!(
         "redis: {} used, {}, {} clients, {}/s, stock {}",
@@ -198,8 +199,8 @@ mod tests {
 
     fn wide() -> Status {
         let mut far = component("쿠폰-발급-서비스-모니터링-내보내기-아주-긴-이름");
-        far.address = "coupon-cluster.cluster-c1a2b3d4e5f6.ap-northeast-2.rds.amazonaws.com:3306".into();
-        far.version = "registry.example.com:5000/team/coupon/mysql-with-everything:8.4.2-debian-20261127".into();
+        far.address = "orders-cluster.cluster-c1a2b3d4e5f6.ap-northeast-2.rds.amazonaws.com:3306".into();
+        far.version = "registry.example.com:5000/team/orders/mysql-with-everything:8.4.2-debian-20261127".into();
         far.container = Some(ContainerRef { id: "0123456789abcdef".into(), name: format!("shop-{}", "x".repeat(200)) });
         let mut dead = component("kafka-1");
         dead.sample.state = "exited".into();
@@ -225,7 +226,7 @@ mod tests {
         let flat: String = text.split_whitespace().collect();
         for word in [
             "쿠폰-발급-서비스-모니터링-내보내기-아주-긴-이름",
-            "coupon-cluster.cluster-c1a2b3d4e5f6.ap-northeast-2.rds.amazonaws.com:3306",
+            "orders-cluster.cluster-c1a2b3d4e5f6.ap-northeast-2.rds.amazonaws.com:3306",
             "mysql-with-everything:8.4.2-debian-20261127",
             "10.11.14-MariaDB-0+deb12u2",
             "exited137OOM",
@@ -251,12 +252,12 @@ mod tests {
             offline: partitions.map(|_| 0),
         };
         status.topics = Some(vec![
-            topic("coupon-issue", Some(3), Some(3)),
-            topic("coupon-issue.DLT", Some(1), None),
+            topic("orders-ready", Some(3), Some(3)),
+            topic("orders-ready.DLT", Some(1), None),
             topic("foreign", None, Some(2)),
         ]);
         let row = |partition, committed, lag: Option<u64>, unknown: Option<&str>| LagRow {
-            topic: "coupon-issue".into(),
+            topic: "orders-ready".into(),
             partition,
             committed,
             end: Some(1_000),

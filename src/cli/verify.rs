@@ -51,7 +51,7 @@ fn history(run: &RunFolder) -> anyhow::Result<VerifyReport> {
     let broken = runs::read_summary(run).ok().and_then(|summary| summary.broken);
     let why = broken.unwrap_or_else(|| "the run ended before anything was compared".into());
     let why = format!("no sets were kept: {why}");
-    Ok(verify::without_sets(run.path(), &folder::subjects(&file.coupons), &file.invariants, &file.require, &why))
+    Ok(verify::without_sets(run.path(), &folder::subjects(&file.proven), &file.invariants, &file.require, &why))
 }
 
 async fn online(context: &Context, args: &VerifyArgs) -> anyhow::Result<VerifyReport> {
@@ -113,7 +113,7 @@ fn invariants(profile: &Profile) -> InvariantPlan {
     InvariantPlan { listed, ..InvariantPlan::default() }
 }
 
-/// `runs` are all there are: one of them may have taken the coupons over.
+/// `runs` are all there are: one of them may have taken over what was claimed.
 fn of_run(run: &RunFolder, runs: &[RunFolder], plan: &mut VerifyPlan) -> anyhow::Result<()> {
     let file = run.read()?;
     let recorded = verify::recorded(&run.sets());
@@ -134,7 +134,7 @@ fn of_run(run: &RunFolder, runs: &[RunFolder], plan: &mut VerifyPlan) -> anyhow:
         history: sets.is_some(),
         openers: openers(runs),
     });
-    plan.subjects = folder::subjects(&file.coupons);
+    plan.subjects = folder::subjects(&file.proven);
     plan.require = file.require;
     plan.ledger = Some(run.ledger());
     plan.origin_unix_ns = Some(file.origin_unix_ns);

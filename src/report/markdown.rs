@@ -28,7 +28,7 @@ pub fn render(summary: &Summary) -> String {
         let _ = writeln!(text, "**Broken off**: {why}. The figures are those until then, and nothing is proven.\n");
     }
     checks(&mut text, summary);
-    coupons(&mut text, summary);
+    sets(&mut text, summary);
     goals(&mut text, summary);
     alarms(&mut text, summary);
     requests(&mut text, summary, sent);
@@ -66,12 +66,11 @@ fn checks(text: &mut String, summary: &Summary) {
     );
 }
 
-fn coupons(text: &mut String, summary: &Summary) {
-    if summary.coupons.is_empty() {
-        return;
+fn sets(text: &mut String, summary: &Summary) {
+    for kind in summary.sets.tables() {
+        let _ = writeln!(text, "## {}\n\n{}\n", kind.title, kind.legend);
+        table(text, kind.letters, kind.rows.iter().map(rows::set));
     }
-    text.push_str("## Coupons\n\nT total, G granted in Redis, K events in Kafka, M rows in MySQL, D dead letters, A told QUEUED, U unknown, F refused.\n\n");
-    table(text, &["coupon", "T", "G", "K", "M", "D", "stock", "A", "U", "F"], summary.coupons.iter().map(rows::coupon));
 }
 
 fn goals(text: &mut String, summary: &Summary) {

@@ -2,25 +2,19 @@
 
 use base::figure::{count, millis, or_dash, percent, rate};
 use load::PhaseSummary;
-use verify::SetSizes;
 
 use crate::summary::Request;
 
-/// Coupon, total, granted, events, rows, dead, left, told QUEUED, unknown, refused.
-pub fn coupon(sizes: &SetSizes) -> Vec<String> {
-    let n = |value: Option<u64>| value.map_or_else(|| "-".into(), count);
-    vec![
-        sizes.coupon.to_string(),
-        count(sizes.total),
-        n(sizes.grants),
-        n(sizes.events),
-        n(sizes.rows),
-        n(sizes.dead),
-        or_dash(sizes.stock),
-        n(sizes.acknowledged),
-        n(sizes.uncertain),
-        n(sizes.refused),
-    ]
+/// What a row is called, and its counts.
+pub fn set((name, counts): &(String, Vec<Option<i64>>)) -> Vec<String> {
+    let counts = counts.iter().map(|value| or_dash(value.map(grouped)));
+    std::iter::once(name.clone()).chain(counts).collect()
+}
+
+/// A count; what lies below 0, which a broken stock may, keeps its sign.
+fn grouped(value: i64) -> String {
+    let sign = if value < 0 { "-" } else { "" };
+    format!("{sign}{}", count(value.unsigned_abs()))
 }
 
 /// Seconds, requests, requests per second, p50, p95, p99 and longest of a phase.

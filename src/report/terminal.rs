@@ -7,7 +7,7 @@ use base::{
     table,
 };
 use record::goal::State;
-use verify::{CheckResult, SetSizes, Severity, Verdict, VerifyReport};
+use verify::{CheckResult, Sets, Severity, Verdict, VerifyReport};
 
 use super::{alarms, classes, rows};
 use crate::{exit::Exit, summary::Summary};
@@ -29,7 +29,7 @@ pub fn render(summary: &Summary) -> String {
     text.push_str(&phases(summary));
     text.push_str(&requests(summary, sent));
     text.push_str(&failures(summary));
-    text.push_str(&coupons(&summary.coupons));
+    text.push_str(&sets(&summary.sets));
     text.push_str(&goals(summary));
     text.push_str(&checks(&summary.checks));
     for line in alarms::lines(summary) {
@@ -82,16 +82,15 @@ fn failures(summary: &Summary) -> String {
     format!("\n{table}\n")
 }
 
-fn coupons(sets: &[SetSizes]) -> String {
-    if sets.is_empty() {
-        return String::new();
+fn sets(sets: &Sets) -> String {
+    let mut text = String::new();
+    for kind in sets.tables() {
+        let figures: Vec<usize> = (1..kind.headings.len()).collect();
+        let mut table = table::new(kind.headings, &figures);
+        table.add_rows(kind.rows.iter().map(rows::set));
+        let _ = write!(text, "\n{table}\n");
     }
-    let header = ["coupon", "total", "granted", "events", "rows", "dead", "left", "told QUEUED", "unknown", "refused"];
-    let mut table = table::new(&header, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    for c in sets {
-        table.add_row(rows::coupon(c));
-    }
-    format!("\n{table}\n")
+    text
 }
 
 fn goals(summary: &Summary) -> String {
@@ -195,7 +194,7 @@ pub fn several(summaries: &[Summary]) -> String {
 
 /// What `verify` found.
 pub fn verification(report: &VerifyReport) -> String {
-    let mut text = format!("{}{}", coupons(&report.coupons()), checks(&report.checks));
+    let mut text = format!("{}{}", sets(&Sets::of(&report.sets)), checks(&report.checks));
     for line in &report.notes {
         let _ = writeln!(text, "note: {line}");
     }

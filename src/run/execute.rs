@@ -17,7 +17,7 @@ use infra::{
 use profile::model::{Profile, RequestSpec};
 use record::{
     epoch::Opened,
-    event::{self, Event, names::Stage},
+    event::{self, Event, names::Stage, plan::Proven},
     invariant,
     state::RunState,
 };
@@ -41,8 +41,8 @@ use crate::{report, seed::SeedPlan, summary::Summary};
 pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     // Read once, and before anything of the run exists: a fixture that cannot be read leaves no half-made run.
     let seed = SeedPlan::new(request.loaded.profile.system, &request.loaded.profile.seed)?;
-    let coupons = proven(&request.loaded.profile, &seed);
-    // Two runs on one stack would each see the other's coupons.
+    let proven = proven(&request.loaded.profile, &seed);
+    // Two runs on one stack would each see the other's claims.
     let _lock = request.state.lock(RUN, "run")?;
     let (name, started) = (&request.loaded.name, jiff::Timestamp::now());
     let runs = request.state.root().join("runs");
@@ -57,7 +57,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
     let cancel = request.cancel.child_token();
     let ending = tokio::spawn(end_with(recorder.failed(), cancel.clone()));
     let request = &Request { cancel, ..*request };
-    let mut file = file_of(request, started, &coupons, origin_unix_ns);
+    let mut file = file_of(request, started, &proven, origin_unix_ns);
     let (control, asked) = Control::channel();
     let (server, problem) = listen(request.state, &control);
     file.control = server.as_ref().map(|server| server.path().to_owned());
@@ -69,7 +69,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
             schema_version: event::SCHEMA_VERSION,
             profile: name.clone(),
             at: file.started_at.clone(),
-            plan: Some(Box::new(plan::of(&request.loaded.profile, &seed, &coupons))),
+            plan: Some(Box::new(plan::of(&request.loaded.profile, &proven))),
         })
         .await;
     if let Some(message) = problem {
@@ -84,7 +84,7 @@ pub async fn run(request: &Request<'_>, show: &dyn Show) -> Result<Summary> {
         origin,
         origin_unix_ns,
         seed,
-        coupons,
+        proven,
         marks: marks.clone(),
         emitter: emitter.clone(),
         live,
@@ -136,20 +136,20 @@ fn performer(
         emitter: walk.emitter.clone(),
         state: walk.request.state.clone(),
         marks: walk.marks.clone(),
-        coupons: walk.coupons.clone(),
+        proven: walk.proven.clone(),
         snapshots,
         cancel,
     }
 }
 
 /// What is known of the run before it ends.
-fn file_of(request: &Request<'_>, started: jiff::Timestamp, coupons: &[(u64, u64)], origin_unix_ns: u64) -> RunFile {
+fn file_of(request: &Request<'_>, started: jiff::Timestamp, proven: &Proven, origin_unix_ns: u64) -> RunFile {
     let profile = &request.loaded.profile;
     RunFile {
         schema_version: folder::SCHEMA_VERSION,
         profile: request.loaded.name.clone(),
         started_at: started.to_string(),
-        coupons: coupons.to_vec(),
+        proven: proven.clone(),
         require: profile.checks.require.clone(),
         origin_unix_ns,
         sent: BTreeMap::new(),
@@ -208,25 +208,13 @@ fn save(folder: &RunFolder, summary: &Summary) -> Result<()> {
     write(folder.report(), report::markdown::render(summary).into_bytes())
 }
 
-/// The coupons that the profile's requests ask for, with their quantities: these are what is proven.
-pub fn proven(profile: &Profile, seed: &SeedPlan) -> Vec<(u64, u64)> {
+/// What of a seed the profile's requests claim: this is what is proven.
+pub fn proven(profile: &Profile, seed: &SeedPlan) -> Proven {
     let claims = profile.scenarios.values().flat_map(|s| &s.requests).flat_map(RequestSpec::claims);
     let asked: BTreeSet<Claim> = claims.filter_map(|claim| Some(claim.id.source().ok()?.counted(claim.kind))).collect();
-    let is_asked = |id: u64| asked.contains(&Claim::coupon(id));
-    seed.coupons.iter().filter(|coupon| is_asked(coupon.id)).map(|c| (c.id, c.quantity)).collect()
+    let subjects = seed.subjects().filter(|subject| asked.contains(&subject.claim));
+    Proven { subjects: subjects.collect() }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a request claims is proven, in whichever form it is written, and nothing else is.
-    #[test]
-    fn coupons_that_are_claimed_are_proven() {
-        let text = include_str!("../../tests/profiles/valid/claims.yaml");
-        let read = |text: &str| profile::read("p.yaml", text, &profile::Overrides::default()).unwrap().0;
-        let profile = read(&text.replace("{id: 2, quantity: 5}", "{id: 2, quantity: 6}, {id: 3, quantity: 7}"));
-        let seed = SeedPlan::new(profile.system, &profile.seed).unwrap();
-        assert_eq!(proven(&profile, &seed), [(1, 5), (2, 6)]);
-    }
-}
+mod tests;

@@ -9,7 +9,11 @@ use std::{
 use base::files;
 use contract::claim::Claim;
 use infra::process::ProcessRef;
-use record::{epoch::Opened, invariant::Listed};
+use record::{
+    epoch::Opened,
+    event::plan::{Proven, SubjectPlan},
+    invariant::Listed,
+};
 use serde::{Deserialize, Serialize};
 use verify::{LEDGER_FOLDER, SETS_FOLDER, Subject};
 
@@ -41,17 +45,18 @@ pub struct RunFile {
     pub profile: String,
     /// UTC, RFC 3339.
     pub started_at: String,
-    /// Coupons and how many there are of each: what `verify` proves afterwards.
-    pub coupons: Vec<(u64, u64)>,
+    /// What `verify` proves afterwards.
+    #[serde(flatten)]
+    pub proven: Proven,
     /// Checks that the profile requires.
     pub require: Vec<String>,
     /// Nanoseconds since 1970 of the ledger's zero.
     pub origin_unix_ns: u64,
-    /// Claim → requests that were sent for it, counted apart from their outcomes; filled in after the load. A number alone is
-    /// a coupon's, in files of version 1.
+    /// Claim → requests that were sent for it, counted apart from their outcomes; filled in after the load. A number alone
+    /// is of the only kind there was, in files of version 1.
     #[serde(default)]
     pub sent: BTreeMap<Claim, u64>,
-    /// Coupon → the epoch that the run opened: what is found of another one is not its own. Absent in the files of
+    /// Claim → the epoch that the run opened: what is found of another one is not its own. Absent in the files of
     /// version 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<Opened>,
@@ -65,10 +70,10 @@ pub struct RunFile {
     pub control: Option<PathBuf>,
 }
 
-/// The coupons that can be claimed, each with how many there are.
-pub fn subjects(coupons: &[(u64, u64)]) -> Vec<Subject> {
-    let subject = |(id, total): &(u64, u64)| Subject { claim: Claim::coupon(*id), total: Some(*total) };
-    coupons.iter().map(subject).collect()
+/// What can be claimed, each with how many there are.
+pub fn subjects(proven: &Proven) -> Vec<Subject> {
+    let subject = |plan: &SubjectPlan| Subject { claim: plan.claim, total: Some(plan.total) };
+    proven.subjects.iter().map(subject).collect()
 }
 
 /// The folder of one run.
@@ -225,76 +230,4 @@ impl RunFolder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_are_found_by_name_or_beginning_and_come_in_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let now: jiff::Timestamp = "2026-11-21T06:00:00Z".parse().unwrap();
-        let file = RunFile {
-            schema_version: SCHEMA_VERSION,
-            profile: "x".into(),
-            started_at: now.to_string(),
-            coupons: vec![(1, 10)],
-            require: vec!["CP5".into()],
-            origin_unix_ns: 0,
-            sent: [(Claim::coupon(1), 12)].into(),
-            epochs: Some([(1, "a:b:7".to_owned())].into()),
-            invariants: Vec::new(),
-            process: None,
-            control: None,
-        };
-        for profile in ["a/../b", "a/../b", "quick"] {
-            RunFolder::create(folder.path(), profile, now).unwrap().write(&file).unwrap();
-        }
-        let names: Vec<_> = RunFolder::list(folder.path()).unwrap().iter().map(RunFolder::name).collect();
-        assert_eq!(names, ["20261121T060000Z-a----b", "20261121T060000Z-a----b-2", "20261121T060000Z-quick"]);
-        let found = RunFolder::find(folder.path(), "20261121T060000Z-q").unwrap().unwrap();
-        assert_eq!(found.read().unwrap(), file);
-        assert_eq!(RunFolder::find(folder.path(), "2026").unwrap(), None, "several begin so");
-    }
-
-    /// A name is readable in the script in which it was written, and never longer than a folder's name may be.
-    #[test]
-    fn names_of_profiles_stay_readable() {
-        for (profile, name) in [("선착순 쿠폰_2", "선착순-쿠폰_2"), ("café", "café"), ("a/../b", "a----b"), ("", "")]
-        {
-            assert_eq!(safe(profile), name);
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::create(folder.path(), &"쿠폰".repeat(100), jiff::Timestamp::UNIX_EPOCH).unwrap();
-        assert!(run.name().starts_with("19700101T000000Z-쿠폰쿠폰") && run.name().len() < 128, "{}", run.name());
-    }
-
-    /// Room for the summary is kept from the beginning, and what a folder takes is counted.
-    #[test]
-    fn room_is_kept_and_given_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::create(folder.path(), "x", jiff::Timestamp::UNIX_EPOCH).unwrap();
-        run.reserve().unwrap();
-        std::fs::write(run.logs().join("a.log"), "12345").unwrap();
-        assert_eq!(RunFolder::size(folder.path()), RESERVED as u64 + 5);
-        run.release();
-        run.release();
-        assert_eq!(RunFolder::size(folder.path()), 5);
-    }
-
-    #[test]
-    fn what_version_1_counted_was_for_coupons() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::create(folder.path(), "x", jiff::Timestamp::UNIX_EPOCH).unwrap();
-        let older = r#"{"schema_version":1,"profile":"x","started_at":"","coupons":[[7,10]],"require":[],"origin_unix_ns":0,"sent":{"7":12},"process":null}"#;
-        std::fs::write(run.path().join("run.json"), older).unwrap();
-        assert_eq!(run.read().unwrap().sent, [(Claim::coupon(7), 12)].into());
-    }
-
-    #[test]
-    fn a_newer_run_is_refused_with_a_clear_word() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::create(folder.path(), "x", jiff::Timestamp::UNIX_EPOCH).unwrap();
-        let newer = r#"{"schema_version":9,"profile":"x","started_at":"","coupons":[],"require":[],"origin_unix_ns":0,"process":null}"#;
-        std::fs::write(run.path().join("run.json"), newer).unwrap();
-        assert!(run.read().unwrap_err().to_string().contains("newer ecomctl"));
-    }
-}
+mod tests;

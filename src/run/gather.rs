@@ -10,7 +10,7 @@ use record::{
     state::{AlarmNow, RunState},
 };
 use serde_json::Value;
-use verify::{Overall, VerifyReport};
+use verify::{Overall, Sets};
 
 use super::{
     folder::{RunFile, RunFolder},
@@ -70,7 +70,7 @@ pub fn summary(from: &Gathered<'_>) -> Summary {
         metrics: metrics.iter().map(|(name, metric)| (name.clone(), to_json(metric))).collect(),
         alarms: from.state.alarms.values().map(alarm).collect(),
         lag: lag(walked, from.state),
-        coupons: verify.map_or_else(Vec::new, VerifyReport::coupons),
+        sets: verify.map(|report| Sets::of(&report.sets)).unwrap_or_default(),
         checks: verify.map_or_else(Vec::new, |v| v.checks.clone()),
         restarts: from.state.restarts.clone(),
         bottleneck: walked.load.bottleneck.clone(),

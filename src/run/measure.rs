@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use base::http::Http;
-use contract::endpoint::ApiEndpoint;
+use contract::{claim::Claim, endpoint::ApiEndpoint};
 use infra::stack::Stack;
 use load::{self, LoadControl, LoadEvent, LoadPlan, LoadSummary};
 use probe::{self, DrainPlan, DrainReport, Probe, ProbePlan};
 use record::{
     epoch::OfRun,
-    event::{Event, ProbeSample, names::Stage},
+    event::{Event, ProbeSample, names::Stage, plan::Proven},
     invariant::{self, Listed},
 };
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -171,7 +171,7 @@ fn translate(event: LoadEvent) -> Event {
 fn probe_plan(walk: &Walk<'_>, stack: &Stack) -> ProbePlan {
     ProbePlan {
         endpoints: stack.endpoints.clone(),
-        coupons: walk.coupons.iter().map(|(id, _)| *id).collect(),
+        subjects: claims(walk),
         topic: stack.system.claims().name.to_owned(),
         group: stack.system.claims().group.to_owned(),
         interval: LOOK_EVERY,
@@ -180,13 +180,17 @@ fn probe_plan(walk: &Walk<'_>, stack: &Stack) -> ProbePlan {
     }
 }
 
+fn claims(walk: &Walk<'_>) -> Vec<Claim> {
+    walk.proven.subjects.iter().map(|subject| subject.claim).collect()
+}
+
 /// What counts are held against while the run goes on.
-pub fn live_facts(coupons: &[(u64, u64)], marks: &Marks) -> LiveFacts {
-    LiveFacts { subjects: folder::subjects(coupons), topic_starts: marks.starts().topic }
+pub fn live_facts(proven: &Proven, marks: &Marks) -> LiveFacts {
+    LiveFacts { subjects: folder::subjects(proven), topic_starts: marks.starts().topic }
 }
 
 fn facts_of(walk: &Walk<'_>) -> LiveFacts {
-    live_facts(&walk.coupons, &walk.marks)
+    live_facts(&walk.proven, &walk.marks)
 }
 
 /// Hands samples on to the recorder; what a sample proves false is told at once, each check once.
@@ -208,7 +212,7 @@ pub async fn drain(walk: &Walk<'_>, stack: &Stack) -> DrainReport {
     walk.emitter.stage(Stage::Drain).await;
     let plan = DrainPlan {
         endpoints: stack.endpoints.clone(),
-        coupons: walk.coupons.iter().map(|(id, _)| *id).collect(),
+        subjects: claims(walk),
         topic: stack.system.claims().name.to_owned(),
         group: stack.system.claims().group.to_owned(),
         starts: walk.marks.starts(),
@@ -240,7 +244,7 @@ pub async fn verify(walk: &Walk<'_>, stack: &Stack, load: &LoadSummary) -> Resul
         topic: stack.system.claims().name.to_owned(),
         group: stack.system.claims().group.to_owned(),
         system: stack.system,
-        subjects: folder::subjects(&walk.coupons),
+        subjects: folder::subjects(&walk.proven),
         ledger: Some(walk.folder.ledger()),
         sent: load.claims.clone(),
         sets_dir: Some(walk.folder.sets()),

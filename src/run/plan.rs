@@ -2,14 +2,10 @@
 
 use load::schedule::{Phase, SECOND, Schedule};
 use profile::model::{AlarmSpec, Profile, Scenario};
-use record::event::plan::{AlarmPlan, CouponPlan, GoalPlan, PhasePlan, RunPlan, ScenarioPlan};
+use record::event::plan::{AlarmPlan, GoalPlan, PhasePlan, Proven, RunPlan, ScenarioPlan};
 
-use crate::seed::SeedPlan;
-
-/// What a run of `profile` means to do with `coupons` (id and quantity of each) of those that `seed` brings.
-pub(super) fn of(profile: &Profile, seed: &SeedPlan, coupons: &[(u64, u64)]) -> RunPlan {
-    let name = |id: u64| seed.coupons.iter().find(|coupon| coupon.id == id)?.name.clone();
-    let coupons = coupons.iter().map(|(id, total)| CouponPlan { id: *id, total: *total, name: name(*id) });
+/// What a run of `profile` means to do, and to prove.
+pub(super) fn of(profile: &Profile, proven: &Proven) -> RunPlan {
     let goals = profile.goals.iter().flat_map(|(metric, goals)| {
         goals.iter().map(|goal| GoalPlan { metric: metric.clone(), expression: goal.expression().to_owned() })
     });
@@ -19,7 +15,7 @@ pub(super) fn of(profile: &Profile, seed: &SeedPlan, coupons: &[(u64, u64)]) -> 
         goals: goals.collect(),
         alarms: profile.alarms.iter().map(|(metric, spec)| alarm(metric, spec)).collect(),
         cores: std::thread::available_parallelism().map_or(0, |n| n.get() as u32),
-        coupons: coupons.collect(),
+        proven: proven.clone(),
         require: profile.checks.require.clone(),
         consumers: profile.backend.consumers,
         drain_s: profile.drain.timeout.0.as_secs_f64(),

@@ -9,10 +9,11 @@ use std::{
 };
 
 use anyhow::Result;
-use backend::coupon::epoch;
+use backend::epoch;
 use base::http::Http;
 use contract::{
     cause,
+    claim::Claim,
     endpoint::{Endpoints, KafkaEndpoint},
     names::dead_letter_topic,
     system::{System, Topic},
@@ -36,7 +37,7 @@ struct Wired {
 }
 
 impl Wired {
-    /// Notes where the logs ended when an epoch was opened; of several coupons the first one counts.
+    /// Notes where the logs ended when an epoch was opened; of several the first one counts.
     fn note(&self, ends: &epoch::LogEnds) {
         let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
         let starts = starts.get_or_insert_with(epoch::LogEnds::default);
@@ -54,20 +55,15 @@ impl seed::Backend for Wired {
         backend::migrate::run(pool, self.system).await.map_err(|e| cause::chain(&e))
     }
 
-    async fn open_epoch(
-        &self,
-        pool: &Pool,
-        endpoints: &Endpoints,
-        coupon_id: u64,
-        quantity: u64,
-    ) -> Result<(), String> {
-        let total = u32::try_from(quantity).map_err(|_| format!("{quantity} coupons are more than a counter holds"))?;
+    async fn open_epoch(&self, pool: &Pool, endpoints: &Endpoints, claim: Claim, quantity: u64) -> Result<(), String> {
+        let total = u32::try_from(quantity).map_err(|_| format!("{quantity} are more than a counter holds"))?;
         let ends = || async {
             let ends = log_ends(self.system.claims(), endpoints.kafka.clone()).await?;
             self.note(&ends);
             Ok(ends)
         };
-        epoch::open(pool, &endpoints.redis, ends, coupon_id, total).await.map(|_| ()).map_err(|e| cause::chain(&e))
+        let id = claim.number().ok_or_else(|| format!("{claim} has no number, so that it has no gate"))?;
+        epoch::open(pool, &endpoints.redis, ends, id, total).await.map(|_| ()).map_err(|e| cause::chain(&e))
     }
 
     async fn post(&self, url: &str, body: &Value) -> Result<(u16, String), String> {
@@ -104,7 +100,7 @@ pub struct Seeded {
     pub report: SeedReport,
     /// The epochs that it opened.
     pub opened: Opened,
-    /// Where the logs ended before the first of them could be asked for a coupon.
+    /// Where the logs ended before anything could be claimed.
     pub starts: Starts,
 }
 
@@ -127,7 +123,7 @@ pub async fn before_serving(stack: &Stack, yes: bool, say: &(dyn Fn(&str) + Sync
     Ok(seed::refuse(harm)?)
 }
 
-/// Makes exist what `plan` says: rows, and a new epoch of every coupon.
+/// Makes exist what `plan` says: rows, and a new epoch of all that can be claimed.
 ///
 /// # Errors
 /// Also when fewer rows are found afterwards than were asked for.
@@ -135,11 +131,11 @@ pub async fn run(plan: &SeedPlan, stack: &Stack, progress: &(dyn Fn(SeedProgress
     let (system, claims) = (plan.system, plan.system.claims());
     let backend = Wired { system, http: Http::new(REQUEST_WITHIN), starts: Mutex::default() };
     let report = seed::run(plan, &stack.endpoints, &backend, progress).await?;
-    let opened = report.coupons.iter().map(|coupon| (coupon.id, coupon.epoch.clone())).collect();
+    let opened = report.opened();
     let noted = backend.starts.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut ends: BTreeMap<_, _> = match noted {
         Some(ends) => ends.0,
-        // A plan without coupons opens no epoch; dead letters are counted from now on then.
+        // A plan of which nothing can be claimed opens no epoch; dead letters are counted from now on then.
         None => log_ends(claims, stack.endpoints.kafka.clone()).await?.0,
     };
     let dead_letters = ends.remove(&dead_letter_topic(claims.name));

@@ -9,7 +9,11 @@ use std::{
 use infra::state::StateDir;
 use probe::Starts;
 use profile::Loaded;
-use record::{epoch::Opened, event::ProbeSample, state::RunState};
+use record::{
+    epoch::Opened,
+    event::{ProbeSample, plan::Proven},
+    state::RunState,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use verify::CheckResult;
@@ -60,7 +64,7 @@ pub trait Show: Sync {
 #[derive(Debug, Default)]
 pub struct Marks {
     seeded: OnceLock<(Opened, Starts)>,
-    /// Partition of the coupon topic → the furthest end that a look has seen.
+    /// Partition of the topic of claims → the furthest end that a look has seen.
     ends: Mutex<BTreeMap<i32, i64>>,
     /// Invariants that were violated while the load ran.
     violated: Mutex<BTreeMap<String, CheckResult>>,
@@ -94,7 +98,7 @@ impl Marks {
         self.violated.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes how far the log of the coupon topic reaches.
+    /// Notes how far the log of the topic of claims reaches.
     pub fn saw(&self, sample: &ProbeSample) {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for seen in &sample.partitions {
@@ -103,7 +107,7 @@ impl Marks {
         }
     }
 
-    /// How far the log of the coupon topic has reached at least.
+    /// How far the log of the topic of claims has reached at least.
     pub fn ends(&self) -> BTreeMap<i32, i64> {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (partition, start) in self.starts().topic {
@@ -126,8 +130,8 @@ pub struct Walk<'a> {
     pub origin_unix_ns: u64,
     /// What is to exist before the load.
     pub seed: SeedPlan,
-    /// Coupons, and how many there are of each.
-    pub coupons: Vec<(u64, u64)>,
+    /// What is proven.
+    pub proven: Proven,
     /// What tells the run's evidence from another's.
     pub marks: Arc<Marks>,
     /// Where events go.

@@ -4,7 +4,10 @@ mod gate;
 mod owned;
 mod rights;
 
-use contract::endpoint::{Endpoints, RedisEndpoint};
+use contract::{
+    claim::Claim,
+    endpoint::{Endpoints, RedisEndpoint},
+};
 use mysql_async::prelude::Queryable;
 pub use owned::before_serving;
 pub(super) use owned::foreign_gates;
@@ -12,6 +15,8 @@ use profile::model::CouponSeed;
 
 use super::{Backend, CouponReport, SeedError, SeedPlan, SeedProgress, TableReport, db::Db, guard};
 
+/// Table and column whose rows depend on a user.
+pub(super) const OF_A_USER: (&str, &str) = ("coupon_users", "user_id");
 /// Discount of a coupon for which nobody gives one, in won.
 const DEFAULT_DISCOUNT: u64 = 5_000;
 
@@ -30,18 +35,18 @@ async fn row(db: &Db, id: u64) -> Result<Option<Row>, SeedError> {
     Ok(row.map(|(quantity, epoch, holders)| Row { quantity, epoch, holders }))
 }
 
-/// Looks at what the login may do with the gates of these coupons, by the first of them.
-pub(super) async fn look_at_rights(coupons: &[CouponSeed], redis: &RedisEndpoint) -> Result<(), SeedError> {
-    match coupons.first() {
+/// Looks at what the login may do with the gates of a plan's coupons, by the first of them.
+pub(super) async fn look_at_rights(plan: &SeedPlan, redis: &RedisEndpoint) -> Result<(), SeedError> {
+    match plan.coupons.first() {
         Some(coupon) => rights::look(redis, coupon.id).await,
         None => Ok(()),
     }
 }
 
-/// What opening new epochs for these coupons would destroy.
-pub(super) async fn harm(db: &Db, coupons: &[CouponSeed]) -> Result<Vec<String>, SeedError> {
+/// What opening new epochs for the coupons of a plan would destroy.
+pub(super) async fn harm(db: &Db, plan: &SeedPlan) -> Result<Vec<String>, SeedError> {
     let mut harm = Vec::new();
-    for coupon in coupons {
+    for coupon in &plan.coupons {
         if let Some(row) = row(db, coupon.id).await?
             && (row.holders > 0 || row.epoch.is_some())
         {
@@ -53,11 +58,11 @@ pub(super) async fn harm(db: &Db, coupons: &[CouponSeed]) -> Result<Vec<String>,
 
 /// Removes coupons that were not asked for: the gate first, so that nobody gets one any more, then the rows. Their
 /// numbers in `coupon_epochs` stay: a coupon that comes back must not take an old event for one of its own.
-pub(super) async fn remove_others(db: &Db, endpoints: &Endpoints, asked: &[CouponSeed]) -> Result<(), SeedError> {
+pub(super) async fn remove_others(db: &Db, endpoints: &Endpoints, plan: &SeedPlan) -> Result<(), SeedError> {
     let mut conn = db.conn().await?;
     let ids: Vec<u64> = db.step("reading the coupons", conn.query("SELECT id FROM coupons")).await?;
     drop(conn);
-    for id in ids.into_iter().filter(|id| asked.iter().all(|c| c.id != *id)) {
+    for id in ids.into_iter().filter(|id| plan.coupons.iter().all(|c| c.id != *id)) {
         gate::remove(&endpoints.redis, id).await?;
         db.execute("removing a coupon's rows", "DELETE FROM coupon_users WHERE coupon_id = ?", (id,)).await?;
         db.execute("removing a coupon", "DELETE FROM coupons WHERE id = ?", (id,)).await?;
@@ -117,13 +122,14 @@ async fn open(
     backend: &impl Backend,
 ) -> Result<CouponReport, SeedError> {
     let CouponSeed { id, quantity, .. } = *coupon;
-    let opened = backend.open_epoch(db.pool(), endpoints, id, quantity).await;
-    opened.map_err(|why| SeedError::Epoch { coupon: id, why })?;
-    let row = row(db, id).await?.ok_or(SeedError::NoCoupon(id))?;
-    let epoch = row.epoch.ok_or_else(|| SeedError::Epoch { coupon: id, why: "MySQL holds no epoch of it".into() })?;
+    let claim = Claim::coupon(id);
+    let opened = backend.open_epoch(db.pool(), endpoints, claim, quantity).await;
+    opened.map_err(|why| SeedError::Epoch { claim, why })?;
+    let row = row(db, id).await?.ok_or(SeedError::Missing(claim))?;
+    let epoch = row.epoch.ok_or_else(|| SeedError::Epoch { claim, why: "MySQL holds no epoch of it".into() })?;
     if row.quantity != quantity || row.holders > 0 {
         let why = format!("MySQL holds {} of {quantity} coupons and {} holders of 0", row.quantity, row.holders);
-        return Err(SeedError::Epoch { coupon: id, why });
+        return Err(SeedError::Epoch { claim, why });
     }
     gate::must_be_open(&endpoints.redis, id, quantity, &epoch).await?;
     Ok(CouponReport { id, quantity, epoch })
@@ -139,7 +145,7 @@ pub(super) async fn reset(
 ) -> Result<Vec<CouponReport>, SeedError> {
     let mut harmed = Vec::new();
     for coupon in coupons {
-        let row = row(db, coupon.id).await?.ok_or(SeedError::NoCoupon(coupon.id))?;
+        let row = row(db, coupon.id).await?.ok_or(SeedError::Missing(Claim::coupon(coupon.id)))?;
         if row.holders > 0 {
             harmed.push(format!("{} holders of coupon {} would lose it", row.holders, coupon.id));
         }

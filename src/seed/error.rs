@@ -1,5 +1,6 @@
 //! Why a seed failed.
 
+use contract::claim::Claim;
 use profile::fixture::FixtureError;
 
 /// Why a seed failed. What was written before stays; a repeated seed mends it.
@@ -63,11 +64,11 @@ pub enum SeedError {
         /// What the API said.
         why: String,
     },
-    /// The new epoch of a coupon could not be opened.
-    #[error("the epoch of coupon {coupon} could not be opened: {why}")]
+    /// A new epoch could not be opened.
+    #[error("the epoch of {} could not be opened: {why}", claim.words())]
     Epoch {
-        /// The coupon.
-        coupon: u64,
+        /// Of what.
+        claim: Claim,
         /// Why.
         why: String,
     },
@@ -84,18 +85,18 @@ pub enum SeedError {
         extra: String,
     },
     /// Redis does not hold the gate that was opened.
-    #[error("the gate of coupon {coupon} in Redis at {server} is not as it was opened: {why}")]
+    #[error("the gate of {} in Redis at {server} is not as it was opened: {why}", claim.words())]
     Gate {
-        /// The coupon.
-        coupon: u64,
+        /// Of what.
+        claim: Claim,
         /// `host:port/db`.
         server: String,
         /// What is different.
         why: String,
     },
-    /// The coupon to reset is not there.
-    #[error("coupon {0} does not exist; run `ecomctl seed` first")]
-    NoCoupon(u64),
+    /// What is to be reset is not there.
+    #[error("{} does not exist; run `ecomctl seed` first", .0.words())]
+    Missing(Claim),
     /// Data of servers that are not ours would be deleted or changed.
     #[error("this would destroy data on servers that ecomctl did not start: {}; say --yes if that is meant", harm.join("; "))]
     NeedsYes {

@@ -6,7 +6,7 @@ use contract::endpoint::Endpoints;
 use super::{
     SeedError, SeedPlan,
     cache::Changed,
-    coupon,
+    claimed,
     db::{Db, Survey},
     tables::Table,
 };
@@ -34,11 +34,11 @@ pub(super) async fn check(
     let mut harm = Vec::new();
     if !plan.owned.mysql {
         harm.extend(tables.iter().zip(surveys).filter_map(|(table, survey)| survey.harm(table)));
-        harm.extend(coupon::harm(db, &plan.coupons).await?);
+        harm.extend(claimed::harm(db, plan).await?);
         harm = on("MySQL", &endpoints.mysql, harm);
     }
     if !plan.owned.redis {
-        let mut there = coupon::foreign_gates(db, &endpoints.redis, &plan.coupons, plan.owned.mysql).await?;
+        let mut there = claimed::foreign_gates(db, &endpoints.redis, plan).await?;
         if plan.owned.mysql {
             for (table, survey) in tables.iter().zip(surveys).filter(|(table, _)| table.is_kept) {
                 let kept = Changed::find(db, table, survey).await?.kept(&endpoints.redis).await?;

@@ -4,7 +4,7 @@
 use contract::endpoint::Endpoints;
 use mysql_async::prelude::Queryable as _;
 
-use super::{SeedError, SeedPlan, coupon, db::Db};
+use super::{SeedError, SeedPlan, claimed, db::Db};
 
 /// What migrations, the seed and the consumers do with tables.
 const NEEDED: [&str; 5] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE"];
@@ -29,7 +29,7 @@ pub(super) async fn look(db: &Db, plan: &SeedPlan, endpoints: &Endpoints) -> Res
     if let Some(packet) = packet.filter(|packet| *packet < LARGEST_STATEMENT) {
         return Err(SeedError::SmallPacket { server: server(), packet, need: LARGEST_STATEMENT });
     }
-    coupon::look_at_rights(&plan.coupons, &endpoints.redis).await
+    claimed::look_at_rights(plan, &endpoints.redis).await
 }
 
 /// Of [`NEEDED`], what these lines of SHOW GRANTS do not give on `database`. Roles, and rights on single tables or columns,

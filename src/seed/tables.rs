@@ -4,7 +4,7 @@ use contract::{names::public_id, system::Step};
 use mysql_async::Value;
 use profile::fixture::{PointFixture, ProductFixture};
 
-use super::SeedPlan;
+use super::{SeedPlan, claimed};
 
 /// Makes the values of row `n`.
 type RowOf = Box<dyn Fn(u64) -> Vec<Value> + Send + Sync>;
@@ -90,7 +90,7 @@ impl Table {
             as_asked: USERS_AS_ASKED.into(),
             params,
             asked: plan.users,
-            dependants: Some(("coupon_users", "user_id")),
+            dependants: Some(claimed::OF_A_USER),
             completion: None,
             is_kept: false,
             row: Box::new(move |n| vec![n.into(), users.name.fill(n).into(), users.email.fill(n).into()]),

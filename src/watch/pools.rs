@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base::http::Http;
-use infra::up;
+use infra::choice::Server;
 use record::event::watch::PoolSample;
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ impl Pools {
     /// The pools of all processes that answer.
     pub async fn read(&self) -> Vec<PoolSample> {
         let Some(stack) = (self.stack)() else { return Vec::new() };
-        let processes = stack.components.iter().filter(|(name, _)| !up::is_server(name)).take(MOST);
+        let processes = stack.components.iter().filter(|(name, _)| !Server::is_any(name)).take(MOST);
         let asked = processes.map(|(name, component)| self.ask(name, &component.address));
         futures_util::future::join_all(asked).await.into_iter().flatten().collect()
     }

@@ -6,11 +6,14 @@ use std::{
 };
 
 use base::held::Held;
-use contract::{endpoint::RedisEndpoint, names};
+use contract::{
+    claim::{Claim, GATE_FIGURES, Kind, gate_keys},
+    endpoint::RedisEndpoint,
+};
 use infra::gates::GateScan;
 use record::event::{
-    Event,
-    watch::{GateSample, RedisSample, SlowCommand},
+    Event, Figures,
+    watch::{RedisSample, SlowCommand},
 };
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value,
@@ -70,7 +73,7 @@ impl Redis {
             self.gates = find_gates(&mut asked).await?;
             self.found = Some(Instant::now());
         }
-        sample.gates = gates(&mut asked, &self.gates).await?;
+        sample.subjects = gates(&mut asked, &self.gates).await?;
         if let Some(info) = info {
             self.fill(&mut sample, &Info::parse(&info));
         }
@@ -170,13 +173,13 @@ async fn find_gates(asked: &mut Asked<'_>) -> Result<Vec<u64>, RedisError> {
 type Gate = (Option<i64>, u64, u64);
 
 /// The three figures of each gate in one round trip.
-async fn gates(asked: &mut Asked<'_>, ids: &[u64]) -> Result<BTreeMap<u64, GateSample>, RedisError> {
+async fn gates(asked: &mut Asked<'_>, ids: &[u64]) -> Result<BTreeMap<Claim, Figures>, RedisError> {
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut pipe = redis::pipe();
     for id in ids {
-        let keys = names::gate_keys(*id);
+        let keys = gate_keys(*id);
         pipe.cmd("GET").arg(keys.stock).cmd("HLEN").arg(keys.users).cmd("ZCARD").arg(keys.pending);
     }
     let answers: Result<Vec<Value>, RedisError> = pipe.query_async(asked.connection).await;
@@ -185,9 +188,13 @@ async fn gates(asked: &mut Asked<'_>, ids: &[u64]) -> Result<BTreeMap<u64, GateS
             let gate = |answers: &[Value]| {
                 let (stock, grants, pending): Gate =
                     redis::from_redis_value(Value::Array(answers.to_vec())).unwrap_or_default();
-                GateSample { stock, grants: Some(grants), pending: Some(pending) }
+                let [left, held, sending] = GATE_FIGURES;
+                let mut figures = Figures::default().with(held, grants).with(sending, pending);
+                figures.set(left, stock);
+                figures
             };
-            Ok(ids.iter().copied().zip(answers.chunks(3).map(gate)).collect())
+            let claims = ids.iter().map(|id| Claim::numbered(Kind::OF_A_NUMBER, *id));
+            Ok(claims.zip(answers.chunks(3).map(gate)).collect())
         }
         Err(error) if refused(&error) => {
             asked.denied.push("HLEN".to_owned());

@@ -247,7 +247,7 @@ async fn a_grant_that_kafka_has_not_acknowledged_is_no_duplicate_yet() {
     let user = world.users(1).await[0];
     world.open(coupon, 5, world.system.claims().name).await;
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-    let keys = contract::names::gate_keys(coupon);
+    let keys = contract::claim::gate_keys(coupon);
     let mut redis = world.redis().await;
     let _: () = redis::AsyncCommands::hset(&mut redis, &keys.users, user, "1?").await.expect("sets");
     let path = format!("/api/coupons/{coupon}/issue");

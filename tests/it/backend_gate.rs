@@ -12,7 +12,7 @@ use backend::{
     redis_pool::RedisPool,
 };
 use contract::{
-    names::{GateKeys, gate_keys},
+    claim::{GateKeys, gate_keys},
     system::System,
 };
 use mysql_async::prelude::Queryable;

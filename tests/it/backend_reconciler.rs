@@ -12,7 +12,7 @@ use backend::{
     redis_pool::RedisPool,
     telemetry,
 };
-use contract::names::gate_keys;
+use contract::claim::gate_keys;
 use mysql_async::prelude::Queryable;
 use redis::AsyncCommands;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{claim::Claim, figures::coupon::GRANTS};
+use contract::claim::{Claim, coupon::GRANTS};
 use ecomctl::run::{
     control::{self},
     folder::RunFolder,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{names, system::System};
+use contract::system::System;
 use probe::{DrainPlan, drain};
 use rdkafka::{
     admin::{AdminOptions, NewTopic, TopicReplication},
@@ -184,7 +184,7 @@ fn letters_under_load_are_counted_and_a_run_that_goes_on_is_not_judged() {
 }
 
 fn of_run(stage: &Stage, epoch: String) -> OfRun {
-    let opened = Ok([(stage.coupon, epoch)].into());
+    let opened = Ok([(stage.claim(), epoch)].into());
     OfRun { run: "R".into(), opened, history: false, openers: BTreeMap::new() }
 }
 
@@ -220,7 +220,7 @@ async fn an_epoch_that_mysql_never_had_is_another_servers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gate_of_an_earlier_life_of_redis_is_unknown() {
     let mut stage = Stage::in_order(5, 5).await;
-    let keys = names::gate_keys(stage.coupon);
+    let keys = contract::claim::gate_keys(stage.coupon);
     stage.redis(&["HDEL", &keys.users, "5"]).await;
     stage.redis(&["HSET", &keys.epoch, "id", "before:3"]).await;
     stage.run("UPDATE coupons SET epoch = 'before:3'").await;
@@ -251,11 +251,11 @@ async fn a_topic_that_was_made_anew_is_unknown() {
     let drained = drain(
         &DrainPlan {
             endpoints: stage.endpoints.clone(),
-            coupons: vec![stage.coupon],
+            subjects: vec![stage.claim()],
             topic: stage.topic.clone(),
             group: stage.group.clone(),
             starts: probe::Starts { topic: plan.before.ends.clone(), ..stage.starts.clone() },
-            opened: [(stage.coupon, stage.epoch(3))].into(),
+            opened: [(stage.claim(), stage.epoch(3))].into(),
             timeout: Duration::from_secs(3),
         },
         |_| {},
@@ -274,11 +274,11 @@ async fn a_drain_ends_with_what_it_waits_for() {
     let mut stage = Stage::in_order(4, 5).await;
     let plan = |stage: &Stage| DrainPlan {
         endpoints: stage.endpoints.clone(),
-        coupons: vec![stage.coupon],
+        subjects: vec![stage.claim()],
         topic: stage.topic.clone(),
         group: stage.group.clone(),
         starts: stage.starts.clone(),
-        opened: [(stage.coupon, stage.epoch(3))].into(),
+        opened: [(stage.claim(), stage.epoch(3))].into(),
         timeout: Duration::from_secs(60),
     };
     let cancel = CancellationToken::new();

@@ -3,8 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use contract::{
-    claim::Claim,
-    figures::coupon::{GRANTS, HOLDERS, PENDING, ROWS, SEQUENCE, STOCK},
+    claim::{
+        Claim,
+        coupon::{GRANTS, HOLDERS, PENDING, ROWS, SEQUENCE, STOCK},
+    },
     names,
 };
 use probe::{DrainPlan, Probe, ProbePlan, drain};
@@ -21,23 +23,23 @@ use crate::stage::Stage;
 fn probe_plan(stage: &Stage) -> ProbePlan {
     ProbePlan {
         endpoints: stage.endpoints.clone(),
-        coupons: vec![stage.coupon],
+        subjects: vec![stage.claim()],
         topic: stage.topic.clone(),
         group: stage.group.clone(),
         interval: Duration::from_millis(100),
         starts: stage.starts.clone(),
-        opened: [(stage.coupon, stage.epoch(3))].into(),
+        opened: [(stage.claim(), stage.epoch(3))].into(),
     }
 }
 
 fn drain_plan(stage: &Stage, timeout: Duration) -> DrainPlan {
     DrainPlan {
         endpoints: stage.endpoints.clone(),
-        coupons: vec![stage.coupon],
+        subjects: vec![stage.claim()],
         topic: stage.topic.clone(),
         group: stage.group.clone(),
         starts: stage.starts.clone(),
-        opened: [(stage.coupon, stage.epoch(3))].into(),
+        opened: [(stage.claim(), stage.epoch(3))].into(),
         timeout,
     }
 }
@@ -79,7 +81,7 @@ async fn a_sample_has_the_figures_of_all_three_servers() {
 
     stage.send(&stage.topic.clone(), 5, 5, 3, None).await;
     stage.send(&names::dead_letter_topic(&stage.topic), 5, 5, 3, None).await;
-    let key = names::gate_keys(stage.coupon).stock;
+    let key = contract::claim::gate_keys(stage.coupon).stock;
     stage.redis(&["SET", &key, "-1"]).await;
     // The record grows older from look to look.
     let old = |s: &ProbeSample| s.time_lag_ms.is_some_and(|ms| (500.0..20_000.0).contains(&ms));
@@ -98,7 +100,7 @@ async fn a_sample_has_the_figures_of_all_three_servers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_of_a_gate_that_redis_lost_are_absent() {
     let mut stage = Stage::in_order(4, 5).await;
-    let keys = names::gate_keys(stage.coupon);
+    let keys = contract::claim::gate_keys(stage.coupon);
     stage.redis(&["DEL", &keys.stock, &keys.users, &keys.epoch]).await;
     let (sender, mut samples) = mpsc::channel(4);
     let _probe = Probe::start(probe_plan(&stage), sender);
@@ -159,7 +161,7 @@ async fn servers_that_are_away_are_named_and_come_back_by_themselves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn drain_waits_for_the_last_record_and_the_last_pending_grant() {
     let mut stage = Stage::in_order(4, 5).await;
-    let keys = names::gate_keys(stage.coupon);
+    let keys = contract::claim::gate_keys(stage.coupon);
     stage.redis(&["ZADD", &keys.pending, "1", "5|{}"]).await;
     stage.send(&stage.topic.clone(), 5, 5, 3, None).await;
     let plan = drain_plan(&stage, Duration::from_secs(20));

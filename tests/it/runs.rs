@@ -9,7 +9,7 @@ use ecomctl::run::{
 };
 use infra::{process, state::StateDir};
 use profile::Overrides;
-use record::{replay::Replay, state::RunState};
+use record::{event::plan::Proven, replay::Replay, state::RunState};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{ECOMCTL, Stack, both, shared, wait, write};
@@ -84,7 +84,7 @@ fn old_runs_go_and_nothing_else_does() {
             schema_version: SCHEMA_VERSION,
             profile: "선착순".into(),
             started_at: at.to_string(),
-            coupons: Vec::new(),
+            proven: Proven::default(),
             require: Vec::new(),
             origin_unix_ns: 0,
             sent: BTreeMap::new(),

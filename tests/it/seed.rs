@@ -7,8 +7,8 @@ use std::sync::{
 };
 
 use contract::{
+    claim::{Claim, EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, gate_keys},
     endpoint::Endpoints,
-    names::{EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, gate_keys},
     system::System,
 };
 use ecomctl::seed::{self, Backend, Owned, SeedError, SeedPlan, SeedProgress, SeedReport, Via};
@@ -60,7 +60,8 @@ impl Backend for TestBackend {
         Ok(())
     }
 
-    async fn open_epoch(&self, pool: &Pool, endpoints: &Endpoints, coupon: u64, quantity: u64) -> Result<(), String> {
+    async fn open_epoch(&self, pool: &Pool, endpoints: &Endpoints, claim: Claim, quantity: u64) -> Result<(), String> {
+        let coupon = claim.number().unwrap();
         let epoch = format!("{}:{}", "a".repeat(40), self.counter.fetch_add(1, Ordering::Relaxed) + 1);
         let mut conn = pool.get_conn().await.map_err(|e| e.to_string())?;
         conn.exec_drop("DELETE FROM coupon_users WHERE coupon_id = ?", (coupon,)).await.map_err(|e| e.to_string())?;
@@ -344,7 +345,7 @@ async fn a_reset_touches_the_coupons_own_rows_only() {
     let refused = seed::reset(&[coupon(1, 7)], &own.endpoints, &backend, false).await;
     assert!(matches!(refused, Err(SeedError::NeedsYes { .. })), "{refused:?}");
     let unknown = seed::reset(&[coupon(1, 7), coupon(3, 7)], &own.endpoints, &backend, true).await;
-    assert!(matches!(unknown, Err(SeedError::NoCoupon(3))), "{unknown:?}");
+    assert!(matches!(unknown, Err(SeedError::Missing(claim)) if claim == Claim::coupon(3)), "{unknown:?}");
     assert_eq!(own.one::<u64>("SELECT COUNT(*) FROM coupon_users").await, 2, "nothing is done by halves");
 
     let opened = seed::reset(&[coupon(1, 7)], &own.endpoints, &backend, true).await.unwrap();
@@ -433,7 +434,7 @@ impl Backend for Unmigrated {
     async fn migrate(&self, _: &Pool) -> Result<(), String> {
         Ok(())
     }
-    async fn open_epoch(&self, _: &Pool, _: &Endpoints, _: u64, _: u64) -> Result<(), String> {
+    async fn open_epoch(&self, _: &Pool, _: &Endpoints, _: Claim, _: u64) -> Result<(), String> {
         Ok(())
     }
     async fn post(&self, _: &str, _: &serde_json::Value) -> Result<(u16, String), String> {

@@ -175,7 +175,7 @@ impl Stage {
     }
 
     async fn open_gate(&mut self) {
-        let keys = names::gate_keys(self.coupon);
+        let keys = contract::claim::gate_keys(self.coupon);
         let (stock, total, granted) =
             ((self.total - self.granted).to_string(), self.total.to_string(), self.granted.to_string());
         self.redis(&["SET", &keys.stock, &stock]).await;
@@ -237,6 +237,11 @@ impl Stage {
         self.endpoints.kafka.client_config().create().unwrap()
     }
 
+    /// What its requests claim.
+    pub fn claim(&self) -> Claim {
+        Claim::coupon(self.coupon)
+    }
+
     pub fn plan(&self) -> VerifyPlan {
         let path = |name: &str| -> PathBuf { self.folder.path().join(name) };
         VerifyPlan {
@@ -248,10 +253,9 @@ impl Stage {
             ledger: Some(path("ledger")),
             sent: [(Claim::coupon(self.coupon), self.answers())].into(),
             sets_dir: Some(path("sets")),
-            require: Check::ALL
-                .into_iter()
-                .filter(|check| check.kind() != Some(Kind::Point))
-                .map(|check| check.id().to_owned())
+            require: Check::all()
+                .filter(|check| check.kind != Some(Kind::Point))
+                .map(|check| check.id.to_owned())
                 .collect(),
             origin_unix_ns: Some(1_000_000_000),
             of_run: None,
@@ -274,7 +278,7 @@ impl Stage {
     pub async fn clean_up(&mut self) {
         let database = self.endpoints.mysql.database.clone();
         self.run(&format!("DROP DATABASE {database}")).await;
-        let keys = names::gate_keys(self.coupon);
+        let keys = contract::claim::gate_keys(self.coupon);
         self.redis(&["DEL", &keys.stock, &keys.users, &keys.pending, &keys.epoch]).await;
         let dead = names::dead_letter_topic(&self.topic);
         self.admin().delete_topics(&[&self.topic, &dead], &AdminOptions::new()).await.unwrap();

@@ -25,7 +25,7 @@ async fn an_untouched_state_is_consistent_and_every_check_is_exercised() {
         assert_eq!(check.verdict, Verdict::Holds, "{}: {}", check.id, check.evidence);
     }
     assert_eq!(report.verdict, Overall::Consistent);
-    let sizes = &report.coupons()[0];
+    let sizes = &verify::Sets::of(&report.sets).coupons[0];
     assert_eq!((sizes.grants, sizes.events, sizes.rows, sizes.dead), (Some(5), Some(5), Some(5), Some(0)));
     assert_eq!((sizes.acknowledged, sizes.refused, sizes.stock), (Some(5), Some(2), Some(0)));
     assert!(report.notes.iter().any(|note| note.contains("1 events of an earlier epoch")), "{:?}", report.notes);
@@ -65,7 +65,7 @@ async fn a_row_of_somebody_who_was_refused_is_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stock_changed_by_hand_is_seen() {
     let mut stage = Stage::in_order(4, 5).await;
-    let key = names::gate_keys(stage.coupon).stock;
+    let key = contract::claim::gate_keys(stage.coupon).stock;
     stage.redis(&["SET", &key, "3"]).await;
     let (_, checks) = stage.verify().await;
     assert_eq!(violated(&checks), ["CP3"]);
@@ -75,7 +75,7 @@ async fn a_stock_changed_by_hand_is_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_without_a_row_is_seen() {
     let mut stage = Stage::in_order(4, 5).await;
-    let keys = names::gate_keys(stage.coupon);
+    let keys = contract::claim::gate_keys(stage.coupon);
     stage.redis(&["HSET", &keys.users, "9", "5"]).await;
     stage.redis(&["HSET", &keys.epoch, "seq", "5"]).await;
     stage.redis(&["DECR", &keys.stock]).await;
@@ -87,7 +87,7 @@ async fn a_grant_without_a_row_is_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_is_pending_is_not_called_lost() {
     let mut stage = Stage::in_order(5, 5).await;
-    let keys = names::gate_keys(stage.coupon);
+    let keys = contract::claim::gate_keys(stage.coupon);
     stage.run("DELETE FROM coupon_users WHERE user_id = 5").await;
     stage.redis(&["ZADD", &keys.pending, "1", r#"5|{"event_id":"x","coupon_id":1,"user_id":5}"#]).await;
     let (_, checks) = stage.verify().await;
@@ -116,7 +116,7 @@ async fn an_acknowledged_dead_letter_is_lost_with_its_reason() {
 async fn a_counter_and_a_number_changed_by_hand_are_seen() {
     let mut stage = Stage::in_order(4, 5).await;
     stage.run("UPDATE coupons SET issued = 3").await;
-    let key = names::gate_keys(stage.coupon).users;
+    let key = contract::claim::gate_keys(stage.coupon).users;
     stage.redis(&["HSET", &key, "4", "3"]).await;
     let (_, checks) = stage.verify().await;
     assert_eq!(violated(&checks), ["CP13", "CP4", "CP9"]);
@@ -131,7 +131,7 @@ async fn what_was_not_consumed_is_lag_and_what_came_twice_counts_once() {
     let (report, checks) = stage.verify().await;
     assert_eq!(violated(&checks), ["CP7"]);
     assert_verdict(&checks, "CP7", Verdict::Violated, "lag 1: partition");
-    assert_eq!(report.coupons()[0].events, Some(4));
+    assert_eq!(verify::Sets::of(&report.sets).coupons[0].events, Some(4));
     assert!(report.notes.iter().any(|note| note.contains("1 further copies")), "{:?}", report.notes);
 }
 
@@ -149,11 +149,11 @@ async fn control_records_are_no_lag() {
     stage.commit(1).await;
     let plan = probe::DrainPlan {
         endpoints: stage.endpoints.clone(),
-        coupons: vec![stage.coupon],
+        subjects: vec![stage.claim()],
         topic: stage.topic.clone(),
         group: stage.group.clone(),
         starts: stage.starts.clone(),
-        opened: [(stage.coupon, stage.epoch(3))].into(),
+        opened: [(stage.claim(), stage.epoch(3))].into(),
         timeout: std::time::Duration::from_secs(20),
     };
     let report = probe::drain(&plan, |_| {}, &|_| None, &tokio_util::sync::CancellationToken::new()).await;
@@ -191,7 +191,7 @@ async fn a_log_that_lost_its_beginning_proves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gate_that_redis_lost_is_unknown_not_empty() {
     let mut stage = Stage::in_order(5, 5).await;
-    let keys = names::gate_keys(stage.coupon);
+    let keys = contract::claim::gate_keys(stage.coupon);
     stage.redis(&["DEL", &keys.stock, &keys.users, &keys.epoch]).await;
     let (report, checks) = stage.verify().await;
     assert_verdict(&checks, "CP3", Verdict::Unknown, "its gate was lost or closed");

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{endpoint::Endpoints, human::Secret, names, system::System};
+use contract::{claim::Claim, endpoint::Endpoints, human::Secret, names, system::System};
 use ecomctl::watch::{WatchPlan, Watchers};
 use infra::{env::Env, ports};
 use mysql_async::{Conn, prelude::Queryable};
@@ -152,12 +152,12 @@ async fn gates_are_found_behind_very_many_cached_products() {
         pipe.set_ex(names::product_key(id), "x", 60).ignore();
     }
     for id in 1..=9 {
-        pipe.set_ex(names::gate_keys(id).stock, 5, 60).ignore();
+        pipe.set_ex(contract::claim::gate_keys(id).stock, 5, 60).ignore();
     }
     pipe.query_async::<()>(&mut control).await.unwrap();
     let (watchers, events) = watch(&endpoints);
     let (sample, _events) = wait(events, redis).await;
-    assert_eq!(sample.gates.keys().copied().collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>());
+    assert_eq!(sample.subjects.keys().copied().collect::<Vec<_>>(), (1..=9).map(Claim::coupon).collect::<Vec<_>>());
     watchers.stop().await;
     redis::cmd("FLUSHDB").query_async::<()>(&mut control).await.unwrap();
 }

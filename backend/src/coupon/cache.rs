@@ -13,7 +13,7 @@ use crate::{
     db::{Db, DbError},
     sync,
 };
-use contract::names::{GateKeys, gate_keys};
+use contract::claim::{GateKeys, gate_keys};
 
 /// Least time between two refreshes that a closed gate asks for.
 const REFRESH_EVERY: Duration = Duration::from_millis(100);

@@ -17,8 +17,8 @@ use uuid::Uuid;
 pub use self::log::{LogEnds, kafka_log_ends};
 use crate::{db::own_connection, redis_pool::read_run_id};
 use contract::{
+    claim::{EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, gate_keys},
     endpoint::RedisEndpoint,
-    names::{EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, gate_keys},
 };
 
 /// Seconds to wait for another process that opens or rebuilds the same gate.

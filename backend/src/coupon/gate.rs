@@ -6,7 +6,7 @@ use redis::{Cmd, ErrorKind, FromRedisValue, ServerErrorKind};
 
 use super::event::epoch_run_id;
 use crate::redis_pool::{Link, RedisPool, RedisPoolError};
-use contract::names::GateKeys;
+use contract::claim::GateKeys;
 
 const SCRIPT: &str = include_str!("gate.lua");
 /// How long to wait for a new connection before the one second try.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration, time::Instant};
 
-use contract::{failpoint::Failpoints, names::EPOCH_ID, process::ProcessConfig, system::UserKey};
+use contract::{claim::EPOCH_ID, failpoint::Failpoints, process::ProcessConfig, system::UserKey};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 

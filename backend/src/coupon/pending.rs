@@ -3,7 +3,7 @@
 use redis::{Cmd, ErrorKind, FromRedisValue, ServerErrorKind};
 
 use crate::redis_pool::{RedisPool, RedisPoolError};
-use contract::names::GateKeys;
+use contract::claim::GateKeys;
 
 const SCRIPT: &str = include_str!("delivered.lua");
 

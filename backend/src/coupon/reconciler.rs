@@ -23,8 +23,8 @@ use crate::{
     redis_pool::{RedisPool, RedisPoolError},
 };
 use contract::{
+    claim::{EPOCH_ID, gate_keys},
     endpoint::{KafkaEndpoint, RedisEndpoint},
-    names::{EPOCH_ID, gate_keys},
 };
 
 const CLAIM: &str = include_str!("reconciler/claim.lua");

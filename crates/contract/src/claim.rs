@@ -1,10 +1,21 @@
 //! What a request claims: one thing of a kind. The generator writes it down, a family of checks judges it.
+//!
+//! What a kind is called, how its answers are sorted, what is counted of it and which checks judge it is data, in one file
+//! a kind; nothing else asks which kind it is to know that.
+
+pub mod coupon;
+mod point;
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use uuid::Uuid;
+
+pub use self::coupon::{
+    EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, GATE_FIGURES, GATE_PATTERN, GRANT_PENDING, GateKeys, gate_id, gate_keys,
+};
+use crate::figures::{Figure, Step, Table};
 
 /// Kinds of what can be claimed. Each is judged by the family of checks of its name.
 // The numbers stand in ledgers.
@@ -21,13 +32,20 @@ pub enum Kind {
 impl Kind {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Coupon, Self::Point];
+    /// The only one that version 0.1 knew: it wrote the number alone.
+    pub const OF_A_NUMBER: Self = Self::Coupon;
+
+    /// What there is to know of it.
+    pub const fn description(self) -> &'static Description {
+        match self {
+            Self::Coupon => &coupon::DESCRIPTION,
+            Self::Point => &point::DESCRIPTION,
+        }
+    }
 
     /// As it is written in profiles and reports.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Coupon => "coupon",
-            Self::Point => "point",
-        }
+        self.description().name
     }
 
     /// The kind that a ledger writes as `byte`.
@@ -38,23 +56,32 @@ impl Kind {
     /// The classes to which profiles may sort its answers, and what each means. Of several that mean the same, the first is
     /// the one that reports say.
     pub const fn classes(self) -> &'static [(&'static str, Outcome)] {
-        use Outcome::{Acknowledged, Duplicate, Exhausted, Refused, Unknown};
-        match self {
-            Self::Coupon => &[
-                ("QUEUED", Acknowledged),
-                ("SOLD_OUT", Exhausted),
-                ("DUPLICATE", Duplicate),
-                ("ERROR", Refused),
-                ("UNKNOWN", Unknown),
-            ],
-            Self::Point => &[("OK", Acknowledged), ("REFUSED", Refused), ("ERROR", Refused), ("UNKNOWN", Unknown)],
-        }
+        self.description().classes
     }
 
     /// What class `name` means; none where its answers cannot be sorted so.
     pub fn outcome(self, name: &str) -> Option<Outcome> {
         self.classes().iter().find(|(class, _)| *class == name).map(|(_, outcome)| *outcome)
     }
+}
+
+/// A kind, as data.
+#[derive(Debug)]
+pub struct Description {
+    /// As it is written in profiles and reports.
+    pub name: &'static str,
+    /// See [`Kind::classes`].
+    pub classes: &'static [(&'static str, Outcome)],
+    /// Checks that judge it: id, and what it states.
+    pub checks: &'static [(&'static str, &'static str)],
+    /// See [`crate::figures::funnel`].
+    pub funnel: &'static [Step],
+    /// See [`crate::figures::table`].
+    pub table: Table,
+    /// See [`crate::figures::progress`].
+    pub progress: &'static [(&'static str, Figure)],
+    /// See [`crate::figures::of`].
+    pub figures: &'static [Figure],
 }
 
 /// What a request came to for what it claimed.
@@ -139,9 +166,22 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Coupon `id`.
-    pub const fn coupon(id: u64) -> Self {
-        Self { kind: Kind::Coupon, id: Some(Id::Number(id)) }
+    /// The one of `kind` that has this number.
+    pub const fn numbered(kind: Kind, id: u64) -> Self {
+        Self { kind, id: Some(Id::Number(id)) }
+    }
+
+    /// Its number, where it has one.
+    pub const fn number(self) -> Option<u64> {
+        match self.id {
+            Some(Id::Number(id)) => Some(id),
+            Some(Id::Uuid(_)) | None => None,
+        }
+    }
+
+    /// As people say it: `coupon 1`.
+    pub fn words(self) -> String {
+        self.to_string().replacen(':', " ", 1)
     }
 }
 
@@ -165,9 +205,8 @@ impl FromStr for Claim {
     fn from_str(text: &str) -> Result<Self, NoClaim> {
         let no = || NoClaim(text.to_owned());
         let (kind, id) = text.split_once(':').map_or((text, None), |(kind, id)| (kind, Some(id)));
-        // In version 0.1 a number alone was a coupon's.
         if let (Ok(id), None) = (kind.parse(), id) {
-            return Ok(Self::coupon(id));
+            return Ok(Self::numbered(Kind::OF_A_NUMBER, id));
         }
         let kind = Kind::ALL.into_iter().find(|known| known.name() == kind).ok_or_else(no)?;
         let id = id.map(str::parse).transpose().map_err(|_: NoId| no())?;
@@ -188,50 +227,4 @@ impl<'de> Deserialize<'de> for Claim {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    #[test]
-    fn an_id_reads_back() {
-        for text in ["0", "42", "18446744073709551615", "018f3c1e-0000-7000-8000-000000000001"] {
-            assert_eq!(text.parse::<Id>().unwrap().to_string(), text);
-        }
-        for text in ["", "-1", "+1", "1.0", "18446744073709551616", "018f3c1e00007000800000000000000001", "x"] {
-            assert!(text.parse::<Id>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_kind_is_named_as_it_is_written() {
-        for kind in Kind::ALL {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
-        }
-    }
-
-    /// Counts of older versions stay counts of coupons.
-    #[test]
-    fn a_claim_reads_back() {
-        for text in ["coupon:1", "point", "point:018f3c1e-0000-7000-8000-000000000001"] {
-            assert_eq!(text.parse::<Claim>().unwrap().to_string(), text);
-        }
-        let counts: BTreeMap<Claim, u64> = serde_json::from_str(r#"{"7": 3, "point": 2}"#).unwrap();
-        assert_eq!(counts[&Claim::coupon(7)], 3);
-        assert_eq!(serde_json::to_string(&counts).unwrap(), r#"{"coupon:7":3,"point":2}"#);
-        for text in ["", "7:", ":7", "coupon:", "coupon:x", "seat:1", "-7"] {
-            assert!(text.parse::<Claim>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_outcome_is_called_by_a_class_that_means_it() {
-        for kind in Kind::ALL {
-            for (class, outcome) in kind.classes() {
-                assert_eq!(kind.outcome(class), Some(*outcome));
-                assert_eq!(outcome.name(kind).and_then(|name| kind.outcome(name)), Some(*outcome));
-            }
-            assert!(kind.outcome("UNKNOWN").is_some(), "no answer is a class of every kind");
-        }
-    }
-}
+mod tests;

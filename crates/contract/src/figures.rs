@@ -1,4 +1,4 @@
-//! What is counted of a subject (one coupon, for example) while a run goes on: by kind of claim, as data. Whoever keeps,
+//! What is counted of a subject while a run goes on: by kind of claim, as data. Whoever keeps,
 //! adds up or draws figures reads these declarations, and knows no figure by name.
 
 use crate::claim::Kind;
@@ -35,10 +35,7 @@ pub enum Came {
 /// The way of claims of `kind`, in its order. What came to the first step behind the requests and neither to the last one
 /// nor to the dead letters is in flight.
 pub const fn funnel(kind: Kind) -> &'static [Step] {
-    match kind {
-        Kind::Coupon => coupon::FUNNEL,
-        Kind::Point => &[],
-    }
+    kind.description().funnel
 }
 
 /// How subjects of a kind are listed, each with its figures.
@@ -84,72 +81,22 @@ pub enum Wrong {
 
 /// How subjects of `kind` are listed.
 pub const fn table(kind: Kind) -> Table {
-    match kind {
-        Kind::Coupon => coupon::TABLE,
-        Kind::Point => {
-            Table { heading: "point", title: "Points", in_redis: "Points", none: "no points are watched", columns: &[] }
-        }
-    }
+    kind.description().table
 }
 
 /// What the line of progress says of subjects of `kind`: in a word, and the figure whose sum it is.
 pub const fn progress(kind: Kind) -> &'static [(&'static str, Figure)] {
-    match kind {
-        Kind::Coupon => coupon::PROGRESS,
-        Kind::Point => &[],
-    }
+    kind.description().progress
 }
 
 /// The figures of a subject of `kind`.
 pub const fn of(kind: Kind) -> &'static [Figure] {
-    match kind {
-        Kind::Coupon => coupon::ALL,
-        Kind::Point => &[],
-    }
+    kind.description().figures
 }
 
 /// The figure that `events.jsonl` calls `name`; none of a newer version's.
 pub fn find(name: &str) -> Option<&'static Figure> {
     Kind::ALL.into_iter().flat_map(of).find(|figure| figure.name == name)
-}
-
-/// Figures of a coupon.
-pub mod coupon {
-    use super::{Came, Column, Figure, Step, Table, Wrong};
-
-    /// |M|
-    pub const ROWS: Figure = Figure { name: "rows", about: "rows in MySQL" };
-    /// |G|
-    pub const GRANTS: Figure = Figure { name: "grants", about: "grants in Redis" };
-    /// T − |G|
-    pub const STOCK: Figure = Figure { name: "stock", about: "left in Redis" };
-    /// Between Redis and Kafka.
-    pub const PENDING: Figure = Figure { name: "pending", about: "granted, not yet acknowledged by Kafka" };
-    /// Left out where counting them would cost too much.
-    pub const HOLDERS: Figure = Figure { name: "holders", about: "distinct users among the rows" };
-    /// Last number that the gate gave out.
-    pub const SEQUENCE: Figure = Figure { name: "sequence", about: "last grant number that the gate gave out" };
-
-    pub(super) const FUNNEL: &[Step] = &[
-        Step { label: "requests", came: Came::Requests },
-        Step { label: "granted", came: Came::Sum(GRANTS) },
-        Step { label: "in Kafka", came: Came::Without(GRANTS, PENDING) },
-        Step { label: "rows", came: Came::Sum(ROWS) },
-    ];
-    pub(super) const TABLE: Table = Table {
-        heading: "coupon",
-        title: "Coupons",
-        in_redis: "Stock and grants",
-        none: "no coupons are watched",
-        columns: &[
-            Column { figure: STOCK, heading: "stock", width: 8, from: 0, wrong: Wrong::BelowZero },
-            Column { figure: GRANTS, heading: "granted", width: 8, from: 0, wrong: Wrong::AboveTotal },
-            Column { figure: PENDING, heading: "pending", width: 7, from: 50, wrong: Wrong::Never },
-            Column { figure: ROWS, heading: "rows", width: 8, from: 0, wrong: Wrong::AboveTotal },
-        ],
-    };
-    pub(super) const PROGRESS: &[(&str, Figure)] = &[("rows", ROWS), ("left", STOCK)];
-    pub(super) const ALL: &[Figure] = &[ROWS, GRANTS, STOCK, PENDING, HOLDERS, SEQUENCE];
 }
 
 #[cfg(test)]

@@ -13,42 +13,6 @@ pub fn dead_letter_topic(topic: &str) -> String {
     format!("{topic}{DEAD_LETTER_SUFFIX}")
 }
 
-/// Redis keys of one coupon's gate. The braces are literal: they put the four keys into one cluster slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GateKeys {
-    /// String: coupons that are left.
-    pub stock: String,
-    /// Hash: user id → grant sequence, with [`GRANT_PENDING`] behind it until Kafka has acknowledged the grant.
-    pub users: String,
-    /// Sorted set: `"<sequence>|<event JSON>"` → Redis time of the grant (or of the last claim), in milliseconds.
-    pub pending: String,
-    /// Hash with the fields [`EPOCH_ID`], [`EPOCH_TOTAL`] and [`EPOCH_SEQUENCE`].
-    pub epoch: String,
-}
-
-/// Stands behind the number of a grant that Kafka has not acknowledged. Gates of version 0.1 have no such marks.
-pub const GRANT_PENDING: &str = "?";
-/// Field of the epoch hash: the epoch, `"<run_id>:<life>:<counter>"`.
-pub const EPOCH_ID: &str = "id";
-/// Field of the epoch hash: T, the number of coupons there are in all.
-pub const EPOCH_TOTAL: &str = "total";
-/// Field of the epoch hash: the last grant sequence that was given out.
-pub const EPOCH_SEQUENCE: &str = "seq";
-
-/// The keys of coupon `coupon_id`.
-pub fn gate_keys(coupon_id: u64) -> GateKeys {
-    let key = |part: &str| format!("coupon:{{{coupon_id}}}:{part}");
-    GateKeys { stock: key("stock"), users: key("users"), pending: key("pending"), epoch: key("epoch") }
-}
-
-/// What the stock keys of all gates look like, for SCAN.
-pub const GATE_PATTERN: &str = "coupon:{*}:stock";
-
-/// The id of the gate whose stock `key` holds; the other way round than [`gate_keys`].
-pub fn gate_id(key: &str) -> Option<u64> {
-    key.strip_prefix("coupon:{")?.strip_suffix("}:stock")?.parse().ok()
-}
-
 /// Redis key of product `id`, as JSON and with a time to live. A cache and nothing else: any of these may go at any time.
 pub fn product_key(id: u64) -> String {
     format!("product:{id}")
@@ -90,16 +54,5 @@ mod tests {
         assert_eq!(ids.len(), 10_000);
         assert_eq!(public_id(1), public_id(1));
         assert_eq!(public_id(7).get_version_num(), 8);
-    }
-
-    #[test]
-    fn the_four_keys_of_a_coupon_share_one_cluster_slot() {
-        let keys = gate_keys(7);
-        assert_eq!(keys.stock, "coupon:{7}:stock");
-        assert_eq!(gate_id(&keys.stock), Some(7));
-        assert_eq!(gate_id(&keys.users), None);
-        for key in [&keys.users, &keys.pending, &keys.epoch] {
-            assert!(key.starts_with("coupon:{7}:"), "{key} hashes by another tag");
-        }
     }
 }

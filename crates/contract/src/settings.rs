@@ -15,7 +15,7 @@ pub struct Settings {
     pub consumers: u16,
     /// Partitions of the topic of what the gate grants. The default is the system's.
     pub partitions: u16,
-    /// How a coupon is granted.
+    /// How a claim is granted.
     pub gate: GateStrategy,
     /// Runs the backend in containers of this size; none: as child processes.
     pub size: Option<Size>,
@@ -118,7 +118,7 @@ impl Size {
     }
 }
 
-/// How a coupon is granted.
+/// How a claim is granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateStrategy {
@@ -199,7 +199,7 @@ impl Default for Http {
     }
 }
 
-/// The Kafka producer of the API. It is always idempotent with `acks=all`: less could lose an acknowledged coupon.
+/// The Kafka producer of the API. It is always idempotent with `acks=all`: less could lose what was acknowledged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Producer {

@@ -56,6 +56,11 @@ impl Server {
         name == self.name() || (self == Self::Kafka && broker())
     }
 
+    /// Whether the component `name` is a part of any of them, as opposed to a backend process.
+    pub fn is_any(name: &str) -> bool {
+        Self::ALL.into_iter().any(|server| server.has(name))
+    }
+
     /// Where an address is given: key of the profile, flag, variable.
     fn places(self) -> (&'static str, &'static str, &'static str) {
         match self {

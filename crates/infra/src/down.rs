@@ -132,8 +132,7 @@ pub(super) async fn take_down(state: &StateDir, what: &Down) -> Result<DownRepor
             processes.push((name, process));
         }
     }
-    let is_server = |name: &str| Server::ALL.into_iter().any(|server| server.has(name));
-    let (servers, backend): (Vec<_>, Vec<_>) = processes.into_iter().partition(|(name, _)| is_server(name));
+    let (servers, backend): (Vec<_>, Vec<_>) = processes.into_iter().partition(|(name, _)| Server::is_any(name));
     let in_docker = system.as_ref().is_some_and(|system| state.data(system).join("docker.json").exists());
     let known = up.is_some_and(|stack| stack.docker.is_some()) || (what.volumes && in_docker);
     let scope = Scope {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use contract::names::{GATE_PATTERN, gate_id};
+use contract::claim::{GATE_PATTERN, gate_id};
 
 /// Keys that one command looks at.
 const AMONG: usize = 10_000;
@@ -44,7 +44,7 @@ impl GateScan {
 
 #[cfg(test)]
 mod tests {
-    use contract::names::gate_keys;
+    use contract::claim::gate_keys;
 
     use super::*;
 

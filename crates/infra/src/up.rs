@@ -311,11 +311,6 @@ async fn make_room(
     request.state.load_stack()
 }
 
-/// Whether `name` is a server of ours, as opposed to a backend process.
-pub fn is_server(name: &str) -> bool {
-    matches!(name, "mysql" | "redis") || name.starts_with("kafka-")
-}
-
 /// What a server's part of `up` yields; the topics may fail on their own.
 type Parts = (Vec<ComponentReport>, Result<Vec<TopicReport>, InfraError>);
 

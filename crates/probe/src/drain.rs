@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{
-    claim::{Claim, Kind},
-    endpoint::Endpoints,
-};
+use contract::{claim::Claim, endpoint::Endpoints};
 use record::{
     epoch::Opened,
     event::{Figures, ProbeSample},
@@ -17,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ProbePlan, Starts, coupon,
+    ProbePlan, Starts, families,
     look::{Look, Looker},
 };
 
@@ -37,8 +34,8 @@ pub type Gone<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 pub struct DrainPlan {
     /// The servers.
     pub endpoints: Endpoints,
-    /// Coupons.
-    pub coupons: Vec<u64>,
+    /// What can be claimed, and must come to rest.
+    pub subjects: Vec<Claim>,
     /// Topic of the events.
     pub topic: String,
     /// Consumer group that consumes it.
@@ -64,7 +61,7 @@ pub struct DrainReport {
 
 /// Looks until every partition is consumed up to its last data record, nothing is pending in Redis, and the counts stay
 /// the same over two looks. Each look is handed to `on_sample`. What is known to be gone is not waited for: a server
-/// that has ended, and coupons that somebody seeded again.
+/// that has ended, and what somebody seeded again.
 pub async fn drain(
     plan: &DrainPlan,
     mut on_sample: impl FnMut(&ProbeSample),
@@ -73,7 +70,7 @@ pub async fn drain(
 ) -> DrainReport {
     let mut looker = Looker::new(&ProbePlan {
         endpoints: plan.endpoints.clone(),
-        coupons: plan.coupons.clone(),
+        subjects: plan.subjects.clone(),
         topic: plan.topic.clone(),
         group: plan.group.clone(),
         interval: INTERVAL,
@@ -172,10 +169,7 @@ fn moving(look: &Look) -> Vec<String> {
         }
     }
     for (claim, figures) in look.sample.subjects.iter().filter(|(claim, _)| !look.taken_over.contains_key(claim)) {
-        moving.extend(match claim.kind {
-            Kind::Coupon => coupon::moving(*claim, figures),
-            Kind::Point => Vec::new(),
-        });
+        moving.extend(families::moving(*claim, figures));
     }
     moving
 }
@@ -195,68 +189,9 @@ fn summary(sample: &ProbeSample) -> String {
         Some(dead) if dead > 0 => format!(", {dead} dead letters"),
         _ => String::new(),
     };
-    let rest = coupon::at_rest(sample);
+    let rest = families::at_rest(sample);
     format!("{} partitions consumed to their last record, {rest}{dead}", sample.partitions.len())
 }
 
 #[cfg(test)]
-mod tests {
-    use contract::figures::coupon::{PENDING, ROWS};
-    use record::event::PartitionSample;
-
-    use super::*;
-
-    fn look(rows: u64, pending: u64, left: Option<u64>) -> Look {
-        let figures = Figures::default().with(ROWS, rows).with(PENDING, pending);
-        let partition = PartitionSample { partition: 0, start: 0, end: 9, committed: Some(9) };
-        let sample = ProbeSample {
-            subjects: [(Claim::coupon(1), figures)].into(),
-            partitions: vec![partition],
-            ..ProbeSample::default()
-        };
-        Look { sample, unconsumed: [(0, left)].into(), taken_over: BTreeMap::new() }
-    }
-
-    #[test]
-    fn rest_is_two_equal_looks() {
-        let at = Duration::from_secs;
-        let mut rest = Rest::default();
-        assert!(rest.add(&look(5, 0, Some(3)), at(0)).is_err(), "lag");
-        assert!(rest.add(&look(5, 1, Some(0)), at(1)).is_err(), "pending");
-        assert!(rest.add(&look(5, 0, None), at(2)).is_err(), "unknown lag");
-        assert_eq!(rest.add(&look(7, 0, Some(0)), at(3)), Ok(None));
-        assert_eq!(rest.add(&look(8, 0, Some(0)), at(4)), Ok(None), "a count moved");
-        assert_eq!(rest.add(&look(8, 0, Some(0)), at(5)), Ok(Some(at(4))));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_not_at_rest() {
-        let mut away = look(5, 0, Some(0));
-        away.sample.errors.insert("redis".into(), "Redis at x:1: refused".into());
-        assert_eq!(moving(&away), ["Redis at x:1: refused"]);
-        let nothing = Look { sample: ProbeSample::default(), unconsumed: BTreeMap::new(), taken_over: BTreeMap::new() };
-        assert_eq!(moving(&nothing), ["no partition could be read"]);
-    }
-
-    /// Offsets of a topic that is gone prove nothing about the one that has its name now.
-    #[test]
-    fn more_committed_than_there_is_is_not_consumed() {
-        let mut anew = look(5, 0, None);
-        anew.sample.partitions[0].end = 4;
-        assert_eq!(
-            moving(&anew),
-            ["partition 0: offset 9 was committed, and the log ends at 4: the topic was made anew"]
-        );
-    }
-
-    /// Nobody waits for a coupon that is another's by now, but for those that are the run's own.
-    #[test]
-    fn what_was_seeded_again_is_not_waited_for() {
-        let mut mixed = look(5, 1, Some(3));
-        mixed.sample.errors.insert("epoch".into(), "coupon 1 was seeded again".into());
-        mixed.taken_over.insert(Claim::coupon(1), "coupon 1 was seeded again".into());
-        assert_eq!(moving(&mixed), Vec::<String>::new(), "it was the only one");
-        mixed.sample.subjects.insert(Claim::coupon(2), Figures::default().with(ROWS, 1).with(PENDING, 4));
-        assert_eq!(moving(&mixed), ["partition 0: 3 records not consumed", "coupon 2: 4 grants pending"]);
-    }
-}
+mod tests;

@@ -7,22 +7,22 @@
 //! Invariant: it counts and never changes anything; what it could not read is absent, never zero.
 //! Border: on `base`, `contract`, `kafka` and `record`.
 
-mod coupon;
 mod drain;
+mod families;
 mod look;
 mod partitions;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use contract::endpoint::Endpoints;
+use contract::{claim::Claim, endpoint::Endpoints};
 use record::{epoch::Opened, event::ProbeSample};
 use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use self::look::Looker;
 pub use self::{
-    coupon::run_id,
     drain::{DrainPlan, DrainReport, Gone, drain},
+    families::run_id,
 };
 
 /// What to look at.
@@ -30,8 +30,8 @@ pub use self::{
 pub struct ProbePlan {
     /// The servers.
     pub endpoints: Endpoints,
-    /// Coupons.
-    pub coupons: Vec<u64>,
+    /// What can be claimed, and is counted.
+    pub subjects: Vec<Claim>,
     /// Topic of the events.
     pub topic: String,
     /// Consumer group whose lag counts.
@@ -47,7 +47,7 @@ pub struct ProbePlan {
 /// Where the records of a run begin: the ends of the logs before its load, taken once and the same for whoever looks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Starts {
-    /// Partition of the coupon topic → its end; empty where it is not known.
+    /// Partition of the topic of claims → its end; empty where it is not known.
     pub topic: BTreeMap<i32, i64>,
     /// Partition of the dead-letter topic → its end. `None` where it is not known: then nobody knows how many letters
     /// the run has.

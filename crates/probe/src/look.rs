@@ -11,7 +11,7 @@ use record::event::{PartitionSample, ProbeSample};
 
 use super::{
     ProbePlan,
-    coupon::Coupons,
+    families::Families,
     partitions::{KafkaLook, Partitions},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Look {
 /// Long-lived clients of the three servers.
 #[derive(Debug)]
 pub(super) struct Looker {
-    coupons: Coupons,
+    families: Families,
     partitions: Partitions,
 }
 
@@ -36,7 +36,7 @@ impl Looker {
     pub fn new(plan: &ProbePlan) -> Self {
         let (kafka, starts) = (plan.endpoints.kafka.clone(), plan.starts.clone());
         Self {
-            coupons: Coupons::new(plan),
+            families: Families::new(plan),
             partitions: Partitions::start(kafka, plan.topic.clone(), plan.group.clone(), starts),
         }
     }
@@ -44,10 +44,9 @@ impl Looker {
     /// Looks once: rows, then Kafka, then Redis.
     pub async fn look(&mut self) -> Look {
         let mut sample = ProbeSample::default();
-        let rows = self.coupons.rows.read(&self.coupons.ids).await;
+        let rows = self.families.rows().await;
         let kafka = self.partitions.read().await;
-        let gates = self.coupons.gates.read(&self.coupons.ids).await;
-        let taken_over = self.coupons.fill(&mut sample, rows, gates);
+        let taken_over = self.families.fill(&mut sample, rows).await;
         let kafka = kafka.unwrap_or_else(|why| KafkaLook { error: Some(why), ..KafkaLook::default() });
         let unconsumed = fill_kafka(&mut sample, kafka);
         Look { sample, unconsumed, taken_over }

@@ -1,4 +1,4 @@
-//! The coupon topic's partitions, its group's offsets and its dead letters.
+//! The partitions of the topic of claims, its group's offsets and its dead letters.
 //!
 //! librdkafka's calls block, so one long-lived client lives on a thread of its own and is asked over a channel with one
 //! place: while it waits for a broker that is away, further looks are refused at once instead of queueing up.

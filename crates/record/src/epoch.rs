@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use contract::claim::Claim;
 use serde::{Deserialize, Serialize};
 
-/// Coupon → the epoch that was opened for it.
-pub type Opened = BTreeMap<u64, String>;
+/// What can be claimed → the epoch that was opened for it.
+pub type Opened = BTreeMap<Claim, String>;
 
 /// The counter of an epoch.
 pub fn counter_of(epoch: &str) -> Option<u64> {
@@ -37,25 +38,26 @@ fn number(epoch: &str) -> String {
     counter_of(epoch).map_or_else(|| epoch.to_owned(), |counter| counter.to_string())
 }
 
-/// Why figures of a coupon in its `present` epoch are not those of the run that opened `opened` and still goes on; none
-/// where they are. Without a present epoch the coupon is gone.
-pub fn taken_over(coupon: u64, opened: &str, present: Option<&str>) -> Option<String> {
+/// Why figures of `claim` in its `present` epoch are not those of the run that opened `opened` and still goes on; none
+/// where they are. Without a present epoch it is gone.
+pub fn taken_over(claim: Claim, opened: &str, present: Option<&str>) -> Option<String> {
+    let claim = claim.words();
     match present {
         Some(present) if continues(opened, present) => None,
         Some(present) => Some(format!(
-            "coupon {coupon} was seeded again while the run went on (epoch now {}, the run's is {}): its figures are \
+            "{claim} was seeded again while the run went on (epoch now {}, the run's is {}): its figures are \
              another's",
             number(present),
             number(opened)
         )),
-        None => Some(format!("coupon {coupon} was removed while the run went on")),
+        None => Some(format!("{claim} was removed while the run went on")),
     }
 }
 
-/// What MySQL says about a coupon's present epoch.
+/// What MySQL says about the present epoch of what can be claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Present {
-    /// Its name; absent where the coupon was never opened.
+    /// Its name; absent where none was ever opened.
     pub epoch: Option<String>,
     /// The epochs of its life, from the one that a seed opened to the present one.
     #[serde(default)]
@@ -79,25 +81,27 @@ pub struct OfRun {
 }
 
 impl OfRun {
-    /// Whether what is found of `coupon` in its `present` epoch is the run's own. `known_before` tells whether MySQL
+    /// Whether what is found of `claim` in its `present` epoch is the run's own. `known_before` tells whether MySQL
     /// remembers the run's epoch as an earlier one.
     ///
     /// # Errors
     /// Why it is not, or cannot be shown to be.
-    pub fn owns(&self, coupon: u64, present: &Present, known_before: bool) -> Result<(), String> {
+    pub fn owns(&self, claim: Claim, present: &Present, known_before: bool) -> Result<(), String> {
         let opened = self.opened.as_ref().map_err(|why| format!("{why}{}", self.instead()))?;
-        let Some(opened) = opened.get(&coupon) else {
-            return Err(format!("run {} opened no epoch of coupon {coupon}: its seed did not come so far", self.run));
+        let known = opened.get(&claim);
+        let claim = claim.words();
+        let Some(opened) = known else {
+            return Err(format!("run {} opened no epoch of {claim}: its seed did not come so far", self.run));
         };
         let Some(epoch) = &present.epoch else {
-            return Err(format!("coupon {coupon} has no epoch in this MySQL{}", self.instead()));
+            return Err(format!("{claim} has no epoch in this MySQL{}", self.instead()));
         };
         if continues(opened, epoch) || present.life.contains(opened) {
             return Ok(());
         }
         if !known_before {
             return Err(format!(
-                "this MySQL knows no epoch {opened}, which run {} opened for coupon {coupon}: it is another server, its \
+                "this MySQL knows no epoch {opened}, which run {} opened for {claim}: it is another server, its \
                  data were made anew, or it is a copy that lags behind{}",
                 self.run,
                 self.instead()
@@ -107,7 +111,7 @@ impl OfRun {
         let by = by.map_or_else(String::new, |run| format!(", by run {run}"));
         let at = present.opened_at.as_ref().map_or_else(String::new, |at| format!(", at {at}"));
         Err(format!(
-            "coupon {coupon} was seeded again since{by}{at} (epoch now {}, the run's was {}){}",
+            "{claim} was seeded again since{by}{at} (epoch now {}, the run's was {}){}",
             number(epoch),
             number(opened),
             self.instead()
@@ -126,12 +130,16 @@ impl OfRun {
 
 #[cfg(test)]
 mod tests {
+    use contract::claim::Kind;
+
     use super::*;
+
+    const CLAIM: Claim = Claim::numbered(Kind::OF_A_NUMBER, 1);
 
     fn of_run(opened: &str) -> OfRun {
         OfRun {
             run: "R".into(),
-            opened: Ok([(1, opened.to_owned())].into()),
+            opened: Ok([(CLAIM, opened.to_owned())].into()),
             history: true,
             openers: [("abc:feed:9".to_owned(), "S".to_owned())].into(),
         }
@@ -163,25 +171,28 @@ mod tests {
             ("abc:7", &["def:7"], false),
             ("abc:7", &["abc:8"], false),
         ] {
-            assert_eq!(of_run(opened).owns(1, &present(life), true).is_ok(), own, "{opened} {life:?}");
+            assert_eq!(of_run(opened).owns(CLAIM, &present(life), true).is_ok(), own, "{opened} {life:?}");
         }
     }
 
     /// A person reads who seeded, when, and what to do.
     #[test]
     fn the_reason_says_who_when_and_what_to_do() {
-        let why = of_run("abc:f00d:7").owns(1, &present(&["abc:feed:9"]), true).unwrap_err();
+        let why = of_run("abc:f00d:7").owns(CLAIM, &present(&["abc:feed:9"]), true).unwrap_err();
         assert_eq!(
             why,
-            "coupon 1 was seeded again since, by run S, at 2026-11-27T16:00:00Z (epoch now 9, the run's was 7); \
-             `ecomctl verify --history R` judges it as it was"
+            format!(
+                "{} was seeded again since, by run S, at 2026-11-27T16:00:00Z (epoch now 9, the run's was 7); \
+                 `ecomctl verify --history R` judges it as it was",
+                CLAIM.words()
+            )
         );
-        let why = of_run("abc:f00d:7").owns(1, &present(&["abc:feed:1"]), false).unwrap_err();
+        let why = of_run("abc:f00d:7").owns(CLAIM, &present(&["abc:feed:1"]), false).unwrap_err();
         assert!(why.contains("another server") && why.contains("--history R"), "{why}");
         let unseeded = OfRun { history: false, opened: Ok(Opened::new()), ..of_run("") };
-        let why = unseeded.owns(1, &present(&["abc:feed:1"]), false).unwrap_err();
+        let why = unseeded.owns(CLAIM, &present(&["abc:feed:1"]), false).unwrap_err();
         assert!(why.contains("its seed did not come so far") && !why.contains("--history"), "{why}");
         let old = OfRun { opened: Err("an older ecomctl wrote it".into()), ..of_run("") };
-        assert!(old.owns(1, &present(&["abc:7"]), false).unwrap_err().starts_with("an older ecomctl wrote it"));
+        assert!(old.owns(CLAIM, &present(&["abc:7"]), false).unwrap_err().starts_with("an older ecomctl wrote it"));
     }
 }

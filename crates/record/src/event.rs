@@ -3,7 +3,6 @@
 mod claims;
 mod figures;
 pub mod names;
-mod numbered;
 pub mod plan;
 pub mod watch;
 

@@ -4,7 +4,7 @@
 //! | field | from | holds |
 //! |---|---|---|
 //! | `t_ms`, `stage`, `stages` | `Stage` | time of the newest event; where the run is, and when it got there |
-//! | `profile`, `started_at`, `plan` | `RunStarted` | what was asked for: scenarios, phases, goals, coupons ([`RunPlan`]) |
+//! | `profile`, `started_at`, `plan` | `RunStarted` | what was asked for: scenarios, phases, goals, subjects ([`RunPlan`]) |
 //! | `load_began_ms`, `load_ended_ms` | `Stage` | span of the load |
 //! | `phases` | `Phase` | scenario → number, target and beginning of its phase |
 //! | `load`, `probe` | `Load`, `Probe` | the newest sample |
@@ -35,7 +35,7 @@ use std::{
     sync::Arc,
 };
 
-use contract::{claim::Claim, process::is_backend};
+use contract::process::is_backend;
 
 pub use self::{
     alarms::{AlarmNow, Alarms},
@@ -340,8 +340,8 @@ impl RunState {
             Event::Redis(sample) => {
                 // Where probes tell of the gates they are the same curve.
                 if self.probe.is_none() {
-                    for (id, gate) in &sample.gates {
-                        self.history.subject(t_ms, Claim::coupon(*id), &gate.figures());
+                    for (claim, figures) in &sample.subjects {
+                        self.history.subject(t_ms, *claim, figures);
                     }
                 }
                 self.redis = Some(newest(t_ms, sample));

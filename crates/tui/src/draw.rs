@@ -1,7 +1,7 @@
 //! The screen, drawn from a [`Board`] and a [`View`] and nothing else.
 //!
 //! ```text
-//! ecomctl  coupon-quick  load 00:25                      running     header
+//! ecomctl  flash-sale  load 00:25                      running     header
 //! 1 Overview  2 Kafka ▲  3 Redis ✗  4 MySQL  5 Stack  6 Checks       tabs
 //! ▲ redis away since 00:12: connection refused                       attention, if there is something to say
 //! VUs 500   RPS 2,310/s   p95 12.1 ms                                the panel's figures

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use contract::{
-    claim::Claim,
-    figures::{
-        self,
+    claim::{
+        Claim,
         coupon::{GRANTS, PENDING, ROWS, STOCK},
     },
+    figures,
     system::System,
 };
 use record::{

@@ -98,5 +98,5 @@ impl Account {
 pub(crate) fn sy1(families: &Families, context: &Context) -> CheckResult {
     let accounts = families.values().flat_map(|family| family.accounts(context));
     let said: Vec<Said> = accounts.map(|account| (account.subject.clone(), account.judge())).collect();
-    checks::merge(Check::Sy1, said)
+    checks::merge(Check::REQUESTS.id, None, said)
 }

@@ -27,19 +27,18 @@ pub enum CheckOutcome {
     Idle(String),
 }
 
-/// What a check says about one thing, and what that is called: "coupon 1".
+/// What a check says about one thing, and what people call that ([`contract::claim::Claim::words`]).
 pub(crate) type Said = (String, CheckOutcome);
 
 /// Ids and statements of the checks, in the order of reports.
 pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
-    Check::ALL.into_iter().map(|check| (check.id(), check.states()))
+    Check::all().map(|check| (check.id, check.states))
 }
 
 /// Results in the order of reports, the invariants behind the others, and at the end one for each id of `require` that nobody answered: not applicable
 /// where the system has nothing of its kind, else unknown.
 pub(crate) fn complete(mut results: Vec<CheckResult>, require: &[String], system: System) -> Vec<CheckResult> {
-    let place =
-        |result: &CheckResult| Check::ALL.iter().position(|check| check.id() == result.id).unwrap_or(usize::MAX);
+    let place = |result: &CheckResult| Check::all().position(|check| check.id == result.id).unwrap_or(usize::MAX);
     results.sort_by_key(place);
     for id in require {
         if results.iter().any(|result| result.id == *id) {
@@ -58,7 +57,7 @@ pub(crate) fn complete(mut results: Vec<CheckResult>, require: &[String], system
 
 /// The kind of claims that the check `id` is about; none where there is no such check, or it is about all of them.
 pub(crate) fn kind_of(id: &str) -> Option<Kind> {
-    Check::ALL.into_iter().find(|check| check.id() == id)?.kind()
+    Check::named(id)?.kind
 }
 
 /// All results together: any violation decides; else every required check must hold. With none required at least one
@@ -81,7 +80,8 @@ pub fn overall(results: &[CheckResult], require: &[String], claims: bool) -> Ove
 }
 
 /// One result from what the check says about each thing. The worst verdict wins; its evidence comes first.
-pub(crate) fn merge(check: Check, said: Vec<Said>) -> CheckResult {
+/// `kind` is what the check is about; none: everything that is claimed.
+pub(crate) fn merge(id: &str, kind: Option<Kind>, said: Vec<Said>) -> CheckResult {
     use CheckOutcome::{Holds, Idle, Unknown, Violated};
     let several = said.len() > 1;
     // Where another one has something to say, one that nobody touched has no say.
@@ -103,11 +103,11 @@ pub(crate) fn merge(check: Check, said: Vec<Said>) -> CheckResult {
     parts.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
     offenders.truncate(MOST_ROWS);
     CheckResult {
-        id: check.id().to_owned(),
+        id: id.to_owned(),
         verdict: parts.first().map_or(Verdict::Unknown, |(verdict, _)| *verdict),
         severity: Severity::Violation,
         evidence: if parts.is_empty() {
-            let what = check.kind().map_or_else(|| "anything".to_owned(), |kind| format!("a {kind}"));
+            let what = kind.map_or_else(|| "anything".to_owned(), |kind| format!("a {kind}"));
             format!("nothing claims {what}: there is nothing to look at")
         } else {
             parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; ")

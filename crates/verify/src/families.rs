@@ -14,6 +14,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
 
+pub use self::{
+    coupon::{LogBefore, Recorded, SetSizes, recorded},
+    point::PointSizes,
+};
 use crate::{
     LiveFacts, VerifyPlan,
     accounting::Account,
@@ -94,7 +98,45 @@ pub(crate) fn of(kind: Kind) -> Box<dyn Family> {
 #[serde(untagged)]
 pub enum Sizes {
     /// Of one coupon.
-    Coupon(coupon::SetSizes),
+    Coupon(SetSizes),
     /// Of all bookings of points.
-    Point(point::PointSizes),
+    Point(PointSizes),
+}
+
+/// What was compared, by kind, as it stands in a summary.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Sets {
+    /// Coupon by coupon, the sets that were compared.
+    pub coupons: Vec<SetSizes>,
+}
+
+/// Sets of one kind as people read them: a row each, with as many counts as there are headings.
+#[derive(Debug)]
+pub struct SetTable {
+    /// Title.
+    pub title: &'static str,
+    /// What the letters mean.
+    pub legend: &'static str,
+    /// Letters over the columns: the first one's is what the rows are called by.
+    pub letters: &'static [&'static str],
+    /// The same in words.
+    pub headings: &'static [&'static str],
+    /// What each row is called, and its counts; none where a set is not known.
+    pub rows: Vec<(String, Vec<Option<i64>>)>,
+}
+
+impl Sets {
+    /// Those of `sizes` that are listed one by one.
+    pub fn of(sizes: &[Sizes]) -> Self {
+        let coupon = |sizes: &Sizes| match sizes {
+            Sizes::Coupon(sizes) => Some(sizes.clone()),
+            Sizes::Point(_) => None,
+        };
+        Self { coupons: sizes.iter().filter_map(coupon).collect() }
+    }
+
+    /// One table a kind that has any.
+    pub fn tables(&self) -> Vec<SetTable> {
+        (!self.coupons.is_empty()).then(|| coupon::table(&self.coupons)).into_iter().collect()
+    }
 }

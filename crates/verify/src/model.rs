@@ -6,7 +6,7 @@ pub use record::event::names::{Overall, Severity, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::families::{Sizes, coupon::SetSizes};
+use crate::families::Sizes;
 
 /// A reading, or why there is none. What is not known is never taken for zero.
 pub type Known<T> = Result<T, String>;
@@ -70,15 +70,4 @@ pub struct VerifyReport {
     /// From a request's first byte to its row, in microseconds.
     #[serde(skip)]
     pub end_to_end: Option<hdrhistogram::Histogram<u64>>,
-}
-
-impl VerifyReport {
-    /// Sizes of the sets of each coupon.
-    pub fn coupons(&self) -> Vec<SetSizes> {
-        let coupon = |sizes: &Sizes| match sizes {
-            Sizes::Coupon(sizes) => Some(sizes.clone()),
-            Sizes::Point(_) => None,
-        };
-        self.sets.iter().filter_map(coupon).collect()
-    }
 }

@@ -22,7 +22,7 @@ use crate::{
     invariants::Judged,
 };
 
-/// Version of the index. A newer one is refused with a clear message. In version 1 what was sent stood by coupon.
+/// Version of the index. A newer one is refused with a clear message. In version 1 what was sent stood by number.
 const SCHEMA_VERSION: u32 = 2;
 
 /// What is written last: a folder without it is a set that was never finished.

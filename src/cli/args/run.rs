@@ -137,7 +137,7 @@ pub struct DemoArgs {
 /// `verify`
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Profile whose coupons and checks count, where no run is named
+    /// Profile whose claims and checks count, where no run is named
     pub profile: Option<String>,
     /// Run whose ledger counts; none means the last
     #[arg(long)]

@@ -19,7 +19,7 @@ use load::LoadControl;
 use nix::sys::signal::Signal;
 use record::{
     act::{Act, ActResult},
-    event::Event,
+    event::{Event, plan::Proven},
     state::RunState,
 };
 use tokio::sync::{mpsc, watch};
@@ -117,8 +117,8 @@ pub(in crate::run) struct Performer {
     pub state: StateDir,
     /// What tells the run's evidence from another's.
     pub marks: Arc<Marks>,
-    /// Coupons, and how many there are of each.
-    pub coupons: Vec<(u64, u64)>,
+    /// What is proven.
+    pub proven: Proven,
     /// The newest state.
     pub snapshots: watch::Receiver<Arc<RunState>>,
     /// Ends what is under way.
@@ -220,7 +220,7 @@ impl Performer {
     async fn verify(&self) -> ActResult {
         let snapshot = self.snapshots.borrow().clone();
         let Some(sample) = &snapshot.probe else { return ActResult::refused("nothing was counted yet") };
-        let found = verify::live(sample, &measure::live_facts(&self.coupons, &self.marks));
+        let found = verify::live(sample, &measure::live_facts(&self.proven, &self.marks));
         for check in &found {
             self.emitter.emit(check.event()).await;
         }

@@ -1,8 +1,8 @@
 //! The gate in Redis, as the seeder reads it back.
 
 use contract::{
+    claim::{Claim, EPOCH_ID, EPOCH_TOTAL, GateKeys, gate_keys},
     endpoint::RedisEndpoint,
-    names::{EPOCH_ID, EPOCH_TOTAL, GateKeys, gate_keys},
 };
 
 use crate::seed::{
@@ -79,5 +79,5 @@ pub(super) async fn must_be_open(
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(SeedError::Gate { coupon, server: redis.to_string(), why: wrong.join(", ") })
+    Err(SeedError::Gate { claim: Claim::coupon(coupon), server: redis.to_string(), why: wrong.join(", ") })
 }

@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 
 use contract::endpoint::{Endpoints, RedisEndpoint};
 use mysql_async::prelude::Queryable;
-use profile::model::CouponSeed;
 
 use super::gate;
-use crate::seed::{SeedError, db::Db, guard};
+use crate::seed::{SeedError, SeedPlan, db::Db, guard};
 
 /// Gates in Redis that are not provably ours and would be opened anew, or removed because their coupons are. One is ours
-/// where its epoch is the one that our own MySQL (`proof`) has of that coupon.
+/// where its epoch is the one that MySQL has of that coupon, and that is our own.
 pub(in crate::seed) async fn foreign_gates(
     db: &Db,
     redis: &RedisEndpoint,
-    asked: &[CouponSeed],
-    proof: bool,
+    plan: &SeedPlan,
 ) -> Result<Vec<String>, SeedError> {
-    let epochs = epochs(db).await?;
+    let (proof, epochs) = (plan.owned.mysql, epochs(db).await?);
     // Coupons that nobody asks for are removed from our own MySQL, and their gates with them.
     let others = epochs.keys().copied().filter(|_| proof);
-    let ids: std::collections::BTreeSet<u64> = asked.iter().map(|coupon| coupon.id).chain(others).collect();
+    let ids: std::collections::BTreeSet<u64> = plan.coupons.iter().map(|coupon| coupon.id).chain(others).collect();
     let known = |id: u64| epochs.get(&id).and_then(Option::as_deref).filter(|_| proof);
     gate::foreign(redis, ids.into_iter().map(|id| (id, known(id)))).await
 }

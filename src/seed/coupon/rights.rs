@@ -1,8 +1,8 @@
 //! What the login may do with a gate, asked before anything is changed.
 
 use contract::{
+    claim::{GateKeys, gate_keys},
     endpoint::RedisEndpoint,
-    names::{GateKeys, gate_keys},
 };
 
 use crate::seed::{SeedError, redis_conn};

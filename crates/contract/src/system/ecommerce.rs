@@ -1,11 +1,13 @@
 //! S1: a shop with first-come-first-served coupons.
 
 use super::{API, CONSUMER, Description, Domain, RECONCILER, Step, Topic, UserKey};
+use crate::claim::Kind;
 
 pub(super) static DESCRIPTION: Description = Description {
     name: "ecommerce",
     database: "ecom_db",
     profile: "coupon-quick",
+    grants: Kind::Coupon,
     claims: Topic { name: "coupon-issue", partitions: 3, group: "coupon-issue-group" },
     roles: &[RECONCILER, CONSUMER, API],
     consumers: 3,

@@ -1,11 +1,13 @@
 //! S2: first-come-first-served coupons, asked for by the user's public id.
 
 use super::{API, CONSUMER, Description, Domain, RECONCILER, Step, Topic, UserKey};
+use crate::claim::Kind;
 
 pub(super) static DESCRIPTION: Description = Description {
     name: "fcfs",
     database: "fcfs_db",
     profile: "fcfs-quick",
+    grants: Kind::Coupon,
     claims: Topic { name: "coupon-issue-requested", partitions: 10, group: "coupon-fcfs-group" },
     roles: &[RECONCILER, CONSUMER, API],
     consumers: 10,

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use contract::{
+    claim::gate_keys,
     endpoint::{MysqlEndpoint, RedisEndpoint},
-    names::gate_keys,
 };
 use mysql_async::prelude::Queryable as _;
 use serde::Serialize;

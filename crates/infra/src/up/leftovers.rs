@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Progress, UpEvent, UpRequest, is_server,
+    Progress, UpEvent, UpRequest,
     runners::{Runners, is_own, living},
 };
 use crate::{
@@ -63,7 +63,7 @@ fn goes(name: &str, request: &UpRequest, before: Option<&Stack>, runners: &Runne
     let node = name.strip_prefix("kafka-").and_then(|node| node.parse::<u8>().ok());
     let wanted = server.is_some_and(|server| runners.of(server) == Runner::Native)
         && node.is_none_or(|node| node <= request.stack.brokers);
-    is_server(name) && !(same_system && wanted)
+    Server::is_any(name) && !(same_system && wanted)
 }
 
 /// Ends the servers of the stack `before` that the stack has no more `now`, processes and containers.
@@ -75,7 +75,7 @@ pub(super) async fn end_others(
     progress: Progress<'_>,
 ) -> Result<(), InfraError> {
     let kept: Vec<ProcessRef> = now.components.values().filter_map(|component| component.process).collect();
-    let others = living(before).into_iter().filter(|(name, process)| is_server(name) && !kept.contains(process));
+    let others = living(before).into_iter().filter(|(name, process)| Server::is_any(name) && !kept.contains(process));
     processes(others.collect(), |name, pid| progress(UpEvent::Ended { name, pid })).await;
     let Some(engine) = &runners.left else { return Ok(()) };
     let owner = request.state.owner();
@@ -104,7 +104,7 @@ async fn processes(all: Vec<(String, ProcessRef)>, tell: impl Fn(String, i32) + 
 /// Servers, and the steps that prepare them, that run for the state folder `state` and do not stand in `recorded`.
 pub(super) fn unrecorded(state: &StateDir, recorded: &BTreeMap<String, ProcessRef>) -> Vec<(String, ProcessRef)> {
     let mut found = state.owner().processes();
-    found.retain(|(name, process)| is_server(name) && recorded.get(name) != Some(process));
+    found.retain(|(name, process)| Server::is_any(name) && recorded.get(name) != Some(process));
     found
 }
 

@@ -62,15 +62,15 @@ pub(super) fn validate_checks(c: &mut Context<'_>) {
     }
     let mut seen = BTreeSet::new();
     let system = c.profile.system;
-    let has = |check: &Check| check.kind().is_none_or(|kind| system.description().has(kind));
-    let (here, elsewhere): (Vec<Check>, Vec<Check>) = Check::ALL.into_iter().partition(has);
+    let has = |check: &Check| check.kind.is_none_or(|kind| system.description().has(kind));
+    let (here, elsewhere): (Vec<Check>, Vec<Check>) = Check::all().partition(has);
     let listed = invariant::listed(system, &c.profile.invariants);
-    let mut all: Vec<&str> = here.into_iter().map(Check::id).collect();
+    let mut all: Vec<&str> = here.into_iter().map(|check| check.id).collect();
     all.extend(listed.iter().map(|one| one.id.as_str()));
     let (system, known) = (system.name(), all.join(", "));
     for (i, id) in c.profile.checks.require.iter().enumerate() {
         let path = format!("checks.require[{i}]");
-        if let Some(kind) = elsewhere.iter().find(|check| check.id() == id).and_then(|check| check.kind()) {
+        if let Some(kind) = elsewhere.iter().find(|check| check.id == id).and_then(|check| check.kind) {
             let why = format!("nothing of the system {system} claims a {kind}");
             c.problem(path, format!("`{id}` is not applicable: {why}; known: {known}"));
         } else if !all.contains(&id.as_str()) {

@@ -7,8 +7,8 @@ use super::Context;
 /// An id means one check: of ids that differ in capitals only people would take one for the other.
 pub(super) fn validate_ids(c: &mut Context<'_>) {
     let built_in = invariant::built_in(c.profile.system);
-    let taken: Vec<&str> =
-        Check::ALL.map(Check::id).into_iter().chain(built_in.iter().map(|one| one.id.as_str())).collect();
+    let built_in = built_in.iter().map(|one| one.id.as_str());
+    let taken: Vec<&str> = Check::all().map(|check| check.id).chain(built_in).collect();
     let own: Vec<&String> = c.profile.invariants.keys().collect();
     for (i, id) in own.iter().enumerate() {
         let path = format!("invariants.{id}");

@@ -1,4 +1,5 @@
-//! Requests by what they claim. In version 0.1 only coupons could be claimed, and a number said how many requests did.
+//! Requests by what they claim. In version 0.1 only one kind could be claimed, and a number said how
+//! many requests did.
 
 use std::collections::BTreeMap;
 
@@ -8,28 +9,31 @@ use serde::{Deserialize, Deserializer};
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Counted {
-    Coupons(u64),
+    Number(u64),
     ByKind(BTreeMap<String, u64>),
 }
 
 /// Reads either.
 pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, u64>, D::Error> {
     Ok(match Counted::deserialize(deserializer)? {
-        Counted::Coupons(count) => [(Kind::Coupon.name().to_owned(), count)].into(),
+        Counted::Number(count) => [(Kind::OF_A_NUMBER.name().to_owned(), count)].into(),
         Counted::ByKind(counts) => counts,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Event, Stamped};
+    use super::{
+        super::{Event, Stamped},
+        Kind,
+    };
 
     /// Recordings of version 0.1 are replayed, and those of a later one may know more kinds.
     #[test]
-    fn a_number_alone_counts_coupons() {
+    fn a_number_alone_counts_the_kind_of_version_1() {
         for (claims, seen) in [
-            (r#""coupon_requests":7,"#, vec![("coupon", 7)]),
-            (r#""claims":{"coupon":3,"seat":4},"#, vec![("coupon", 3), ("seat", 4)]),
+            (r#""claims":7,"#, vec![(Kind::OF_A_NUMBER.name(), 7)]),
+            (r#""claims":{"point":3,"seat":4},"#, vec![("point", 3), ("seat", 4)]),
             ("", vec![]),
         ] {
             let line = format!(

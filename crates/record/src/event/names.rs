@@ -187,116 +187,33 @@ impl Severity {
     }
 }
 
-/// A consistency check, in the order of reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Check {
-    /// Every request sent has exactly one outcome.
-    Sy1,
-    /// Never over-issued.
-    Cp1,
-    /// One row per coupon and user, under keys that exist.
-    Cp2,
-    /// Stock and grants add up to the total.
-    Cp3,
-    /// No phantom row: M ⊆ K ⊆ G.
-    Cp4,
-    /// Nothing acknowledged is lost.
-    Cp5,
-    /// Nobody refused holds a coupon.
-    Cp6,
-    /// Every grant became a row or a dead letter.
-    Cp7,
-    /// Never under-sold.
-    Cp8,
-    /// Grant sequence without hole or duplicate.
-    Cp9,
-    /// First come, first served.
-    Cp10,
-    /// The issued counter equals the rows.
-    Cp13,
-    /// Whoever was told DUPLICATE holds a coupon.
-    Cp14,
-    /// Every acknowledged charge or use of points has exactly one entry.
-    Pt6,
+/// A consistency check. Those of a kind of claims are declared with the kind; see [`Kind::description`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    /// Its id in profiles and reports.
+    pub id: &'static str,
+    /// What it is about; none: everything that is claimed.
+    pub kind: Option<Kind>,
+    /// What it states.
+    pub states: &'static str,
 }
 
 impl Check {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::Sy1,
-        Self::Cp1,
-        Self::Cp2,
-        Self::Cp3,
-        Self::Cp4,
-        Self::Cp5,
-        Self::Cp6,
-        Self::Cp7,
-        Self::Cp8,
-        Self::Cp9,
-        Self::Cp10,
-        Self::Cp13,
-        Self::Cp14,
-        Self::Pt6,
-    ];
+    /// The one about everything that is claimed.
+    pub const REQUESTS: Self = Self { id: "SY1", kind: None, states: "every request sent has exactly one outcome" };
 
-    /// Its id in profiles and reports.
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Sy1 => "SY1",
-            Self::Cp1 => "CP1",
-            Self::Cp2 => "CP2",
-            Self::Cp3 => "CP3",
-            Self::Cp4 => "CP4",
-            Self::Cp5 => "CP5",
-            Self::Cp6 => "CP6",
-            Self::Cp7 => "CP7",
-            Self::Cp8 => "CP8",
-            Self::Cp9 => "CP9",
-            Self::Cp10 => "CP10",
-            Self::Cp13 => "CP13",
-            Self::Cp14 => "CP14",
-            Self::Pt6 => "PT6",
-        }
+    /// All of them, in the order of reports.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of_kind = |kind: Kind| {
+            let checks = kind.description().checks.iter();
+            checks.map(move |&(id, states)| Self { id, kind: Some(kind), states })
+        };
+        std::iter::once(Self::REQUESTS).chain(Kind::ALL.into_iter().flat_map(of_kind))
     }
 
-    /// What it is about; none: everything that is claimed.
-    pub const fn kind(self) -> Option<Kind> {
-        match self {
-            Self::Sy1 => None,
-            Self::Cp1
-            | Self::Cp2
-            | Self::Cp3
-            | Self::Cp4
-            | Self::Cp5
-            | Self::Cp6
-            | Self::Cp7
-            | Self::Cp8
-            | Self::Cp9
-            | Self::Cp10
-            | Self::Cp13
-            | Self::Cp14 => Some(Kind::Coupon),
-            Self::Pt6 => Some(Kind::Point),
-        }
-    }
-
-    /// What it states.
-    pub const fn states(self) -> &'static str {
-        match self {
-            Self::Sy1 => "every request sent has exactly one outcome",
-            Self::Cp1 => "never over-issued",
-            Self::Cp2 => "one row per coupon and user, under keys that exist",
-            Self::Cp3 => "stock and grants add up to the total",
-            Self::Cp4 => "no phantom row: M ⊆ K ⊆ G",
-            Self::Cp5 => "nothing acknowledged is lost",
-            Self::Cp6 => "nobody refused holds a coupon",
-            Self::Cp7 => "every grant became a row or a dead letter",
-            Self::Cp8 => "never under-sold",
-            Self::Cp9 => "grant sequence without hole or duplicate",
-            Self::Cp10 => "first come, first served",
-            Self::Cp13 => "the issued counter equals the rows",
-            Self::Cp14 => "whoever was told DUPLICATE holds a coupon",
-            Self::Pt6 => "every acknowledged charge or use of points has exactly one entry",
-        }
+    /// The one with this id.
+    pub fn named(id: &str) -> Option<Self> {
+        Self::all().find(|check| check.id == id)
     }
 }
 
@@ -362,6 +279,13 @@ mod tests {
             [Holds, NotApplicable, Unknown, Violated, Unknown]
         });
         assert_eq!(serde_json::from_str::<Overall>("\"splendid\"").unwrap(), Overall::Unproven);
+    }
+
+    #[test]
+    fn an_id_means_one_check() {
+        for check in Check::all() {
+            assert_eq!(Check::named(check.id), Some(check), "{} stands twice", check.id);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a run means to do, told with its first event: whoever attaches or replays can then draw progress and goals.
 
+use contract::claim::{Claim, Kind};
 use serde::{Deserialize, Serialize};
 
 use super::AlarmLevel;
@@ -20,9 +21,9 @@ pub struct RunPlan {
     /// Cores of the machine, of which CPU use without a limit is a share; 0 where nobody said.
     #[serde(default)]
     pub cores: u32,
-    /// Coupons that are proven.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub coupons: Vec<CouponPlan>,
+    /// What is proven.
+    #[serde(flatten)]
+    pub proven: Proven,
     /// Checks that the profile requires.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<String>,
@@ -101,16 +102,56 @@ impl AlarmPlan {
     }
 }
 
-/// A coupon.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct CouponPlan {
-    /// Its id.
-    pub id: u64,
+/// What can be claimed and is proven. It stands in a run's first event and in its `run.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Proven {
+    /// One by one. Version 0.1 knew coupons only, and called them so.
+    #[serde(default, alias = "coupons", skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<SubjectPlan>,
+}
+
+/// Something that can be claimed, and of which there is a limited number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct SubjectPlan {
+    /// Which one.
+    pub claim: Claim,
     /// How many there are.
     pub total: u64,
     /// Name that people see.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// As it stands in files: the last two are version 0.1's, in events and in `run.json`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Claim {
+        claim: Claim,
+        total: u64,
+        #[serde(default)]
+        name: Option<String>,
+    },
+    Number {
+        id: u64,
+        total: u64,
+        #[serde(default)]
+        name: Option<String>,
+    },
+    Pair(u64, u64),
+}
+
+impl From<Written> for SubjectPlan {
+    fn from(written: Written) -> Self {
+        let numbered = |id| Claim::numbered(Kind::OF_A_NUMBER, id);
+        let (claim, total, name) = match written {
+            Written::Claim { claim, total, name } => (claim, total, name),
+            Written::Number { id, total, name } => (numbered(id), total, name),
+            Written::Pair(id, total) => (numbered(id), total, None),
+        };
+        Self { claim, total, name }
+    }
 }
 
 impl RunPlan {
@@ -131,3 +172,6 @@ impl ScenarioPlan {
         self.phases.last().map_or(0.0, |phase| phase.start_s + phase.duration_s)
     }
 }
+
+#[cfg(test)]
+mod tests;

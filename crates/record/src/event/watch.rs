@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::figures::coupon::{GRANTS, PENDING, STOCK};
+use contract::claim::Claim;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -210,34 +210,12 @@ pub struct RedisSample {
     /// What went wrong with a background save or AOF write; empty while all is well.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub persistence: String,
-    /// Coupon → its gate; at most 20, found by name.
-    #[serde(default, deserialize_with = "super::numbered::read", skip_serializing_if = "BTreeMap::is_empty")]
-    pub gates: BTreeMap<u64, GateSample>,
+    /// What a gate grants → its figures in Redis; at most 20, found by name.
+    #[serde(default, alias = "gates", skip_serializing_if = "BTreeMap::is_empty")]
+    pub subjects: BTreeMap<Claim, Figures>,
     /// Commands that this user may not run, `INFO`, `SLOWLOG` …: their figures are missing, not 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
-}
-
-/// The gate of a coupon, in Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct GateSample {
-    /// Coupons left.
-    pub stock: Option<i64>,
-    /// Users that hold one.
-    pub grants: Option<u64>,
-    /// Granted, not yet acknowledged by Kafka.
-    pub pending: Option<u64>,
-}
-
-impl GateSample {
-    /// The same as figures of its coupon.
-    pub fn figures(&self) -> Figures {
-        let mut figures = Figures::default();
-        figures.set(STOCK, self.stock);
-        figures.set(GRANTS, self.grants);
-        figures.set(PENDING, self.pending);
-        figures
-    }
 }
 
 /// An entry of SLOWLOG. Arguments are cut; they may hold data of users.

@@ -7,6 +7,7 @@ use base::yaml::{
     tree::{self, Kind, Value},
 };
 use contract::{claim, system::System};
+use include_dir::{Dir, File, include_dir};
 
 use super::Listed;
 
@@ -14,26 +15,33 @@ const KIND: Kind = Kind { name: "file of invariants", needs: "one check", refuse
 /// What turns an invariant red stands beside it, for tests alone: it is dropped, so that nothing of the program holds it.
 const PLANT: &str = "plant";
 
-/// The files of a system, each with the kind of claims that it is about.
-fn files(system: System) -> &'static [(claim::Kind, &'static str)] {
-    match system {
-        System::Ecommerce => &[(claim::Kind::Point, include_str!("ecommerce/points.yaml"))],
-        System::Fcfs => &[],
-    }
+/// One folder a system, called as it is; whoever adds a file adds its checks.
+static FOLDERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/invariant");
+
+/// The files of a system, in the order of their names.
+fn files(system: System) -> Vec<&'static str> {
+    let files = FOLDERS.get_dir(system.name()).map(Dir::files).into_iter().flatten();
+    let mut files: Vec<_> = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "yaml")).collect();
+    files.sort_by_key(|file| file.path());
+    files.into_iter().filter_map(File::contents_utf8).collect()
 }
 
 /// The invariants that belong to `system`; none for one that has none.
 pub fn built_in(system: System) -> Vec<Listed> {
-    files(system).iter().flat_map(|(_, text)| read(text)).collect()
+    files(system).into_iter().flat_map(read).collect()
 }
 
-/// The ids of the invariants of `system`, each with the kind of claims that it is about.
+/// The ids of the invariants of `system`, each with the kind of claims that it is about: the kind whose checks begin with
+/// the same letters.
 pub fn kinds(system: System) -> BTreeMap<String, claim::Kind> {
-    let of = |(kind, text): &(claim::Kind, &'static str)| {
-        let kind = *kind;
-        read(text).into_iter().map(move |listed| (listed.id, kind))
-    };
-    files(system).iter().flat_map(of).collect()
+    let of = |listed: Listed| Some((listed.id.clone(), kind_of(&listed.id)?));
+    built_in(system).into_iter().filter_map(of).collect()
+}
+
+fn kind_of(id: &str) -> Option<claim::Kind> {
+    let letters = |id: &str| id.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+    let has = |kind: &claim::Kind| kind.description().checks.iter().any(|(check, _)| letters(check) == letters(id));
+    claim::Kind::ALL.into_iter().find(has)
 }
 
 /// The files are ours, and a test reads each: one that is wrong has no entries, and so none of its ids.
@@ -65,6 +73,7 @@ mod tests {
         for Listed { id, invariant, .. } in System::ALL.into_iter().flat_map(built_in) {
             assert_eq!(problems(&id, &invariant), Vec::new(), "{id}");
             assert!(invariant.exercised.is_some(), "{id} could never hold");
+            assert!(kind_of(&id).is_some(), "{id} is about nothing that can be claimed");
         }
     }
 

@@ -1,13 +1,16 @@
 use std::time::Instant;
 
-use contract::figures::coupon::{GRANTS, PENDING, ROWS, STOCK};
+use contract::claim::{
+    Claim,
+    coupon::{GRANTS, PENDING, ROWS, STOCK},
+};
 
 use super::*;
 use crate::{
     event::{
         Figures,
         plan::{GoalPlan, PhasePlan, ScenarioPlan},
-        watch::{ComponentSample, Digest, GateSample, Member, PartitionLag, PoolSample, SlowCommand, SlowQuery},
+        watch::{ComponentSample, Digest, Member, PartitionLag, PoolSample, SlowCommand, SlowQuery},
     },
     goal::State,
     metric::{HTTP_REQS, THROTTLED},
@@ -113,8 +116,8 @@ fn the_funnel_counts_what_is_in_flight_and_leaves_out_what_is_not_known() {
     blind.subjects.insert(Claim::coupon(2), Figures::default());
     let funnel = after([(1, Event::Probe(blind))]).funnel();
     assert_eq!((steps(&funnel), funnel.in_flight()), (vec![None; 4], None), "one coupon was not read");
-    let gates = [(1, GateSample { stock: Some(1), grants: Some(9), pending: Some(2) })].into();
-    let funnel = after([(1, Event::Redis(RedisSample { gates, ..RedisSample::default() }))]).funnel();
+    let gates = [(Claim::coupon(1), Figures::default().with(STOCK, 1).with(GRANTS, 9).with(PENDING, 2))].into();
+    let funnel = after([(1, Event::Redis(RedisSample { subjects: gates, ..RedisSample::default() }))]).funnel();
     assert_eq!(steps(&funnel), [None, Some(9), Some(7), None]);
 }
 
@@ -203,7 +206,10 @@ fn every_event_survives_its_line() {
         stage("load"),
         Event::Phase { scenario: "event".into(), index: 1, target: 2.5 },
         Event::Goals { results: vec![goal], last: true },
-        Event::Redis(RedisSample { gates: [(7, GateSample::default())].into(), ..RedisSample::default() }),
+        Event::Redis(RedisSample {
+            subjects: [(Claim::coupon(7), Figures::default())].into(),
+            ..RedisSample::default()
+        }),
         Event::Unreachable { source: "redis".into(), why: "gone".into() },
         Event::Alarm {
             metric: "cpu".into(),

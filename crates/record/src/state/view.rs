@@ -53,8 +53,8 @@ impl RunState {
     pub fn sum(&self, figure: Figure) -> Option<i64> {
         match (&self.probe, &self.redis) {
             (Some(probe), _) => probe.sum(figure),
-            (None, Some(redis)) if !redis.gates.is_empty() => {
-                redis.gates.values().map(|gate| gate.figures().get(figure)).sum()
+            (None, Some(redis)) if !redis.subjects.is_empty() => {
+                redis.subjects.values().map(|figures| figures.get(figure)).sum()
             }
             _ => None,
         }

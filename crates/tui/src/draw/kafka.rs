@@ -127,7 +127,7 @@ const MEMBERS: Section = Section {
     },
 };
 
-/// `coupon-issue 0 1 2`
+/// `orders 0 1 2`
 fn reads(partitions: &std::collections::BTreeMap<String, Vec<i32>>) -> String {
     let list = |numbers: &[i32]| numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(" ");
     let all = partitions.iter().filter(|(_, numbers)| !numbers.is_empty());

@@ -1,6 +1,6 @@
 //! Whatever comes: any size, any data, any keys.
 
-use contract::figures::coupon::{ROWS, STOCK};
+use contract::claim::coupon::{ROWS, STOCK};
 use proptest::prelude::*;
 use record::event::{
     Figures,

@@ -34,7 +34,7 @@ use self::{
     ledger::{CouponLedger, LedgerSets, Told},
     model::{CouponSets, Sets},
 };
-use super::{Doing, Family, Sizes};
+use super::{Doing, Family, SetTable, Sizes};
 use crate::{
     LiveFacts, VerifyPlan,
     accounting::{Account, Counts},
@@ -54,6 +54,35 @@ impl Default for Coupons {
         let unread = "it was not read";
         let sets = Sets { topic: Err(unread.into()), keys: Err(unread.into()), coupons: Vec::new() };
         Self { sets, ledger: Ok(LedgerSets::default()) }
+    }
+}
+
+/// The sets of all coupons as people read them.
+pub(super) fn table(all: &[SetSizes]) -> SetTable {
+    let n = |value: Option<u64>| value.map(|n| n as i64);
+    let row = |c: &SetSizes| {
+        let (dead, acknowledged, uncertain, refused) = (n(c.dead), n(c.acknowledged), n(c.uncertain), n(c.refused));
+        let counts = [Some(c.total as i64), n(c.grants), n(c.events), n(c.rows), dead, c.stock];
+        (c.coupon.to_string(), counts.into_iter().chain([acknowledged, uncertain, refused]).collect())
+    };
+    SetTable {
+        title: "Coupons",
+        legend: "T total, G granted in Redis, K events in Kafka, M rows in MySQL, D dead letters, A told QUEUED, U unknown, \
+                 F refused.",
+        letters: &["coupon", "T", "G", "K", "M", "D", "stock", "A", "U", "F"],
+        headings: &[
+            "coupon",
+            "total",
+            "granted",
+            "events",
+            "rows",
+            "dead",
+            "left",
+            "told QUEUED",
+            "unknown",
+            "refused",
+        ],
+        rows: all.iter().map(row).collect(),
     }
 }
 

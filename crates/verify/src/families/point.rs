@@ -8,7 +8,6 @@ use std::path::Path;
 
 use contract::claim::Kind;
 use load::ledger::Entry;
-use record::event::names::Check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
@@ -153,7 +152,7 @@ impl Family for Points {
 
     fn judge(&self, context: &Context) -> Vec<CheckResult> {
         let said = self.accounts(context).iter().map(|account| (account.subject.clone(), self.pt6(account))).collect();
-        vec![checks::merge(Check::Pt6, said)]
+        vec![checks::merge("PT6", Some(Kind::Point), said)]
     }
 
     fn sizes(&self) -> Vec<Sizes> {

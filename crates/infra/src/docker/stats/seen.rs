@@ -58,7 +58,7 @@ pub struct Seen {
 impl Seen {
     /// Whether the component `name` is a job, which is to end: no server, and no role of the backend.
     pub fn is_job(&self, name: &str) -> bool {
-        let stays = is_backend(name) || Server::ALL.into_iter().any(|server| server.has(name));
+        let stays = is_backend(name) || Server::is_any(name);
         !stays && (self.awaited || self.may_end)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use contract::{
-    claim::Claim,
-    figures::coupon::{GRANTS, PENDING, ROWS},
+use contract::claim::{
+    Claim,
+    coupon::{GRANTS, PENDING, ROWS},
 };
 use probe::ProbePlan;
 use record::{
@@ -50,7 +50,7 @@ pub(super) async fn collect(plan: &VerifyPlan) -> Result<Sets, JoinError> {
         let gate = gates.remove(&coupon.id).unwrap_or_else(|| Err("it was not read".into()));
         let mut sets = match own(plan, coupon.id, &read) {
             Ok(()) => assemble(*coupon, read, &mut log, gate),
-            Err(why) => foreign(*coupon, &read, gate, opened.get(&coupon.id), &why),
+            Err(why) => foreign(*coupon, &read, gate, opened.get(&Claim::coupon(coupon.id)), &why),
         };
         sets.moving.clone_from(&plan.running);
         found.push(sets);
@@ -62,7 +62,7 @@ pub(super) async fn collect(plan: &VerifyPlan) -> Result<Sets, JoinError> {
 fn own(plan: &VerifyPlan, coupon: u64, read: &mysql::CouponRead) -> Known<()> {
     let Some(run) = &plan.of_run else { return Ok(()) };
     let facts = read.facts.as_ref().map_err(Clone::clone)?;
-    run.owns(coupon, &facts.present, read.known_before)
+    run.owns(Claim::coupon(coupon), &facts.present, read.known_before)
 }
 
 /// A coupon of which nothing is known that belongs to the run. Where MySQL does not answer, the gate may still be shown
@@ -107,7 +107,7 @@ fn assemble(coupon: Plan, read: mysql::CouponRead, log: &mut Known<kafka::Log>, 
 pub(super) async fn is_moving(plan: &VerifyPlan, sets: &mut Sets) -> bool {
     let look = ProbePlan {
         endpoints: plan.endpoints.clone(),
-        coupons: coupons(&plan.subjects).iter().map(|coupon| coupon.id).collect(),
+        subjects: plan.subjects.iter().map(|subject| subject.claim).collect(),
         topic: plan.topic.clone(),
         group: plan.group.clone(),
         interval: Duration::from_secs(1),

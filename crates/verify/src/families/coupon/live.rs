@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use contract::{
-    claim::Claim,
-    figures::coupon::{GRANTS, HOLDERS, ROWS, SEQUENCE, STOCK},
+use contract::claim::{
+    Claim,
+    coupon::{GRANTS, HOLDERS, ROWS, SEQUENCE, STOCK},
 };
 use record::event::{Figures, ProbeSample};
 
@@ -82,7 +82,7 @@ fn violated(id: &str, evidence: String) -> CheckResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::figures::coupon::PENDING;
+    use contract::claim::coupon::PENDING;
     use record::event::PartitionSample;
 
     const TEN: [Plan; 1] = [Plan { id: 1, total: 10 }];

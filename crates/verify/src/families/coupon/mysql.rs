@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use contract::endpoint::MysqlEndpoint;
+use contract::{claim::Claim, endpoint::MysqlEndpoint};
 use mysql_async::{Transaction, prelude::Queryable};
 use record::epoch::{Opened, Present};
 
@@ -72,7 +72,7 @@ async fn read_all(endpoint: &MysqlEndpoint, coupons: &[u64], opened: &Opened) ->
             }),
             Err(why) => Err(why.clone()),
         };
-        let known_before = match opened.get(coupon) {
+        let known_before = match opened.get(&Claim::coupon(*coupon)) {
             Some(epoch) => known(remembers(&mut snapshot, *coupon, epoch).await, fail)?.unwrap_or_default(),
             None => false,
         };

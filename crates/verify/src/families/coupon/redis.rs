@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
 use contract::{
+    claim::{EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL, GRANT_PENDING, gate_keys},
     endpoint::RedisEndpoint,
-    names::{self, EPOCH_ID, EPOCH_SEQUENCE, EPOCH_TOTAL},
 };
 use record::epoch::{counter_of, run_id_of};
 use redis::{AsyncConnectionConfig, Script, Value, aio::MultiplexedConnection};
@@ -58,7 +58,7 @@ fn of_this_life(gate: Gate, run_id: Option<&str>) -> Known<Gate> {
 }
 
 async fn read_one(connection: &mut MultiplexedConnection, coupon: u64) -> Known<Gate> {
-    let keys = names::gate_keys(coupon);
+    let keys = gate_keys(coupon);
     let script = Script::new(SCRIPT);
     let answer: (Value, Value, Value, BTreeMap<String, String>) = script
         .key(keys.stock)
@@ -115,7 +115,7 @@ fn grants(value: &Value) -> Known<BTreeMap<u64, Option<u64>>> {
         let (user, seq) = (text(&pair[0]).unwrap_or_default(), text(&pair[1]));
         let user: u64 = user.parse().map_err(|_| format!("`{user}` among the grants is no user id"))?;
         // A mark behind the number says that Kafka has not acknowledged the grant; `pending` tells the same.
-        let number = |seq: String| seq.strip_suffix(names::GRANT_PENDING).unwrap_or(&seq).parse().ok();
+        let number = |seq: String| seq.strip_suffix(GRANT_PENDING).unwrap_or(&seq).parse().ok();
         users.insert(user, seq.and_then(number));
     }
     Ok(users)

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use contract::claim::Claim;
 use record::epoch::Opened;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -84,7 +85,8 @@ pub struct Recorded {
 /// When there are none, or they are damaged or of a newer version.
 pub fn recorded(folder: &Path) -> Result<Recorded, StoreError> {
     let mut parts = store::parts(folder)?;
-    let present = |one: &IndexedCoupon| Some((one.coupon, one.facts.as_ref().ok()?.present.epoch.clone()?));
+    let present =
+        |one: &IndexedCoupon| Some((Claim::coupon(one.coupon), one.facts.as_ref().ok()?.present.epoch.clone()?));
     let coupons: Vec<IndexedCoupon> = take(folder, &mut parts, "coupons")?.unwrap_or_default();
     let mut recorded = Recorded { epochs: coupons.iter().filter_map(present).collect(), ..Recorded::default() };
     if let Some(Ok(topic)) = take::<Known<TopicFacts>>(folder, &mut parts, "topic")? {
@@ -297,7 +299,7 @@ mod tests {
         let sets = read(folder.path()).unwrap().0.unwrap();
         assert_eq!(sets.coupons[0].facts.as_ref().unwrap().present.epoch.as_deref(), Some("abc:7"));
         let recorded = recorded(folder.path()).unwrap();
-        assert_eq!((&recorded.epochs[&1], recorded.log.ends[&0]), (&"abc:7".to_owned(), 9));
+        assert_eq!((&recorded.epochs[&Claim::coupon(1)], recorded.log.ends[&0]), (&"abc:7".to_owned(), 9));
     }
 
     #[test]

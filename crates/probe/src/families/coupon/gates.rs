@@ -7,8 +7,8 @@ use std::{
 
 use base::held::Held;
 use contract::{
+    claim::{EPOCH_ID, EPOCH_SEQUENCE, gate_keys},
     endpoint::RedisEndpoint,
-    names::{self, EPOCH_ID, EPOCH_SEQUENCE},
 };
 use record::epoch::run_id_of;
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
@@ -81,7 +81,7 @@ async fn look(endpoint: &RedisEndpoint, held: &mut Held<Connected>, coupons: &[u
     let mut connected = held.take_or(connect(endpoint)).await?;
     let mut pipe = redis::pipe();
     for coupon in coupons {
-        let keys = names::gate_keys(*coupon);
+        let keys = gate_keys(*coupon);
         pipe.cmd("EVAL").arg(SCRIPT).arg(4).arg(keys.stock).arg(keys.users).arg(keys.pending).arg(keys.epoch);
         pipe.arg(EPOCH_ID).arg(EPOCH_SEQUENCE);
     }

@@ -5,9 +5,9 @@ mod rows;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use contract::{
-    claim::Claim,
-    figures::coupon::{GRANTS, HOLDERS, PENDING, ROWS, SEQUENCE, STOCK},
+use contract::claim::{
+    Claim, Kind,
+    coupon::{GRANTS, HOLDERS, PENDING, ROWS, SEQUENCE, STOCK},
 };
 use record::{
     epoch::{Opened, continues, taken_over},
@@ -15,9 +15,10 @@ use record::{
 };
 
 pub use self::gates::run_id;
+pub(super) use self::rows::RowsReading;
 use self::{
     gates::{GateReading, Gates},
-    rows::{Rows, RowsReading},
+    rows::Rows,
 };
 use crate::ProbePlan;
 
@@ -33,7 +34,12 @@ pub(super) struct Coupons {
 impl Coupons {
     pub fn new(plan: &ProbePlan) -> Self {
         Self {
-            ids: plan.coupons.clone(),
+            ids: plan
+                .subjects
+                .iter()
+                .filter(|claim| claim.kind == Kind::Coupon)
+                .filter_map(|claim| claim.number())
+                .collect(),
             opened: plan.opened.clone(),
             rows: Rows::new(plan.endpoints.mysql.clone()),
             gates: Gates::new(plan.endpoints.redis.clone()),
@@ -64,14 +70,17 @@ impl Coupons {
             }
         };
         self.of_each(sample, &rows, &gates, &taken_over);
-        taken_over.into_iter().map(|(coupon, why)| (Claim::coupon(coupon), why)).collect()
+        taken_over
     }
 
     /// Coupons that MySQL holds in another epoch than the run's, or not at all any more.
-    fn taken_over(&self, rows: &RowsReading) -> BTreeMap<u64, String> {
+    fn taken_over(&self, rows: &RowsReading) -> BTreeMap<Claim, String> {
         let present = |coupon: &u64| rows.coupons.get(coupon).and_then(|row| row.epoch.as_deref());
-        let why = |(coupon, opened): (&u64, &String)| Some((*coupon, taken_over(*coupon, opened, present(coupon))?));
-        self.opened.iter().filter(|(coupon, _)| self.ids.contains(coupon)).filter_map(why).collect()
+        let why = |coupon: &u64| {
+            let claim = Claim::coupon(*coupon);
+            Some((claim, taken_over(claim, self.opened.get(&claim)?, present(coupon))?))
+        };
+        self.ids.iter().filter_map(why).collect()
     }
 
     fn of_each(
@@ -79,10 +88,10 @@ impl Coupons {
         sample: &mut ProbeSample,
         rows: &RowsReading,
         gates: &BTreeMap<u64, GateReading>,
-        taken: &BTreeMap<u64, String>,
+        taken: &BTreeMap<Claim, String>,
     ) {
         for coupon in &self.ids {
-            if let Some(why) = taken.get(coupon) {
+            if let Some(why) = taken.get(&Claim::coupon(*coupon)) {
                 complain(sample, "epoch", why);
                 sample.subjects.insert(Claim::coupon(*coupon), Figures::default());
                 continue;
@@ -94,7 +103,7 @@ impl Coupons {
             if let Some(gate) = gates.get(coupon) {
                 figures.set(PENDING, Some(gate.pending));
                 let present = row.and_then(|row| row.epoch.as_deref());
-                match unfit(gate, present, self.opened.get(coupon)) {
+                match unfit(gate, present, self.opened.get(&Claim::coupon(*coupon))) {
                     // Figures of another epoch, or of a gate that Redis lost, must not be held against the rows.
                     Some(why) => complain(sample, "redis", &format!("coupon {coupon}: {why}")),
                     None if gate.epoch.is_none() => {}
@@ -173,7 +182,7 @@ mod tests {
                 redis: "redis://127.0.0.1:1".parse().unwrap(),
                 kafka: "127.0.0.1:1".parse().unwrap(),
             },
-            coupons: vec![1, 2],
+            subjects: vec![Claim::coupon(1), Claim::coupon(2)],
             topic: "t".into(),
             group: "g".into(),
             interval: Duration::from_secs(1),
@@ -200,7 +209,7 @@ mod tests {
             "{told}"
         );
         // A coupon that was seeded again has no figures of this run, and nobody says that its server is away.
-        let coupons = Coupons { opened: [(1, "a:old:1".to_owned())].into(), ..coupons };
+        let coupons = Coupons { opened: [(Claim::coupon(1), "a:old:1".to_owned())].into(), ..coupons };
         let taken = coupons.taken_over(&rows);
         let mut sample = ProbeSample::default();
         coupons.of_each(&mut sample, &rows, &gates, &taken);
