@@ -1,15 +1,16 @@
 # `make demo` shows what ecomctl does; `make test` proves that it does. Both install only what is missing.
 CARGO ?= cargo
 # Tests and the demo find the programs of this checkout, never installed ones.
-RELEASE := target/release/ecomctl
+DEMO := target/demo/ecomctl
 
 .PHONY: help demo test test-all deps deps-test kafka engine images build release lint audit bench docs fuzz clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: deps kafka release ## One coupon event on real servers, from nothing to a verdict
-	@$(RELEASE) demo
+demo: deps kafka ## One coupon event on real servers, from nothing to a verdict
+	$(CARGO) build --profile demo --bin ecomctl
+	@$(DEMO) demo
 
 test: deps-test kafka ## Format, lints, unit, property, snapshot and end-to-end tests, with one closing count
 	@scripts/test.sh

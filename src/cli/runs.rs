@@ -151,7 +151,10 @@ fn remove_older(context: &Context, keep: usize) -> anyhow::Result<Exit> {
 }
 
 fn remove(context: &Context, names: &[String]) -> anyhow::Result<Exit> {
-    let state = context.require_state()?;
+    let Some(state) = context.existing_state()? else {
+        let why = format!("there is no run in {}", context.runs()?.display());
+        return Err(UsageError(why).into());
+    };
     let mut runs = names.iter().map(|name| to_delete(&state, name)).collect::<anyhow::Result<Vec<_>>>()?;
     runs.sort_by_key(RunFolder::name);
     runs.dedup();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use base::held::Held;
-use contract::endpoint::MysqlEndpoint;
+use contract::{cause, endpoint::MysqlEndpoint};
 use mysql_async::{Conn, Error, Row, prelude::Queryable};
 use record::event::{
     Event,
@@ -163,7 +163,7 @@ impl Source for Mysql {
             self.connection.give_back(connection);
             Ok::<_, Error>(sample)
         };
-        let mut sample = looking.await.map_err(|e| format!("MySQL at {}: {e}", self.endpoint))?;
+        let mut sample = looking.await.map_err(|e| format!("MySQL at {}: {}", self.endpoint, cause::chain(&e)))?;
         sample.pools = self.pools.read().await;
         Ok(Event::Mysql(sample))
     }

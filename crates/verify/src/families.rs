@@ -76,6 +76,11 @@ pub(crate) trait Family: Send + Sync {
     /// Reads what [`Self::save`] wrote; false where it wrote nothing.
     fn load(&mut self, folder: &Path, parts: &mut Parts) -> Result<bool, StoreError>;
 
+    /// The checks that a sample of the running load can prove false.
+    fn counted(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The statements that a sample of the running load proves false.
     fn live(&self, _sample: &ProbeSample, _facts: &LiveFacts) -> Vec<CheckResult> {
         Vec::new()

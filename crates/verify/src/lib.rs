@@ -186,6 +186,12 @@ pub fn live(sample: &ProbeSample, facts: &LiveFacts) -> Vec<CheckResult> {
     Kind::ALL.into_iter().flat_map(|kind| families::of(kind).live(sample, facts)).collect()
 }
 
+/// The checks that [`live`] looks at, of what is to be proven.
+pub fn counted(facts: &LiveFacts) -> Vec<&'static str> {
+    let kinds: BTreeSet<Kind> = facts.subjects.iter().map(|subject| subject.claim.kind).collect();
+    kinds.into_iter().flat_map(|kind| families::of(kind).counted()).copied().collect()
+}
+
 /// The families that judge, and what decides besides what they read.
 struct Court {
     families: Families,

@@ -1,6 +1,8 @@
 //! Texts in which somebody else may repeat an address: an argument in an error of the command line, a line of a file.
 
 const MASK: &str = "***";
+/// What stands for a login where it is said how to write one.
+const PLACES: [&str; 2] = ["USER:PASSWORD", "[USER:PASSWORD"];
 
 /// `text` without the logins of addresses: in each word what stands between `//` (or its beginning, where a `:` follows)
 /// and the last `@`, and the values of parameters that hold a password.
@@ -12,7 +14,9 @@ fn mask_word(word: &str) -> String {
     let end = word.trim_end().len();
     let (word, space) = word.split_at(end);
     let masked = match (word.find("://"), word.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}{MASK}{}", &word[..scheme + 3], &word[at..]),
+        (Some(scheme), Some(at)) if at > scheme && !PLACES.contains(&&word[scheme + 3..at]) => {
+            format!("{}{MASK}{}", &word[..scheme + 3], &word[at..])
+        }
         (None, Some(at)) if word[..at].contains(':') => {
             // `--flag=user:password@host` and `"user:password@host"`: what leads in is no part of the login.
             let start = word[..at].rfind(['=', '"', '\'', '`']).map_or(0, |i| i + 1);

@@ -249,6 +249,8 @@ fn a_login_in_somebody_elses_words_is_masked() {
         let masked = mask(text);
         assert!(!masked.contains("hunter2") && masked.contains("***"), "{masked}");
     }
+    let how = "write it as redis[s]://[USER:PASSWORD@]HOST:6379[/DB] or mysql://USER:PASSWORD@HOST:3306/DATABASE";
+    assert_eq!(mask(how), how, "how to write a login is no login");
     assert_eq!(mask("redis at 127.0.0.1:1/0: no\n  answer"), "redis at 127.0.0.1:1/0: no\n  answer");
     assert_eq!(mask_argument("found 'mysql://a b@h' here", "--mysql=mysql://a b@h"), "found '***' here");
 }

@@ -207,6 +207,10 @@ impl Family for Coupons {
         Ok(true)
     }
 
+    fn counted(&self) -> &'static [&'static str] {
+        &live::CHECKS
+    }
+
     fn live(&self, sample: &ProbeSample, facts: &LiveFacts) -> Vec<CheckResult> {
         live::live(sample, &coupons(&facts.subjects), &facts.topic_starts)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contract::endpoint::MysqlEndpoint;
+use contract::{cause, endpoint::MysqlEndpoint};
 use mysql_async::{Conn, Value as Cell, prelude::Queryable};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Begins it. `limit` holds for each statement.
     pub async fn open(endpoint: &MysqlEndpoint, limit: Duration) -> Known<Self> {
-        let fail = |why: &dyn std::fmt::Display| format!("MySQL at {endpoint}: {why}");
+        let fail = |why: &dyn std::fmt::Display| cause::once(&format!("MySQL at {endpoint}: {why}"));
         let opening = async {
             let mut conn = Conn::new(endpoint.opts(0, 1)).await?;
             limit_time(&mut conn, limit).await?;
@@ -94,7 +94,7 @@ impl Snapshot {
     }
 
     fn fail(&self, why: &dyn std::fmt::Display) -> String {
-        format!("MySQL at {}: {why}", self.endpoint)
+        cause::once(&format!("MySQL at {}: {why}", self.endpoint))
     }
 
     /// The server ends what takes too long; where it does not, the connection is closed, on its side too.

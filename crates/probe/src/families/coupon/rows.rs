@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use base::held::Held;
-use contract::endpoint::MysqlEndpoint;
+use contract::{cause, endpoint::MysqlEndpoint};
 use mysql_async::{Conn, Params, Value, prelude::Queryable};
 
 /// Longest time that one look may take.
@@ -54,7 +54,7 @@ impl Rows {
                 self.seen = reading.coupons.values().map(|coupon| coupon.count).sum();
                 Ok(reading)
             }
-            Ok(Err(error)) => Err(format!("MySQL at {}: {error}", self.endpoint)),
+            Ok(Err(error)) => Err(format!("MySQL at {}: {}", self.endpoint, cause::chain(&error))),
             Err(_) => Err(format!("MySQL at {}: no answer within {} s", self.endpoint, LIMIT.as_secs())),
         }
     }

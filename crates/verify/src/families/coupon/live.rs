@@ -14,6 +14,9 @@ use record::event::{Figures, ProbeSample};
 use super::{Plan, name_of};
 use crate::model::{CheckResult, Severity, Verdict};
 
+/// The checks that counts can contradict.
+pub(super) const CHECKS: [&str; 5] = ["CP1", "CP2", "CP3", "CP4", "CP9"];
+
 /// The statements about `coupons` that a sample proves false. `topic_starts` is where each partition of the topic ended
 /// when the epoch was opened; without it |M| ≤ |K| is not looked at.
 pub(super) fn live(sample: &ProbeSample, coupons: &[Plan], topic_starts: &BTreeMap<i32, i64>) -> Vec<CheckResult> {

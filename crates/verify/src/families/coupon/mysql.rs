@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use contract::{claim::Claim, endpoint::MysqlEndpoint};
+use contract::{cause, claim::Claim, endpoint::MysqlEndpoint};
 use mysql_async::{Transaction, prelude::Queryable};
 use record::epoch::{Opened, Present};
 
@@ -39,7 +39,7 @@ pub(super) struct Tables {
 
 /// Reads everything, and looks for the epochs of `opened`. Where MySQL cannot be reached each part says so.
 pub(super) async fn read(endpoint: &MysqlEndpoint, coupons: &[u64], opened: &Opened) -> Tables {
-    let fail = |why: &dyn std::fmt::Display| format!("MySQL at {endpoint}: {why}");
+    let fail = |why: &dyn std::fmt::Display| cause::once(&format!("MySQL at {endpoint}: {why}"));
     let result = match tokio::time::timeout(LIMIT, read_all(endpoint, coupons, opened)).await {
         Ok(Ok(tables)) => return tables,
         Ok(Err(error)) => fail(&error),
@@ -57,7 +57,7 @@ pub(super) async fn read(endpoint: &MysqlEndpoint, coupons: &[u64], opened: &Ope
 async fn read_all(endpoint: &MysqlEndpoint, coupons: &[u64], opened: &Opened) -> Result<Tables, mysql_async::Error> {
     let mut conn = mysql::connect(endpoint).await?;
     let mut snapshot = mysql::snapshot(&mut conn).await?;
-    let fail = |e: &mysql_async::Error| format!("MySQL at {endpoint}: {e}");
+    let fail = |e: &mysql_async::Error| format!("MySQL at {endpoint}: {}", cause::chain(e));
     let copy = known(mysql::is_read_only(&mut snapshot).await, fail)?.unwrap_or_default();
     let keys = known(keys(&mut snapshot).await, fail)?;
     let mut found = BTreeMap::new();
@@ -187,5 +187,18 @@ async fn rows(snapshot: &mut Transaction<'_>, coupon: u64) -> Result<Vec<Row>, m
         if !full {
             return Ok(rows);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The driver says some causes twice.
+    #[tokio::test]
+    async fn a_server_that_is_away_is_told_once() {
+        let nobody: MysqlEndpoint = "mysql://u:p@127.0.0.1:1/d".parse().unwrap();
+        let why = read(&nobody, &[1], &Opened::new()).await.keys.unwrap_err();
+        assert_eq!((why.matches("Input/output error").count(), why.matches("os error").count()), (1, 1), "{why}");
     }
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use contract::{
+    cause,
     claim::{Id, Kind, Outcome},
     endpoint::MysqlEndpoint,
 };
@@ -115,7 +116,7 @@ pub(super) struct Lookup {
 
 /// Looks every claim up.
 pub(super) async fn look(lookup: &Lookup) -> Result<Known<Found>, JoinError> {
-    let fail = |why: &dyn std::fmt::Display| Err(format!("MySQL at {}: {why}", lookup.endpoint));
+    let fail = |why: &dyn std::fmt::Display| Err(cause::once(&format!("MySQL at {}: {why}", lookup.endpoint)));
     Ok(match tokio::time::timeout(LIMIT, look_all(lookup)).await {
         Ok(Ok(found)) => found,
         Ok(Err(Broken::Mysql(error))) => fail(&error),
@@ -137,7 +138,7 @@ impl From<Error> for Broken {
 }
 
 async fn look_all(lookup: &Lookup) -> Result<Known<Found>, Broken> {
-    let fail = |error: &Error| format!("MySQL at {}: {error}", lookup.endpoint);
+    let fail = |error: &Error| format!("MySQL at {}: {}", lookup.endpoint, cause::chain(error));
     let mut conn = mysql::connect(&lookup.endpoint).await?;
     let mut snapshot = mysql::snapshot(&mut conn).await?;
     if known(mysql::is_read_only(&mut snapshot).await, fail)?.unwrap_or_default() {
