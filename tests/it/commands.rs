@@ -253,5 +253,5 @@ fn without_a_stack_each_command_says_how_to_get_one() {
     // What needs no stack does not speak of one.
     let output = stack.run(&["runs", "rm", "x"]);
     assert_eq!(output.status.code(), Some(2), "{}", both(&output));
-    assert!(both(&output).contains("there is no run in"), "{}", both(&output));
+    assert!(!both(&output).contains("stack is up"), "{}", both(&output));
 }
