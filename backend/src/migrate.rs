@@ -4,7 +4,7 @@
 use contract::system::{Step, System};
 use mysql_async::{Conn, Pool, prelude::Queryable};
 
-use crate::{coupon, db::own_connection, point, product, user};
+use crate::{db::own_connection, domains};
 
 /// Why the schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -34,18 +34,6 @@ pub enum MigrateError {
 
 /// Seconds to wait for another process that migrates.
 const LOCK_WAIT: u32 = 30;
-
-/// The statements of a step. MySQL commits each DDL statement on its own, so each has to bear being repeated.
-fn statements(step: Step) -> &'static [&'static str] {
-    match step {
-        Step::Users => &user::migrations::USERS,
-        Step::PublicUsers => &user::migrations::PUBLIC_USERS,
-        Step::Products => &product::migrations::PRODUCTS,
-        Step::Points => &point::migrations::POINTS,
-        Step::PointEntries => &point::migrations::POINT_ENTRIES,
-        Step::Coupons => &coupon::migrations::COUPONS,
-    }
-}
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version INT UNSIGNED NOT NULL PRIMARY KEY,
@@ -81,7 +69,7 @@ async fn apply(conn: &mut Conn, schema: &[&[Step]]) -> Result<(), MigrateError> 
         return Err(MigrateError::Newer { found, known });
     }
     for (version, steps) in (1_u32..).zip(schema).skip(found as usize) {
-        for statement in steps.iter().flat_map(|step| statements(*step)) {
+        for statement in steps.iter().flat_map(|step| domains::statements(*step)) {
             conn.query_drop(*statement).await.map_err(failed(version.to_string()))?;
         }
         conn.exec_drop("INSERT INTO schema_migrations (version) VALUES (?)", (version,))

@@ -161,17 +161,14 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{coupon, product};
+    use crate::domains;
 
     /// The rules of `promtool check metrics`: readers of the older format find no help, no type, or another name where
     /// they do not hold.
     #[test]
     fn the_older_format_keeps_its_rules() {
         let metrics = Metrics::new();
-        let coupons = coupon::metrics::Metrics::new(&metrics);
-        product::metrics::Metrics::new(&metrics).hits.inc();
-        coupons.issue.queued.inc();
-        coupons.gate.observe(0.01);
+        domains::figures(&metrics);
         let text = metrics.text(Format::Text);
         let (mut helps, mut types) = (BTreeMap::new(), BTreeMap::new());
         for line in text.lines() {
@@ -191,7 +188,9 @@ mod tests {
                 assert!(kind.is_some_and(|kind| (*kind == "histogram") == parts.is_some()), "{line}");
             }
         }
-        for name in ["process_cpu_seconds_total", "process_open_fds", "process_threads", "ecom_coupon_requests_total"] {
+        for name in
+            ["process_cpu_seconds_total", "process_open_fds", "process_threads", "ecom_producer_deliveries_total"]
+        {
             assert!(types.contains_key(name), "{name} is not in\n{text}");
         }
         let open = metrics.text(Format::OpenMetrics);

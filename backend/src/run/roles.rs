@@ -3,29 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use contract::{
-    failpoint::Failpoints,
-    system::{Domain, Topic},
-};
+use contract::{failpoint::Failpoints, system::Topic};
 
 use super::{BackendError, Process};
 use crate::{
-    api::{Limits, router},
     consumer::{
         dead_letter::DeadLetters,
         group::{self, Member},
     },
-    coupon::{
-        self,
-        consumer::Writer,
-        issuer::{self, Issuer},
-        reconciler::{self, Reconciler},
-    },
-    point::{self, Points},
+    domains::{self, Api},
     producer::EventProducer,
-    product::{self, Products, cache::ProductCache},
     redis_pool::RedisPool,
-    user::{self, Users},
 };
 
 /// Longest time of one question to Kafka about its topics.
@@ -33,63 +21,18 @@ const PROBE: Duration = Duration::from_secs(3);
 /// How long requests may still run after the stop, on top of their own limit.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// The domains of an API process.
-struct Domains {
-    routes: Router,
-    users: Arc<Users>,
-    issuer: Option<Arc<Issuer>>,
-}
-
-impl Domains {
-    fn start(process: &Process, pool: &Arc<RedisPool>, failpoints: &Arc<Failpoints>) -> Result<Self, BackendError> {
-        let (settings, description) = (&process.config.settings, process.config.system.description());
-        let (db, limits) = (process.db.clone(), Limits::from(&settings.http));
-        let users = Arc::new(Users::new(db.clone(), limits, description.user_key));
-        let (mut routes, mut issuer) = (router::common(), None);
-        for domain in description.domains {
-            routes = routes.merge(match domain {
-                Domain::Users => user::api::router(users.clone()),
-                Domain::Products => {
-                    let cache = ProductCache::new(pool.clone(), settings, &process.metrics);
-                    product::api::router(Arc::new(Products { db: db.clone(), cache, limits }))
-                }
-                Domain::Points => {
-                    let users = users.clone();
-                    point::api::router(Arc::new(Points { db: db.clone(), users, limits }))
-                }
-                Domain::Coupons => {
-                    let parts = issuer::Parts {
-                        config: &process.config,
-                        db: db.clone(),
-                        pool: pool.clone(),
-                        users: users.clone(),
-                        failpoints: failpoints.clone(),
-                        tasks: process.tasks.clone(),
-                        end: process.end.clone(),
-                        metrics: &process.metrics,
-                    };
-                    let started = Issuer::start(parts)?;
-                    issuer = Some(started.clone());
-                    coupon::api::router(started)
-                }
-            });
-        }
-        Ok(Self { routes, users, issuer })
-    }
-}
-
 pub(super) async fn api(mut process: Process, failpoints: Arc<Failpoints>) -> Result<(), BackendError> {
     let settings = process.config.settings.clone();
     let pool = redis(&process)?;
-    let Domains { routes, users, issuer } = Domains::start(&process, &pool, &failpoints)?;
+    let Api { routes, users, gate } = Api::start(&parts(&process, &pool), failpoints)?;
     let drain = settings.http.request_timeout.0 + SLACK;
     let serving = process.serve(routes, drain);
     process.watch_mysql();
     watch_redis(&process, &pool);
-    if let Some(issuer) = issuer.clone() {
+    if let Some(gate) = gate.clone() {
         process.watch("kafka", move || {
-            let issuer = issuer.clone();
-            async move { issuer.producer.probe(issuer.topic, PROBE).await }
+            let gate = gate.clone();
+            async move { gate.producer.probe(gate.topic, PROBE).await }
         });
     }
     process.migrate().await?;
@@ -97,25 +40,28 @@ pub(super) async fn api(mut process: Process, failpoints: Arc<Failpoints>) -> Re
         Ok(users) => tracing::info!(users, "directory warmed"),
         Err(error) => tracing::warn!(%error, "users are looked up one by one"),
     }
-    if let Some(issuer) = issuer.clone() {
-        let end = process.end.clone();
-        process.tasks.spawn(async move { issuer.watch_queue(end).await });
-    }
-    if let Some(issuer) = issuer.clone() {
+    if let Some(gate) = gate.clone() {
+        let (queue, end) = (gate.clone(), process.end.clone());
+        process.tasks.spawn(async move { queue.watch_queue(end).await });
         process.watch("gate", move || {
-            let issuer = issuer.clone();
-            async move { issuer.look().await }
+            let gate = gate.clone();
+            async move { gate.look().await }
         });
     }
     process.stop.cancelled().await;
     process.health.drain();
     tracing::info!("draining");
     let served = serving.await.unwrap_or(Err(BackendError::Broken("the HTTP server")));
-    if let Some(issuer) = issuer {
-        issuer.drain(settings.producer.delivery_timeout.0 + SLACK).await;
+    if let Some(gate) = gate {
+        gate.drain(settings.producer.delivery_timeout.0 + SLACK).await;
     }
     process.end(SLACK).await;
     served
+}
+
+fn parts<'a>(process: &'a Process, pool: &'a Arc<RedisPool>) -> domains::Parts<'a> {
+    let Process { config, db, tasks, end, metrics, .. } = process;
+    domains::Parts { config, db, pool, tasks, end, metrics }
 }
 
 fn redis(process: &Process) -> Result<Arc<RedisPool>, BackendError> {
@@ -153,7 +99,7 @@ pub(super) async fn consumer(mut process: Process, failpoints: Arc<Failpoints>) 
             topic: topic.to_owned(),
             group: group.to_owned(),
             settings: settings.consumer.clone(),
-            sink: Writer::new(process.db.pool().clone(), failpoints),
+            sink: domains::sink(process.db.pool().clone(), failpoints),
             dead: DeadLetters::new(producer, topic),
             metrics: process.metrics.clone(),
             health: process.health.clone(),
@@ -171,10 +117,10 @@ pub(super) async fn consumer(mut process: Process, failpoints: Arc<Failpoints>) 
 
 pub(super) async fn reconciler(mut process: Process) -> Result<(), BackendError> {
     let settings = process.config.settings.clone();
-    let endpoints = process.config.endpoints.clone();
     let topic = process.config.system.claims().name;
     let pool = redis(&process)?;
-    let producer = Arc::new(EventProducer::new(&endpoints.kafka, &settings.producer, process.metrics.clone())?);
+    let producer =
+        Arc::new(EventProducer::new(&process.config.endpoints.kafka, &settings.producer, process.metrics.clone())?);
     let serving = process.serve(Router::new(), SLACK);
     process.watch_mysql();
     watch_redis(&process, &pool);
@@ -184,17 +130,7 @@ pub(super) async fn reconciler(mut process: Process) -> Result<(), BackendError>
         async move { probe.probe(topic, PROBE).await }
     });
     process.migrate().await?;
-    let mut reconciler = Reconciler::new(reconciler::Parts {
-        db: process.db.clone(),
-        pool,
-        redis: endpoints.redis,
-        kafka: endpoints.kafka,
-        producer: producer.clone(),
-        topic: topic.to_owned(),
-        after: settings.reconcile_after(),
-        closed_for: settings.closed_for(),
-        metrics: coupon::metrics::Metrics::new(&process.metrics),
-    });
+    let mut reconciler = domains::reconciler(&parts(&process, &pool), producer.clone());
     let pause = settings.reconciler.interval.0.max(Duration::from_millis(10));
     while !process.stop.is_cancelled() {
         if let Err(error) = reconciler.round().await {

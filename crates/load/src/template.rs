@@ -274,14 +274,14 @@ mod tests {
     #[test]
     fn a_body_is_sent_as_it_is_written() {
         let body = "{phone: \"01012345678\", id: 9007199254740993, price: 1.10, on: 2024-01-01, at: \"12:30\", ok: true, none: null}";
-        let quick = include_str!("../../../profiles/coupon-quick.yaml");
-        let text = quick.replace("{userId: \"${user.id}\"}", body);
+        let request = format!("{{name: a, method: POST, path: /a, body: {body}}}");
+        let text = format!(
+            "system: ecommerce\nscenarios: {{a: {{executor: constant-vus, vus: 1, duration: 1s, requests: [{request}]}}}}"
+        );
         let (profile, warnings) = profile::read("p.yaml", &text, &profile::Overrides::default()).unwrap();
         assert!(warnings.is_empty(), "{warnings:?}");
-        let requests = profile.scenarios.values().flat_map(|scenario| &scenario.requests);
-        let issue = requests.into_iter().find(|request| request.body.is_some()).unwrap();
         let mut sent = Vec::new();
-        Template::new(issue, "h").unwrap().render(&values(1), &mut sent);
+        Template::new(&profile.scenarios["a"].requests[0], "h").unwrap().render(&values(1), &mut sent);
         let sent = String::from_utf8(sent).unwrap();
         let wanted = [
             r#""phone":"01012345678""#,
@@ -299,13 +299,11 @@ mod tests {
 
     #[test]
     fn a_request_as_it_is_sent() {
-        let issue = spec("POST", "/api/coupons/1/issue", Some(json!({"userId": "${user.id}", "by": "u${user.id}@x"})));
-        let text = render(&issue, 42);
-        assert!(text.starts_with("POST /api/coupons/1/issue HTTP/1.1\r\nHost: shop:8080\r\n"), "{text}");
+        let hold = spec("POST", "/api/seats/1/hold", Some(json!({"userId": "${user.id}", "by": "u${user.id}@x"})));
+        let text = render(&hold, 42);
+        assert!(text.starts_with("POST /api/seats/1/hold HTTP/1.1\r\nHost: shop:8080\r\n"), "{text}");
         assert!(text.ends_with("Content-Length: 26\r\n\r\n{\"by\":\"u42@x\",\"userId\":42}"), "{text}");
-        assert!(
-            render(&spec("GET", "/api/users/${user.id}/coupons", None), 7).starts_with("GET /api/users/7/coupons ")
-        );
+        assert!(render(&spec("GET", "/api/users/${user.id}/seats", None), 7).starts_with("GET /api/users/7/seats "));
         assert!(render(&spec("POST", "/", None), 7).contains("Content-Length: 0\r\n"));
         assert!(!render(&spec("GET", "/", None), 7).contains("Content-"));
     }
@@ -317,7 +315,7 @@ mod tests {
         for path in ["", "api", "/a b", "/a\r\nX: y", "/상품", "/x#frag"] {
             assert!(matches!(error(&spec("GET", path, None)), TemplateError::Path { .. }), "{path}");
         }
-        assert_eq!(error(&spec("GET", "/${COUPON}/x", None)), TemplateError::Placeholder("${COUPON}".into()));
+        assert_eq!(error(&spec("GET", "/${SEAT}/x", None)), TemplateError::Placeholder("${SEAT}".into()));
         assert!(Template::new(&spec("GET", "/", None), "a\r\nb").is_err());
     }
 

@@ -6,109 +6,16 @@ use base::yaml::{
     problem::Place,
     tree::{self, Kind, Node, Value},
 };
-use contract::system::{Step, System};
 use include_dir::{Dir, include_dir};
-use serde::Deserialize;
 
-use crate::model::CouponSeed;
+pub use crate::model::{
+    Fixture,
+    fixture::{PointFixture, ProductFixture, Template, UserFixture},
+};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../fixtures");
 /// Largest file that is read.
 const MAX_BYTES: u64 = 512 * 1024;
-/// Stands for the number of the row.
-const NUMBER: &str = "{n}";
-
-/// Names and values of seed data.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fixture {
-    /// One line that says what it is.
-    #[serde(default)]
-    pub about: String,
-    /// Users.
-    pub users: UserFixture,
-    /// Products, where the system has them.
-    #[serde(default)]
-    pub products: Option<ProductFixture>,
-    /// Points, where the system has them.
-    #[serde(default)]
-    pub points: Option<PointFixture>,
-    /// For how many days coupons are valid, from the moment of seeding.
-    pub coupon_valid_days: u32,
-    /// Coupons, where the profile names none.
-    pub coupons: Vec<CouponSeed>,
-}
-
-impl Fixture {
-    /// What `system` needs and this fixture has not: keys of it.
-    pub fn lacks(&self, system: System) -> Vec<&'static str> {
-        let needs =
-            [("products", Step::Products, self.products.is_some()), ("points", Step::Points, self.points.is_some())];
-        needs.into_iter().filter(|(_, step, is_here)| system.has(*step) && !is_here).map(|(key, ..)| key).collect()
-    }
-}
-
-/// Users.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UserFixture {
-    /// Name, with `{n}`.
-    pub name: Template,
-    /// E-mail address, with `{n}`; unique.
-    pub email: Template,
-}
-
-/// Products.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProductFixture {
-    /// Name, with `{n}`.
-    pub name: Template,
-    /// Description, with `{n}`.
-    pub description: Template,
-    /// The price of product n is n × this, in won.
-    pub price_step: u64,
-    /// Pieces in stock of each.
-    pub stock: u32,
-}
-
-/// Points.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PointFixture {
-    /// Points of each user.
-    pub balance: i64,
-}
-
-/// A text with one `{n}` in it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Template {
-    /// What stands before the number.
-    pub before: String,
-    /// What stands behind it.
-    pub after: String,
-}
-
-impl TryFrom<String> for Template {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.split_once(NUMBER) {
-            Some((before, after)) if !after.contains(NUMBER) => {
-                Ok(Self { before: before.to_owned(), after: after.to_owned() })
-            }
-            _ => Err(format!("`{text}` must hold {NUMBER}, the number of the row, exactly once")),
-        }
-    }
-}
-
-impl Template {
-    /// The text for row `n`.
-    pub fn fill(&self, n: u64) -> String {
-        format!("{}{n}{}", self.before, self.after)
-    }
-}
 
 /// Why a fixture cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -185,20 +92,14 @@ fn parse(text: &str) -> Result<Fixture, String> {
         return Err(why);
     }
     let fixture: Fixture = serde_yaml::from_str(text).map_err(|e| e.to_string())?;
-    let mut ids = BTreeSet::new();
-    for coupon in &fixture.coupons {
-        if coupon.id == 0 || coupon.quantity == 0 || coupon.quantity > u64::from(u32::MAX) || !ids.insert(coupon.id) {
-            return Err(format!("coupon {} needs an id of its own from 1 on, and a quantity from 1 on", coupon.id));
-        }
-    }
-    if !(1..=3_650).contains(&fixture.coupon_valid_days) {
-        return Err("coupon_valid_days: allowed are 1 to 3650".into());
-    }
+    fixture.check()?;
     Ok(fixture)
 }
 
 #[cfg(test)]
 mod tests {
+    use contract::system::System;
+
     use super::*;
 
     #[test]
@@ -207,9 +108,6 @@ mod tests {
         assert_eq!((shop.users.name.fill(7), shop.users.email.fill(7)), ("User_7".into(), "user7@test.com".into()));
         let (products, points) = (shop.products.unwrap(), shop.points.unwrap());
         assert_eq!((products.price_step, products.stock, points.balance), (1_000, 1_000, 100_000));
-        let coupons: Vec<_> = shop.coupons.iter().map(|c| (c.id, c.quantity, c.discount_amount)).collect();
-        assert_eq!(coupons, [(1, 1_000, Some(5_000)), (2, 500, Some(10_000))]);
-        assert_eq!(shop.coupon_valid_days, 30);
     }
 
     #[test]

@@ -1,15 +1,27 @@
 //! A profile as it is resolved: every default filled in. See `docs/profile.md` for the same in words.
 
-use std::{collections::BTreeMap, fmt};
+pub(crate) mod coupon;
+pub(crate) mod fixture;
+mod stack;
+
+use std::collections::BTreeMap;
 
 use contract::system::Step;
 pub use contract::system::System;
-use contract::{claim::Kind, endpoint::mask, human::HumanDuration, settings::Settings};
+use contract::{claim::Kind, human::HumanDuration, settings::Settings};
 use record::{goal::Goal, invariant::Invariant};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::claim::{ClaimSpec, Claims, IdSpec};
+use self::fixture::{PointFixture, ProductFixture, UserFixture};
+pub use self::{
+    coupon::CouponSeed,
+    stack::{ExternalSpec, KafkaLogin, PortSpec, ProviderChoice, StackSpec},
+};
+use crate::{
+    claim::{ClaimSpec, Claims, IdSpec},
+    problem::Finding,
+};
 
 /// One profile: what to run, on which stack, and what must hold afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,144 +60,19 @@ pub struct Profile {
     pub drain: DrainSpec,
 }
 
-/// The servers of a stack.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct StackSpec {
-    /// Who runs the servers.
-    pub provider: ProviderChoice,
-    /// Kafka brokers: 1 or 3.
-    pub brokers: u8,
-    /// Ports on 127.0.0.1 of servers in Docker.
-    pub ports: PortSpec,
-    /// Prometheus, Grafana and exporters beside the servers; in Docker only.
-    pub monitoring: bool,
-    /// The teams' own stack: MySQL 8.0, Kafka with `ZooKeeper`, Redis with `allkeys-lru`; in Docker only.
-    pub original: bool,
-    /// URLs of servers that are there already; each makes its component external.
-    pub external: ExternalSpec,
-}
-
-impl Default for StackSpec {
-    fn default() -> Self {
-        Self {
-            provider: ProviderChoice::Auto,
-            brokers: 1,
-            ports: PortSpec::default(),
-            monitoring: false,
-            original: false,
-            external: ExternalSpec::default(),
-        }
+impl Profile {
+    /// Every request, with the key under which it stands.
+    pub(crate) fn requests(&self) -> Vec<(String, &RequestSpec)> {
+        let keyed = self.scenarios.iter().flat_map(|(name, scenario)| {
+            let key = move |i: usize| format!("scenarios.{name}.requests[{i}]");
+            scenario.requests.iter().enumerate().map(move |(i, request)| (key(i), request))
+        });
+        keyed.collect()
     }
-}
 
-/// Ports on 127.0.0.1 of servers in Docker; 0 takes a free one, which is kept as long as the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct PortSpec {
-    /// MySQL.
-    pub mysql: u16,
-    /// Redis.
-    pub redis: u16,
-    /// The first broker; the others take the next ones.
-    pub kafka: u16,
-}
-
-impl PortSpec {
-    /// Those of `system`.
-    pub fn of(system: System) -> Self {
-        let of = system.description();
-        Self { mysql: of.mysql_port, redis: of.redis_port, kafka: of.kafka_port }
-    }
-}
-
-impl Default for PortSpec {
-    fn default() -> Self {
-        Self::of(System::default())
-    }
-}
-
-/// Who runs the servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProviderChoice {
-    /// The best that this machine has; says which and why.
-    Auto,
-    /// Containers of a Docker Engine.
-    Docker,
-    /// Private child processes on loopback.
-    Native,
-    /// The user's own; nothing is started.
-    External,
-}
-
-/// Servers that are there already. `…_file` keys name a file that holds the secret.
-// An address may hold a password, also where it was meant for another key: what is printed of a profile has none of them.
-#[derive(Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ExternalSpec {
-    /// `mysql://user:password@host:3306/database?tls=true&ca=FILE`
-    #[serde(serialize_with = "masked")]
-    pub mysql_url: Option<String>,
-    /// File with that URL.
-    #[serde(serialize_with = "masked_address")]
-    pub mysql_url_file: Option<String>,
-    /// `rediss://user:password@host:6379/0?ca=FILE`
-    #[serde(serialize_with = "masked")]
-    pub redis_url: Option<String>,
-    /// File with that URL.
-    #[serde(serialize_with = "masked_address")]
-    pub redis_url_file: Option<String>,
-    /// `host:9092,host:9092`
-    #[serde(serialize_with = "masked_address")]
-    pub kafka_brokers: Option<String>,
-    /// Transport encryption and login of Kafka.
-    pub kafka: KafkaLogin,
-    /// URL of an API that runs already; no backend is started then.
-    #[serde(serialize_with = "masked_address")]
-    pub api_url: Option<String>,
-}
-
-impl fmt::Debug for ExternalSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ExternalSpec(***)")
-    }
-}
-
-/// Shows that there is a value, and no more.
-#[expect(clippy::ref_option, reason = "serde gives the field as it is")]
-fn masked<S: Serializer>(value: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    value.as_ref().map(|_| "***").serialize(serializer)
-}
-
-/// Shows what is no login.
-#[expect(clippy::ref_option, reason = "serde gives the field as it is")]
-fn masked_address<S: Serializer>(value: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    value.as_deref().map(mask).serialize(serializer)
-}
-
-/// Transport encryption and login of an external Kafka.
-#[derive(Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct KafkaLogin {
-    /// Encrypt.
-    pub tls: bool,
-    /// PEM file of the certificate authority.
-    pub ca: Option<String>,
-    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
-    pub mechanism: Option<String>,
-    /// User.
-    pub username: Option<String>,
-    /// Password.
-    #[serde(serialize_with = "masked")]
-    pub password: Option<String>,
-    /// File with the password.
-    pub password_file: Option<String>,
-}
-
-impl fmt::Debug for KafkaLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KafkaLogin(***)")
+    /// What each kind says of the claims on it, given what will be seeded: the profile's own or the fixture's.
+    pub(crate) fn claim_findings(&self, fixture: Option<&Fixture>) -> Vec<Finding> {
+        coupon::claim_findings(self, fixture)
     }
 }
 
@@ -212,6 +99,11 @@ impl SeedSpec {
         let products = if system.has(Step::Products) { Self::ROWS } else { 0 };
         Self { fixture: system.name().into(), users: Self::ROWS, products, coupons: Vec::new() }
     }
+
+    /// What breaks a rule of what can be claimed, by its key.
+    pub(crate) fn problems(&self) -> Vec<(String, String)> {
+        coupon::seed_problems(&self.coupons)
+    }
 }
 
 impl Default for SeedSpec {
@@ -220,20 +112,42 @@ impl Default for SeedSpec {
     }
 }
 
-/// One coupon.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Names and values of seed data, as a fixture has them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CouponSeed {
-    /// Its id.
-    pub id: u64,
-    /// T: how many there are.
-    pub quantity: u64,
-    /// Name that people see.
+pub struct Fixture {
+    /// One line that says what it is.
     #[serde(default)]
-    pub name: Option<String>,
-    /// Discount in won.
+    pub about: String,
+    /// Users.
+    pub users: UserFixture,
+    /// Products, where the system has them.
     #[serde(default)]
-    pub discount_amount: Option<u64>,
+    pub products: Option<ProductFixture>,
+    /// Points, where the system has them.
+    #[serde(default)]
+    pub points: Option<PointFixture>,
+    /// For how many days coupons are valid, from the moment of seeding.
+    pub coupon_valid_days: u32,
+    /// Coupons, where the profile names none.
+    pub coupons: Vec<CouponSeed>,
+}
+
+impl Fixture {
+    /// What `system` needs and this fixture has not: keys of it.
+    pub fn lacks(&self, system: System) -> Vec<&'static str> {
+        let needs =
+            [("products", Step::Products, self.products.is_some()), ("points", Step::Points, self.points.is_some())];
+        needs.into_iter().filter(|(_, step, is_here)| system.has(*step) && !is_here).map(|(key, ..)| key).collect()
+    }
+
+    /// Holds it against the rules that types cannot say.
+    ///
+    /// # Errors
+    /// The first value that breaks one, and what is allowed.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        coupon::check_fixture(&self.coupons, self.coupon_valid_days)
+    }
 }
 
 /// One load. Unknown keys are found by the reader of profiles: serde cannot deny them beside `flatten`.
@@ -349,6 +263,26 @@ impl RequestSpec {
     pub fn claims(&self) -> Vec<ClaimSpec> {
         let short = self.coupon.map(|id| ClaimSpec { kind: Kind::Coupon, id: IdSpec::Number(id) });
         short.into_iter().chain(self.claim.iter().flat_map(Claims::list).cloned()).collect()
+    }
+
+    /// The same, each with the key that says it; the request itself stands under `path`.
+    pub(crate) fn keyed_claims(&self, path: &str) -> Vec<(String, ClaimSpec)> {
+        let several = matches!(self.claim, Some(Claims::Several(_)));
+        let key = |i: usize| match self.coupon {
+            Some(_) if i == 0 => format!("{path}.coupon"),
+            _ if several => format!("{path}.claim[{}]", i - usize::from(self.coupon.is_some())),
+            _ => format!("{path}.claim"),
+        };
+        self.claims().into_iter().enumerate().map(|(i, claim)| (key(i), claim)).collect()
+    }
+
+    /// The key that a message names for all that it claims, and what the message calls that.
+    pub(crate) fn claim_words(&self) -> (&'static str, &'static str) {
+        if self.claim.is_none() && self.coupon.is_some() {
+            ("coupon", "the coupon")
+        } else {
+            ("claim", "what was claimed")
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Overrides {
     /// `--set backend.consumers=6`: key path and YAML value. `stages[1]` or `stages.1` is a list's second entry;
     /// a key with a dot in it is quoted: `goals."a.b"`.
     pub set: Vec<String>,
-    /// `-e COUPON_ID=1`: values for `${COUPON_ID}`.
+    /// `-e USERS=500`: values for `${USERS}`.
     pub env: Vec<String>,
     /// `--vus`: virtual users of every scenario. A ramp is scaled so that this is its highest point.
     pub vus: Option<u32>,

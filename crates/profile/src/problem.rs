@@ -63,3 +63,12 @@ impl fmt::Display for Listing<'_> {
         f.write_str(&lines.join("\n"))
     }
 }
+
+/// What a rule found that knows keys and no places.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// A key, and what is not allowed about it.
+    Problem(String, String),
+    /// A key, and what is allowed, but perhaps not meant.
+    Doubt(String, String),
+}

@@ -3,7 +3,6 @@
 mod alarms;
 mod backend;
 mod claims;
-mod coupon;
 mod goals;
 mod invariants;
 mod requests;
@@ -41,7 +40,7 @@ const RULES: &[fn(&mut Context<'_>)] = &[
     seed::validate_fixture,
     seed::validate_keys,
     seed::validate_amounts,
-    seed::validate_coupons,
+    seed::validate_kinds,
     seed::warn_of_shared_users,
     scenarios::validate_any,
     scenarios::validate_names,
@@ -60,7 +59,7 @@ const RULES: &[fn(&mut Context<'_>)] = &[
     requests::validate_headers,
     claims::validate_ids,
     claims::validate_outcomes,
-    coupon::validate_claims,
+    claims::validate_kinds,
     goals::validate_goals,
     goals::validate_goal_tags,
     alarms::validate_metrics,

@@ -1,4 +1,4 @@
-//! `${COUPON_ID}` and `${COUPON_ID:-1}` in the text of a profile.
+//! `${USERS}` and `${USERS:-500}` in the text of a profile.
 //!
 //! They are replaced before the YAML is read, so that they work in flow maps too, where `{` would end a plain value.
 //! `${user.id}` has a dot, and is left for the load generator as `${uuid}` is. The positions of the file survive: [`Expanded::column`].
@@ -76,7 +76,7 @@ pub(crate) fn parse(items: &[String]) -> Result<BTreeMap<String, String>, Profil
         // The value may be a password.
         let shown = item.split('=').next().unwrap_or_default();
         let fail = |why: &str| ProfileError::Override { flag: format!("-e {shown}=…"), why: why.into() };
-        let (name, value) = item.split_once('=').ok_or_else(|| fail("write NAME=value, as in -e COUPON_ID=1"))?;
+        let (name, value) = item.split_once('=').ok_or_else(|| fail("write NAME=value, as in -e USERS=500"))?;
         if !is_name(name) {
             return Err(fail("a name is made of letters, digits and `_`, and begins with no digit"));
         }

@@ -2,7 +2,7 @@
 //!
 //! Version 2: kind, outcome and the forms of key and receipt, a byte each ([`HEAD`]); actor, start and end, eight bytes each;
 //! then key and receipt, of eight bytes for a number and sixteen for a UUID.
-//! Version 1: coupon, user, start and end, eight bytes each; outcome, a byte.
+//! Version 1, which knew one kind: key, user, start and end, eight bytes each; outcome, a byte.
 
 use contract::claim::{Id, Kind, Outcome};
 use uuid::Uuid;
@@ -11,6 +11,8 @@ use uuid::Uuid;
 const HEAD: usize = 4;
 /// Bytes before the key.
 const FIXED: usize = HEAD + 3 * 8;
+/// The kind of all entries of version 1, as later versions write it.
+const FIRST_KIND: u8 = 1;
 /// Bytes of an entry of version 1.
 const FIRST: usize = 33;
 /// Bytes that an entry takes at most.
@@ -112,7 +114,7 @@ impl Version {
 
 fn first(bytes: &[u8; LONGEST]) -> Option<Entry> {
     Some(Entry {
-        kind: Kind::Coupon,
+        kind: Kind::from_byte(FIRST_KIND)?,
         key: Some(Id::Number(number(bytes, 0)?)),
         actor: number(bytes, 8)?,
         start_ns: number(bytes, 16)?,

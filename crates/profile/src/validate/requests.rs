@@ -7,20 +7,10 @@ use serde_json::Value;
 use super::{Context, scenarios::is_tag};
 use crate::{
     later,
-    model::{METHODS, RequestSpec},
+    model::METHODS,
     request::{Variable, header_problem, json_in_text, path_problem, unknown_hole},
     suggest::did_you_mean,
 };
-
-/// Every request with its path.
-pub(super) fn each<'a>(c: &Context<'a>) -> Vec<(String, &'a RequestSpec)> {
-    let scenarios = c.profile.scenarios.iter();
-    scenarios
-        .flat_map(|(name, s)| {
-            s.requests.iter().enumerate().map(move |(i, r)| (format!("scenarios.{name}.requests[{i}]"), r))
-        })
-        .collect()
-}
 
 pub(super) fn validate_any(c: &mut Context<'_>) {
     for (name, scenario) in &c.profile.scenarios {
@@ -31,7 +21,7 @@ pub(super) fn validate_any(c: &mut Context<'_>) {
 }
 
 pub(super) fn validate_names(c: &mut Context<'_>) {
-    for (path, request) in each(c) {
+    for (path, request) in c.profile.requests() {
         if !is_tag(&request.name) {
             let message = "the name of a request has letters, digits, `-`, `_`, `.`, `:` and `/` only";
             c.problem(format!("{path}.name"), message);
@@ -49,7 +39,7 @@ pub(super) fn validate_names(c: &mut Context<'_>) {
 }
 
 pub(super) fn validate_methods(c: &mut Context<'_>) {
-    for (path, request) in each(c) {
+    for (path, request) in c.profile.requests() {
         let method = request.method.as_str();
         if !METHODS.contains(&method) {
             let why = if later::method(method) {
@@ -64,7 +54,7 @@ pub(super) fn validate_methods(c: &mut Context<'_>) {
 }
 
 pub(super) fn validate_paths(c: &mut Context<'_>) {
-    for (path, request) in each(c) {
+    for (path, request) in c.profile.requests() {
         if let Some(why) = path_problem(&request.path) {
             c.problem(format!("{path}.path"), why);
         }
@@ -73,7 +63,7 @@ pub(super) fn validate_paths(c: &mut Context<'_>) {
 
 pub(super) fn validate_bodies(c: &mut Context<'_>) {
     let limit = c.profile.backend.http.body_limit;
-    for (path, request) in each(c) {
+    for (path, request) in c.profile.requests() {
         let Some(body) = &request.body else { continue };
         if request.method == "GET" {
             c.problem(format!("{path}.body"), "a GET has no body; take it away, or set `method: POST`");
@@ -102,7 +92,7 @@ pub(super) fn validate_bodies(c: &mut Context<'_>) {
 }
 
 pub(super) fn validate_headers(c: &mut Context<'_>) {
-    for (path, request) in each(c) {
+    for (path, request) in c.profile.requests() {
         let mut seen = BTreeSet::new();
         for (name, value) in &request.headers {
             if let Some(why) = header_problem(name, value) {
@@ -116,7 +106,7 @@ pub(super) fn validate_headers(c: &mut Context<'_>) {
 }
 
 pub(super) fn validate_outcomes(c: &mut Context<'_>) {
-    for (path, request) in each(c).into_iter().filter(|(_, request)| request.claims().is_empty()) {
+    for (path, request) in c.profile.requests().into_iter().filter(|(_, request)| request.claims().is_empty()) {
         for (status, class) in &request.outcomes {
             let word = class.starts_with(|ch: char| ch.is_ascii_uppercase())
                 && class.chars().all(|ch| ch.is_ascii_uppercase() || ch.is_ascii_digit() || ch == '_');

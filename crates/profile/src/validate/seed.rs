@@ -1,13 +1,11 @@
 //! Rules of `seed:`.
 
-use std::collections::BTreeSet;
-
 use contract::system::Step;
 
 use super::Context;
 use crate::{
     fixture::{self, FixtureError},
-    model::{CouponSeed, Executor, UserPick},
+    model::{Executor, UserPick},
     suggest::did_you_mean,
 };
 
@@ -53,35 +51,10 @@ pub(super) fn validate_amounts(c: &mut Context<'_>) {
     }
 }
 
-pub(super) fn validate_coupons(c: &mut Context<'_>) {
-    let mut seen = BTreeSet::new();
-    for (i, coupon) in c.profile.seed.coupons.iter().enumerate() {
-        let path = |key: &str| format!("seed.coupons[{i}].{key}");
-        if coupon.id == 0 {
-            c.problem(path("id"), "ids begin at 1");
-        }
-        if !seen.insert(coupon.id) {
-            c.problem(path("id"), format!("coupon {} stands here twice", coupon.id));
-        }
-        if !(1..=u64::from(u32::MAX)).contains(&coupon.quantity) {
-            let message = format!("{} is out of range; allowed: 1 to {}", coupon.quantity, u32::MAX);
-            c.problem(path("quantity"), message);
-        }
-        if let Some(name) = &coupon.name
-            && (name.trim().is_empty() || name.chars().count() > 200)
-        {
-            c.problem(path("name"), "a name has 1 to 200 letters");
-        }
-    }
-}
-
-/// Ids of the coupons that will exist; none where that cannot be told.
-pub(super) fn coupon_ids(c: &Context<'_>) -> Option<BTreeSet<u64>> {
-    let ids = |coupons: &[CouponSeed]| coupons.iter().map(|k| k.id).collect();
-    if c.profile.seed.coupons.is_empty() {
-        c.fixture.map(|f| ids(&f.coupons))
-    } else {
-        Some(ids(&c.profile.seed.coupons))
+/// What only one kind of what can be claimed asks of its rows.
+pub(super) fn validate_kinds(c: &mut Context<'_>) {
+    for (path, why) in c.profile.seed.problems() {
+        c.problem(path, why);
     }
 }
 
