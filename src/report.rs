@@ -22,4 +22,4 @@ pub fn classes(outcomes: &std::collections::BTreeMap<String, u64>) -> String {
 }
 
 #[cfg(test)]
-mod request_rows;
+mod tests;
