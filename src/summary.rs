@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::settings::Settings;
+use contract::{claim::Kind, settings::Settings};
 use load::PhaseSummary;
 use record::{
     event::{AlarmLevel, names::Provider},
@@ -48,6 +48,9 @@ pub struct Summary {
     pub metrics: BTreeMap<String, Value>,
     /// Outcome class → requests. Their sum is `metrics.http_reqs`.
     pub outcomes: BTreeMap<String, u64>,
+    /// What requests came to by what they claim; a request with several claims counts with each.
+    #[serde(default)]
+    pub claims: Vec<ClaimFigures>,
     /// Goals.
     pub goals: Vec<GoalResult>,
     /// Alarms that the profile configures, raised or not. They change no exit code.
@@ -120,6 +123,31 @@ pub struct Request {
     /// `hit` and `miss`: answers that say whether they came from a cache; absent where none says so.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cache: BTreeMap<String, CacheFigures>,
+}
+
+/// Requests that claim one thing, or each its own of a kind. `sent` = `done` + `refused` + `unknown`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimFigures {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// `coupon:1`; or the kind alone, as in `point`, where each request claims its own.
+    pub claim: String,
+    /// Requests that began.
+    pub sent: u64,
+    /// Outcome class → requests.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Those that it was promised.
+    pub done: u64,
+    /// Those that it was refused, for whatever reason.
+    pub refused: u64,
+    /// HTTP status → refusals.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refusals: BTreeMap<u16, u64>,
+    /// Those of which nobody knows.
+    pub unknown: u64,
+    /// Promises that were to give an id and gave none; absent where the profile asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipts_missing: Option<u64>,
 }
 
 /// Answers from a cache, or past it.

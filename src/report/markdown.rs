@@ -29,6 +29,7 @@ pub fn render(summary: &Summary) -> String {
     }
     checks(&mut text, summary);
     sets(&mut text, summary);
+    claims(&mut text, summary);
     goals(&mut text, summary);
     alarms(&mut text, summary);
     requests(&mut text, summary, sent);
@@ -70,6 +71,14 @@ fn sets(text: &mut String, summary: &Summary) {
     for kind in summary.sets.tables() {
         let _ = writeln!(text, "## {}\n\n{}\n", kind.title, kind.legend);
         table(text, kind.letters, kind.rows.iter().map(rows::set));
+    }
+}
+
+fn claims(text: &mut String, summary: &Summary) {
+    let rows = rows::claims(summary);
+    if !rows.is_empty() {
+        text.push_str("## Claims\n\n");
+        table(text, &rows::CLAIMS, rows.into_iter().map(Vec::from));
     }
 }
 

@@ -1,9 +1,10 @@
 //! Rows that stand in more than one report.
 
 use base::figure::{count, millis, or_dash, percent, rate};
+use contract::claim::Kind;
 use load::PhaseSummary;
 
-use crate::summary::Request;
+use crate::summary::{ClaimFigures, Request, Summary};
 
 /// What a row is called, and its counts.
 pub fn set((name, counts): &(String, Vec<Option<i64>>)) -> Vec<String> {
@@ -15,6 +16,30 @@ pub fn set((name, counts): &(String, Vec<Option<i64>>)) -> Vec<String> {
 fn grouped(value: i64) -> String {
     let sign = if value < 0 { "-" } else { "" };
     format!("{sign}{}", count(value.unsigned_abs()))
+}
+
+/// Kinds that have a table of their own, which says the same and more.
+const WITH_A_TABLE: [Kind; 1] = [Kind::Coupon];
+
+/// Header of [`claims`].
+pub const CLAIMS: [&str; 6] = ["claim", "sent", "done", "refused", "unknown", "receipts missing"];
+
+/// Claim, requests, done, refused with the statuses that said so, unknown, and receipts that are missing, where they are asked
+/// for; of kinds that have no table of their own.
+pub fn claims(summary: &Summary) -> Vec<[String; 6]> {
+    let row = |of: &ClaimFigures| {
+        let statuses: Vec<_> = of.refusals.iter().map(|(status, n)| format!("{status} × {}", count(*n))).collect();
+        let why = if statuses.is_empty() { String::new() } else { format!(" ({})", statuses.join(", ")) };
+        [
+            of.claim.clone(),
+            count(of.sent),
+            count(of.done),
+            format!("{}{why}", count(of.refused)),
+            count(of.unknown),
+            or_dash(of.receipts_missing),
+        ]
+    };
+    summary.claims.iter().filter(|of| !WITH_A_TABLE.contains(&of.kind)).map(row).collect()
 }
 
 /// Seconds, requests, requests per second, p50, p95, p99 and longest of a phase.

@@ -30,6 +30,7 @@ pub fn render(summary: &Summary) -> String {
     text.push_str(&requests(summary, sent));
     text.push_str(&failures(summary));
     text.push_str(&sets(&summary.sets));
+    text.push_str(&claims(summary));
     text.push_str(&goals(summary));
     text.push_str(&checks(&summary.checks));
     for line in alarms::lines(summary) {
@@ -91,6 +92,16 @@ fn sets(sets: &Sets) -> String {
         let _ = write!(text, "\n{table}\n");
     }
     text
+}
+
+fn claims(summary: &Summary) -> String {
+    let rows = rows::claims(summary);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = table::new(&rows::CLAIMS, &[1, 2, 4, 5]);
+    table.add_rows(rows);
+    format!("\n{table}\n")
 }
 
 fn goals(summary: &Summary) -> String {

@@ -90,6 +90,33 @@ fn failures_are_told_by_kind_with_an_example_and_bounded() {
     assert!(!terminal::render(&none).contains("failed request") && !markdown::render(&none).contains("## Failures"));
 }
 
+/// Coupons have a table of their own, which says the same; other kinds have theirs here.
+#[test]
+fn claims_of_a_kind_without_a_table_of_its_own_are_counted() {
+    let mut some = mixed();
+    assert!(!terminal::render(&some).contains("receipts missing"), "files of older versions have none");
+    let claims = json!([
+        {"kind": "coupon", "claim": "coupon:1", "sent": 5, "outcomes": {"QUEUED": 5}, "done": 5, "refused": 0, "unknown": 0},
+        {"kind": "point", "claim": "point", "sent": 1_500, "outcomes": {"OK": 1_000, "REFUSED": 495, "UNKNOWN": 5},
+         "done": 1_000, "refused": 495, "refusals": {"409": 15, "422": 480}, "unknown": 5, "receipts_missing": 2},
+        {"kind": "point", "claim": "point:5eed0000-0000-4000-8000-000000000001", "sent": 3, "outcomes": {"OK": 3}, "done": 3,
+         "refused": 0, "unknown": 0},
+    ]);
+    some.claims = serde_json::from_value(claims.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&some).unwrap()["claims"], claims);
+    for text in [terminal::render(&some), markdown::render(&some)] {
+        let row = |name: &str| {
+            let line = text.lines().find(|line| line.split_whitespace().any(|word| word == name));
+            line.unwrap_or_default().replace(['|', '│'], " ").split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(row("point"), "point 1,500 1,000 495 (409 × 15, 422 × 480) 5 2", "{text}");
+        assert_eq!(row("point:5eed0000-0000-4000-8000-000000000001").split(' ').nth(5), Some("-"), "{text}");
+        assert!(
+            !text.contains("coupon:1") && text.lines().all(|line| line.chars().count() <= 120 || line.contains('|'))
+        );
+    }
+}
+
 /// A run that was broken off says so first of all, and comes to exit code 1.
 #[test]
 fn a_broken_run_says_why() {

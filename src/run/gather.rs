@@ -66,6 +66,7 @@ pub fn summary(from: &Gathered<'_>) -> Summary {
         phases: walked.load.phases.clone(),
         requests: requests(&walked.load),
         outcomes: walked.load.outcomes.clone(),
+        claims: walked.load.claimed.iter().map(claim).collect(),
         goals: goal::evaluate(&profile.goals, &metrics),
         metrics: metrics.iter().map(|(name, metric)| (name.clone(), to_json(metric))).collect(),
         alarms: from.state.alarms.values().map(alarm).collect(),
@@ -145,6 +146,20 @@ fn requests(load: &LoadSummary) -> Vec<summary::Request> {
         cache: r.cache.iter().map(|(name, trend)| (name.clone(), cache(trend))).collect(),
     };
     load.requests.iter().map(request).collect()
+}
+
+fn claim(of: &load::ClaimSummary) -> summary::ClaimFigures {
+    summary::ClaimFigures {
+        kind: of.claim.kind,
+        claim: of.claim.to_string(),
+        sent: of.sent,
+        outcomes: of.outcomes.clone(),
+        done: of.done,
+        refused: of.refused,
+        refusals: of.refusals.clone(),
+        unknown: of.unknown,
+        receipts_missing: of.receipts_missing,
+    }
 }
 
 fn alarm(now: &AlarmNow) -> Alarm {

@@ -23,6 +23,7 @@ use crate::load_server::{raw, read_request, shop, write_pieces};
 
 mod control;
 mod executors;
+mod receipts;
 
 fn plan(target: SocketAddr, scenario: Value) -> LoadPlan {
     LoadPlan {

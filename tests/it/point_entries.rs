@@ -7,7 +7,7 @@ use contract::{
     endpoint::Endpoints,
     system::System,
 };
-use load::ledger::{Entry, LedgerWriter, Outcome};
+use load::ledger::{Entry, LedgerWriter, Outcome, Receipt};
 use mysql_async::{Conn, prelude::Queryable};
 use uuid::Uuid;
 use verify::{self, CheckResult, LogBefore, Overall, Sizes, Verdict, VerifyPlan, invariants::InvariantPlan};
@@ -40,10 +40,25 @@ fn key(user: u64, n: u64) -> Uuid {
     Uuid::from_u64_pair(user, n)
 }
 
+/// The number of its entry.
+const fn entry(user: u64, n: u64) -> u64 {
+    user * 1_000 + n
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "others tell nothing")]
+fn given(entry: u64) -> Option<Receipt> {
+    Some(Receipt::Given(Id::Number(entry)))
+}
+
 impl Booked {
     /// Each user's bookings: those whose number is a multiple of 10 were refused, and of 10 plus 1 nobody knows; every
     /// second one of these was made.
     async fn new() -> Self {
+        Self::told(1, |_| None).await
+    }
+
+    /// The same, asked for so many times each, where a promise of an entry tells what `receipt` says.
+    async fn told(times: u64, receipt: fn(u64) -> Option<Receipt>) -> Self {
         let mut endpoints = support::servers();
         let database = format!("points_{}", rand::random_range(1_u64..1 << 40));
         let mut sql = Conn::new(endpoints.mysql.opts(0, 1)).await.unwrap();
@@ -52,11 +67,11 @@ impl Booked {
         endpoints.mysql.database = database;
         sql.query_drop(TABLE).await.unwrap();
         let mut booked = Self { endpoints, sql, folder: tempfile::tempdir().unwrap(), sent: 0 };
-        booked.write().await;
+        booked.write(times, receipt).await;
         booked
     }
 
-    async fn write(&mut self) {
+    async fn write(&mut self, times: u64, receipt: fn(u64) -> Option<Receipt>) {
         let mut ledger = LedgerWriter::create(&self.folder.path().join("ledger"), 0).unwrap();
         let mut made = Vec::new();
         for user in 1..=USERS {
@@ -72,16 +87,19 @@ impl Booked {
                     _ => Outcome::Acknowledged,
                 };
                 if outcome == Outcome::Acknowledged || n % 20 == 1 {
-                    made.push(format!("({user}, 'charge', 1, {n}, '{}', '')", key(user, n)));
+                    made.push(format!("({}, {user}, 'charge', 1, {n}, '{}', '')", entry(user, n), key(user, n)));
                 }
-                self.sent += 1;
                 let (kind, key) = (Kind::Point, Some(Id::Uuid(key(user, n))));
-                let (start_ns, end_ns) = (self.sent * 1_000, self.sent * 1_000 + 500);
-                ledger.push(Entry { kind, key, actor: user, start_ns, end_ns, outcome, receipt: None }).unwrap();
+                let receipt = receipt(entry(user, n)).filter(|_| outcome == Outcome::Acknowledged);
+                for _ in 0..times {
+                    self.sent += 1;
+                    let (start_ns, end_ns) = (self.sent * 1_000, self.sent * 1_000 + 500);
+                    ledger.push(Entry { kind, key, actor: user, start_ns, end_ns, outcome, receipt }).unwrap();
+                }
             }
         }
         ledger.finish().unwrap();
-        let columns = "user_id, kind, delta, balance_after, idempotency_key, request_hash";
+        let columns = "id, user_id, kind, delta, balance_after, idempotency_key, request_hash";
         self.run(&format!("INSERT INTO point_entries ({columns}) VALUES {}", made.join(", "))).await;
     }
 
@@ -173,7 +191,11 @@ async fn what_was_removed_since_or_cannot_be_read_is_unknown() {
         .run("INSERT INTO point_entries (user_id, kind, delta, balance_after, idempotency_key, request_hash) VALUES (2, 'open', 9, 9, '', '')")
         .await;
     let (verdict, checks) = seeded.verify().await;
-    expect(&checks, Verdict::Unknown, "240 have no entry, and whether the entries of their users were removed");
+    expect(
+        &checks,
+        Verdict::Unknown,
+        "240 have no entry, or another one than was told, and whether the entries of their users were removed",
+    );
     assert_eq!(verdict, Overall::Unproven);
 
     let mut absent = Booked::new().await;
@@ -187,4 +209,68 @@ async fn what_was_removed_since_or_cannot_be_read_is_unknown() {
     assert!(pt6.verdict == Verdict::Unknown && pt6.evidence.contains("MySQL at"), "{pt6:?}");
     let drop = format!("DROP DATABASE {}", away.endpoints.mysql.database);
     away.run(&drop).await;
+}
+
+/// Asked for again with the same key, a booking is told the same entry: that is none too many.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_the_one_that_was_told() {
+    let (verdict, checks) = Booked::told(2, given).await.verify().await;
+    expect(&checks, Verdict::Holds, "none for a refused one; 960 are the entries that were told");
+    assert_eq!(verdict, Overall::Consistent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_not_the_one_that_was_told_is_found() {
+    let (told, booking) = (entry(2, 7), format!("user 2, key {}", key(2, 7)));
+    let mut renumbered = Booked::told(1, given).await;
+    renumbered.run(&format!("UPDATE point_entries SET id = 99999 WHERE id = {told}")).await;
+    let (_, checks) = renumbered.verify().await;
+    let says =
+        format!("another entry than was told: {booking}, told entry {told}, which is not there (it has entry 99999)");
+    expect(&checks, Verdict::Violated, &says);
+    assert_eq!(checks["PT6"].rows.len(), 1);
+
+    let mut swapped = Booked::told(1, given).await;
+    for (from, to) in [(told, 99999), (entry(3, 8), told), (99999, entry(3, 8))] {
+        swapped.run(&format!("UPDATE point_entries SET id = {to} WHERE id = {from}")).await;
+    }
+    let (_, checks) = swapped.verify().await;
+    let says = format!("{booking}, told entry {told}, which is that of user 3, key {} (it has entry 3008)", key(3, 8));
+    expect(&checks, Verdict::Violated, &says);
+    assert_eq!(checks["PT6"].rows.len(), 2, "each of the two was told the other's: {checks:?}");
+
+    let mut moved = Booked::told(1, given).await;
+    moved.run(&format!("UPDATE point_entries SET user_id = 3 WHERE id = {told}")).await;
+    let (_, checks) = moved.verify().await;
+    let says = format!("lost: {booking}, told entry {told}, which is that of user 3, key {}", key(2, 7));
+    expect(&checks, Verdict::Violated, &says);
+
+    // It is there twice, and neither is another one than was told.
+    let mut doubled = Booked::told(1, given).await;
+    doubled.run("ALTER TABLE point_entries DROP KEY uk_point_entries_user_key").await;
+    let columns = "user_id, kind, delta, balance_after, idempotency_key, request_hash";
+    let again = format!("SELECT 5, {columns} FROM point_entries WHERE id = {told}");
+    doubled.run(&format!("INSERT INTO point_entries (id, {columns}) {again}")).await;
+    let (_, checks) = doubled.verify().await;
+    expect(&checks, Verdict::Violated, &format!("120 unknown; more than one entry: {booking}"));
+    assert!(!checks["PT6"].evidence.contains("than was told"), "{checks:?}");
+}
+
+/// A promise without an entry proves nothing, and neither do entries that were seeded and booked anew since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_is_missing_or_of_older_data_accuses_nobody() {
+    let some = |told: u64| if told % 100 == 2 { Some(Receipt::Missing) } else { given(told) };
+    let (verdict, checks) = Booked::told(1, some).await.verify().await;
+    expect(&checks, Verdict::Unknown, "receipts missing: 12 promises do not say which entry is theirs");
+    assert_eq!(verdict, Overall::Unproven);
+
+    let mut seeded = Booked::told(1, given).await;
+    let columns = "user_id, kind, delta, balance_after, idempotency_key, request_hash";
+    seeded.run("CREATE TABLE kept AS SELECT * FROM point_entries WHERE user_id = 2 AND kind <> 'open'").await;
+    seeded.run("DELETE FROM point_entries WHERE user_id = 2").await;
+    seeded.run(&format!("INSERT INTO point_entries (id, {columns}) VALUES (900000, 2, 'open', 9, 9, '', '')")).await;
+    seeded.run(&format!("INSERT INTO point_entries (id, {columns}) SELECT id + 900000, {columns} FROM kept")).await;
+    let (verdict, checks) = seeded.verify().await;
+    expect(&checks, Verdict::Unknown, "240 have no entry, or another one than was told");
+    assert_eq!(verdict, Overall::Unproven);
 }

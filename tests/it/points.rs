@@ -81,17 +81,27 @@ fn points_are_charged_used_and_proven() {
     assert_eq!(summary["coupons"], serde_json::json!([]), "nobody asked for one: {summary:#}");
     let outcomes = summary["outcomes"].as_object().unwrap();
     assert!(outcomes["OK"].as_u64() > Some(100) && outcomes["REFUSED"].as_u64() > Some(50), "{outcomes:#?}");
+    let claims = summary["claims"].as_array().unwrap();
+    assert_eq!(claims.len(), 2, "each request its own, and the gift: {claims:#?}");
+    for claim in claims {
+        let n = |key: &str| claim[key].as_u64().unwrap();
+        assert!(claim["kind"] == "point" && n("done") > 0 && n("refused") > 0, "{claim:#}");
+        assert_eq!((n("done") + n("refused") + n("unknown"), n("receipts_missing")), (n("sent"), 0), "{claim:#}");
+    }
     let gifts = "SELECT COUNT(*), COUNT(DISTINCT user_id) FROM point_entries \
                  WHERE idempotency_key = '5eed0000-0000-4000-8000-000000000001'";
     let gifts: (u64, u64) = mysql_async::from_row(first_row(&stack, gifts));
     assert_eq!(gifts, (5, 5), "asked for again and again, given once to each");
+
+    let pt6 = summary["checks"].as_array().unwrap().iter().find(|check| check["id"] == "PT6").unwrap();
+    assert!(pt6["evidence"].as_str().unwrap().contains("are the entries that were told"), "{pt6}");
 
     let run = summary["run"].as_str().unwrap();
     let (code, report) = stack.json(&["verify"]);
     assert_eq!(code, 0, "{report:#}");
     assert_proven(&report);
     let report = String::from_utf8(stack.ok(&["report", run]).stdout).unwrap();
-    assert!(report.contains("PT6"), "{report}");
+    assert!(report.contains("PT6") && report.contains("receipts missing"), "{report}");
     let (code, history) = stack.json(&["verify", "--history", run]);
     assert_eq!(code, 0, "{history:#}");
     assert_proven(&history);
@@ -143,6 +153,12 @@ fn a_break_of_points_is_named_by_its_checks() {
         (
             vec![booked],
             vec![format!("DELETE FROM point_entries WHERE user_id = {user} AND idempotency_key = '{key}'")],
+            &["PT6"],
+        ),
+        // The last one, so that the order of entries stays: only whoever was told its number sees it.
+        (
+            lines(&["UPDATE point_entries SET id = id + 1 ORDER BY id DESC LIMIT 1"]),
+            lines(&["UPDATE point_entries SET id = id - 1 ORDER BY id DESC LIMIT 1"]),
             &["PT6"],
         ),
     ];

@@ -59,6 +59,13 @@ impl Kind {
         self.description().classes
     }
 
+    /// Whether it may be the answer that says which one it is. These two are looked up by what was sent.
+    pub const fn is_named_by_answer(self) -> bool {
+        match self {
+            Self::Coupon | Self::Point => false,
+        }
+    }
+
     /// What class `name` means; none where its answers cannot be sorted so.
     pub fn outcome(self, name: &str) -> Option<Outcome> {
         self.classes().iter().find(|(class, _)| *class == name).map(|(_, outcome)| *outcome)

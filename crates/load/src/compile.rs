@@ -3,13 +3,20 @@
 
 use std::{collections::BTreeMap, sync::atomic::AtomicU64};
 
-use contract::claim::{Claim, Kind};
+use contract::claim::{Claim, Id, Kind};
 use profile::{
+    answer::{AnswerSpec, JsonPath},
     claim::{ClaimSpec, IdSource},
     model::{RequestSpec, Scenario, UserPick},
 };
 
-use super::{LoadError, LoadPlan, ledger::Outcome, schedule::Schedule, template::Template};
+use super::{
+    LoadError, LoadPlan,
+    ledger::{Outcome, Receipt},
+    receipt::Body,
+    schedule::Schedule,
+    template::{Template, Values},
+};
 
 /// Number of the class `OK`.
 pub(super) const OK: usize = 0;
@@ -63,6 +70,8 @@ pub(super) struct CompiledRequest {
     pub template: Template,
     pub once: bool,
     pub claims: Vec<CompiledClaim>,
+    /// Some claim asks for an id out of the answer.
+    pub reads_body: bool,
     /// Status → class.
     class_of: Box<[u16]>,
 }
@@ -72,8 +81,23 @@ pub(super) struct CompiledRequest {
 pub(super) struct CompiledClaim {
     pub kind: Kind,
     pub id: IdSource,
+    receipt: Option<JsonPath>,
     /// Class → what it means.
     outcomes: Box<[Outcome]>,
+}
+
+/// The ids of one claim, once its answer is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ids {
+    pub key: Option<Id>,
+    pub receipt: Option<Receipt>,
+}
+
+impl Ids {
+    /// Whether the answer gave less than it was to give.
+    pub fn lack(&self) -> bool {
+        self.key.is_none() || self.receipt == Some(Receipt::Missing)
+    }
 }
 
 impl CompiledClaim {
@@ -85,6 +109,24 @@ impl CompiledClaim {
     /// What its requests are counted by.
     pub fn counted(&self) -> Claim {
         self.id.counted(self.kind)
+    }
+
+    /// Whether its answers are to give an id.
+    pub fn reads_body(&self) -> bool {
+        self.receipt.is_some() || matches!(self.id, IdSource::Answer(_))
+    }
+
+    /// Its ids in a request with these values, whose answer came to `outcome`. Only a promise gives any of its own.
+    pub fn ids(&self, values: &Values, outcome: Outcome, body: &Body) -> Ids {
+        let promised = outcome == Outcome::Acknowledged;
+        let key = match &self.id {
+            IdSource::Fixed(id) => Some(*id),
+            IdSource::Variable(variable) => Some(values.of(*variable)),
+            IdSource::Answer(path) if promised => body.id(path),
+            IdSource::Answer(_) => None,
+        };
+        let receipt = self.receipt.as_ref().filter(|_| promised);
+        Ids { key, receipt: receipt.map(|path| body.id(path).map_or(Receipt::Missing, Receipt::Given)) }
     }
 }
 
@@ -193,7 +235,8 @@ impl Compiled {
                 *slot = number as u16;
             }
         }
-        Ok(CompiledRequest { scenario, name, template, once: spec.once, claims, class_of })
+        let reads_body = claims.iter().any(CompiledClaim::reads_body);
+        Ok(CompiledRequest { scenario, name, template, once: spec.once, claims, reads_body, class_of })
     }
 
     fn class_number(&mut self, name: &str) -> usize {
@@ -221,5 +264,6 @@ fn default_class(status: usize, knows_ok: bool) -> usize {
 }
 
 fn claim(spec: &ClaimSpec) -> Result<CompiledClaim, String> {
-    Ok(CompiledClaim { kind: spec.kind, id: spec.id.source()?, outcomes: Box::default() })
+    let receipt = spec.receipt.as_ref().map(AnswerSpec::path).transpose()?;
+    Ok(CompiledClaim { kind: spec.kind, id: spec.id.source()?, receipt, outcomes: Box::default() })
 }

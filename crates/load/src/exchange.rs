@@ -15,10 +15,11 @@ use mio::{Interest, Token, net::TcpStream};
 use super::{
     LoadError,
     clock::Nanos,
-    compile::UNKNOWN,
+    compile::{Ids, UNKNOWN},
     failure::{self, Failure},
-    ledger::Entry,
+    ledger::{Entry, Outcome},
     measure::{Ending, Place, Timing, has_latency, micros},
+    receipt::Body,
     response::Fed,
     vu::{State, Times, Vu},
     worker::Worker,
@@ -59,6 +60,7 @@ impl Worker<'_> {
         }
         self.vus[index].values.uuid = self.draw();
         let place = self.place(index);
+        self.vus[index].body = Body::next(self.shared.plan.requests[place.request].reads_body);
         self.measures.sent(place, at);
         if self.vus[index].stream.is_some() {
             self.write_request(index);
@@ -203,7 +205,12 @@ impl Worker<'_> {
             if vu.times.first_byte == 0 {
                 vu.times.first_byte = self.shared.clock.now();
             }
-            match vu.parser.feed(&self.scratch[..bytes]) {
+            let (parser, read) = (&mut vu.parser, &self.scratch[..bytes]);
+            let fed = match &mut vu.body {
+                Body::Unwanted => parser.feed(read),
+                body => parser.feed_into(read, |part| body.take(part)),
+            };
+            match fed {
                 Ok(Fed::More) if bytes < self.scratch.len() && !read_closed => return Reading::Pending,
                 Ok(Fed::More) => {}
                 Ok(Fed::Done { answer, used }) => {
@@ -250,20 +257,30 @@ impl Worker<'_> {
         if let Ending::Status(_, Some(answer)) = ending {
             self.cached.of_mut(answer).record_thousandths(micros(timing.duration));
         }
-        let (start_ns, values) = (if times.write > 0 { times.write } else { times.begun }, self.vus[index].values);
-        for claim in &request.claims {
-            self.write_down(Entry {
-                kind: claim.kind,
-                key: Some(values.id(claim.id)),
-                actor: values.user,
-                start_ns,
-                end_ns: end,
-                outcome: claim.outcome(class),
-                receipt: None,
-            });
-        }
+        self.write_claims(index, place.request, class, end);
         let pause = settle_connection(&mut self.vus[index], ending, keep);
         self.after_request(index, pause.max(self.scenario(index).think));
+    }
+
+    /// Writes down what a request that ended in `class` at `end_ns` came to for all that it claims.
+    fn write_claims(&mut self, index: usize, request: usize, class: usize, end_ns: Nanos) {
+        let shared = self.shared;
+        let claims = &shared.plan.requests[request].claims;
+        if claims.is_empty() {
+            return;
+        }
+        let vu = &mut self.vus[index];
+        let (times, values, body) = (vu.times, vu.values, std::mem::take(&mut vu.body));
+        let start_ns = if times.write > 0 { times.write } else { times.begun };
+        for (number, claim) in claims.iter().enumerate() {
+            let outcome = claim.outcome(class);
+            let ids = claim.ids(&values, outcome, &body);
+            if outcome == Outcome::Acknowledged && ids.lack() {
+                self.measures.requests[request].lacks[number].add(&body);
+            }
+            let Ids { key, receipt } = ids;
+            self.write_down(Entry { kind: claim.kind, key, actor: values.user, start_ns, end_ns, outcome, receipt });
+        }
     }
 
     fn write_down(&mut self, entry: Entry) {

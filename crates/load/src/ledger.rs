@@ -14,7 +14,7 @@ use std::{
 
 pub use contract::claim::Outcome;
 
-pub use self::entry::Entry;
+pub use self::entry::{Entry, Receipt};
 use self::entry::{LONGEST, Version};
 
 /// First bytes of a ledger file: name and version.

@@ -11,8 +11,9 @@
 //! exchange   connect, write, read, classify                   (one request)
 //! template, response    bytes out, bytes in                   (pure)
 //! cache      whether an answer came from a cache              (pure)
+//! receipt    an id out of an answer's body                    (pure)
 //! failure    why a request has no answer                      (pure)
-//! measure    histograms and counts of a thread → merged
+//! measure    histograms and counts of a thread → merged; claimed → by what is claimed
 //! limit      whether the generator was the bottleneck         (pure)
 //! figures    measures → metrics, also by tag; summary → files
 //! ```
@@ -27,6 +28,7 @@
 //! Border: on `contract`, `profile` and `record`.
 
 mod cache;
+mod claimed;
 mod clock;
 mod compile;
 mod control;
@@ -39,6 +41,7 @@ mod limit;
 mod machine;
 mod measure;
 mod pacing;
+pub mod receipt;
 pub mod response;
 pub mod schedule;
 mod shared;
@@ -61,6 +64,7 @@ use record::{event::LoadSample, goal::Goal, goal::GoalResult};
 
 pub use self::{
     cache::CacheAnswer,
+    claimed::ClaimSummary,
     control::{ControlError, LoadControl},
     coordinator::run,
     summary::{LoadSummary, PhaseSummary, RequestSummary},

@@ -11,6 +11,7 @@ use super::{
     clock::Nanos,
     compile::Compiled,
     failure::{self, Failure},
+    receipt::Body,
 };
 
 /// How a request ended.
@@ -47,6 +48,28 @@ pub(super) fn micros(nanos: u64) -> u64 {
     nanos.saturating_add(500) / 1_000
 }
 
+/// Promises to one claim of a request that lack the id which they were to give.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Lacks {
+    pub all: u64,
+    /// Those whose body was too long to be kept.
+    pub too_long: u64,
+}
+
+impl Lacks {
+    /// Counts one with this body.
+    pub fn add(&mut self, body: &Body) {
+        self.all += 1;
+        self.too_long += u64::from(*body == Body::TooLong);
+    }
+
+    /// Adds those of another thread.
+    pub fn merge(&mut self, other: Self) {
+        self.all += other.all;
+        self.too_long += other.too_long;
+    }
+}
+
 /// Figures of one request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RequestMeasure {
@@ -55,6 +78,8 @@ pub(super) struct RequestMeasure {
     pub outcomes: Vec<u64>,
     pub statuses: BTreeMap<u16, u64>,
     pub failures: failure::Counts,
+    /// By number of the claim.
+    pub lacks: Vec<Lacks>,
     /// By kind of failure: what was said at the first one.
     pub examples: [Option<Box<str>>; failure::KINDS],
     /// By class: duration of requests that were answered or timed out.
@@ -120,9 +145,10 @@ pub(super) struct Measures {
 impl Measures {
     pub fn new(plan: &Compiled) -> Self {
         let classes = plan.classes.len();
-        let request = || RequestMeasure {
+        let request = |claims: usize| RequestMeasure {
             outcomes: vec![0; classes],
             durations: vec![Trend::default(); classes],
+            lacks: vec![Lacks::default(); claims],
             ..RequestMeasure::default()
         };
         let phase = || PhaseMeasure { outcomes: vec![0; classes], ..PhaseMeasure::default() };
@@ -131,7 +157,7 @@ impl Measures {
             ..ScenarioMeasure::default()
         };
         Self {
-            requests: plan.requests.iter().map(|_| request()).collect(),
+            requests: plan.requests.iter().map(|r| request(r.claims.len())).collect(),
             scenarios: plan.scenarios.iter().map(|s| scenario(s.phase_starts.len())).collect(),
             ..Self::default()
         }
@@ -250,6 +276,7 @@ impl RequestMeasure {
         self.sent += other.sent;
         add(&mut self.outcomes, &other.outcomes);
         add(&mut self.failures, &other.failures);
+        self.lacks.iter_mut().zip(&other.lacks).for_each(|(own, other)| own.merge(*other));
         for (own, other) in self.examples.iter_mut().zip(&other.examples) {
             if own.is_none() {
                 own.clone_from(other);

@@ -1,5 +1,5 @@
-//! Reads HTTP/1.1 answers out of a stream of bytes, in whatever pieces they come. Bodies are counted, not kept; only a
-//! head that came in part is stored, and given back once it is whole.
+//! Reads HTTP/1.1 answers out of a stream of bytes, in whatever pieces they come. Bodies are not kept, but handed on to who asks
+//! for them; only a head that came in part is stored, and given back once it is whole.
 
 use std::mem::MaybeUninit;
 
@@ -62,6 +62,18 @@ enum State {
     UntilClose,
 }
 
+impl State {
+    /// With so many bytes less to come.
+    fn less(self, taken: u64) -> Self {
+        match self {
+            Self::Length(left) => Self::Length(left - taken),
+            Self::Chunk(left) if left > taken => Self::Chunk(left - taken),
+            Self::Chunk(_) => Self::ChunkEnd,
+            other => other,
+        }
+    }
+}
+
 /// State of one connection's answer.
 #[derive(Debug, Default)]
 pub struct Parser {
@@ -82,6 +94,14 @@ impl Parser {
     /// # Errors
     /// When they are no HTTP/1.1; the connection is of no use then.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Fed, Garbage> {
+        self.feed_into(bytes, |_| ())
+    }
+
+    /// The same, and gives `body` what belongs to the answer's body, part by part.
+    ///
+    /// # Errors
+    /// As [`Self::feed`].
+    pub fn feed_into(&mut self, bytes: &[u8], mut body: impl FnMut(&[u8])) -> Result<Fed, Garbage> {
         let mut at = 0;
         loop {
             if self.is_whole() {
@@ -90,12 +110,16 @@ impl Parser {
             let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) else { return Ok(Fed::More) };
             at += match self.state {
                 State::Head => self.feed_head(rest)?,
-                State::Length(left) => {
-                    let taken = shorter(left, rest);
-                    self.state = State::Length(left - taken as u64);
-                    taken
+                State::Length(left) | State::Chunk(left) => {
+                    let (part, _) = rest.split_at(shorter(left, rest));
+                    body(part);
+                    self.state = self.state.less(part.len() as u64);
+                    part.len()
                 }
-                State::UntilClose => rest.len(),
+                State::UntilClose => {
+                    body(rest);
+                    rest.len()
+                }
                 _ => self.feed_chunked(rest)?,
             };
         }
@@ -150,16 +174,10 @@ impl Parser {
         self.state = head.body;
     }
 
-    /// Reads on in a chunked body, by one piece. Returns the bytes taken.
+    /// Reads on between the parts of a chunked body, by one byte. Returns the bytes taken.
     fn feed_chunked(&mut self, bytes: &[u8]) -> Result<usize, Garbage> {
         let Some(byte) = bytes.first().copied() else { return Ok(0) };
         self.state = match self.state {
-            State::Chunk(left) => {
-                let taken = shorter(left, bytes);
-                let left = left - taken as u64;
-                self.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
-                return Ok(taken);
-            }
             State::Size { size, digits } => match (char::from(byte).to_digit(16), byte) {
                 // Leading zeros are legal and say nothing.
                 (Some(0), _) if size == 0 => State::Size { size, digits: 1 },

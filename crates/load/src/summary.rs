@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cache::{ByCache, CacheAnswer},
+    claimed::{self, ClaimSummary},
     compile::{Compiled, CompiledRequest, ERROR, UNKNOWN},
     failure,
     figures::{Figures, per_second},
@@ -33,6 +34,8 @@ pub struct LoadSummary {
     pub outcomes: BTreeMap<String, u64>,
     /// Requests sent by what they claim, each with all of its claims.
     pub claims: BTreeMap<Claim, u64>,
+    /// What they came to by what they claim.
+    pub claimed: Vec<ClaimSummary>,
     /// By request.
     pub requests: Vec<RequestSummary>,
     /// By phase.
@@ -131,10 +134,11 @@ impl LoadSummary {
             rps: per_second(sent, duration_s),
             outcomes: plan.by_name(&measures.total_outcomes()),
             claims: measures.claims(plan),
+            claimed: claimed::by_claim(plan, measures),
             requests: requests.map(|(request, measure)| RequestSummary::new(plan, request, measure)).collect(),
             phases: phases(&figures),
             bottleneck: limit.bottleneck,
-            notes: limit.note.into_iter().collect(),
+            notes: limit.note.into_iter().chain(claimed::notes(plan, measures)).collect(),
             lateness: (lateness.count() > 0).then_some(lateness),
             aborted_by,
             broken,

@@ -4,7 +4,6 @@ use std::io::Write;
 
 use contract::{claim::Id, names};
 use profile::{
-    claim::IdSource,
     model::{METHODS, RequestSpec},
     request::{Part, Variable, header_problem, parts, path_problem, unknown_hole},
 };
@@ -60,13 +59,12 @@ pub struct Values {
 }
 
 impl Values {
-    /// The id that `source` is in this request.
-    pub fn id(&self, source: IdSource) -> Id {
-        match source {
-            IdSource::Fixed(id) => id,
-            IdSource::Variable(Variable::UserId) => Id::Number(self.user),
-            IdSource::Variable(Variable::PublicId) => Id::Uuid(names::public_id(self.user)),
-            IdSource::Variable(Variable::Uuid) => Id::Uuid(self.uuid),
+    /// What `variable` is in this request.
+    pub fn of(&self, variable: Variable) -> Id {
+        match variable {
+            Variable::UserId => Id::Number(self.user),
+            Variable::PublicId => Id::Uuid(names::public_id(self.user)),
+            Variable::Uuid => Id::Uuid(self.uuid),
         }
     }
 }
@@ -129,7 +127,7 @@ impl Template {
             // Writing into memory does not fail.
             let _ = match piece {
                 Piece::Bytes(bytes) => out.write_all(bytes),
-                Piece::Variable(variable) => write!(out, "{}", values.id(IdSource::Variable(*variable))),
+                Piece::Variable(variable) => write!(out, "{}", values.of(*variable)),
                 Piece::Length => write!(out, "{}", self.body.0 + self.body.1 * digits(values.user)),
             };
         }
@@ -251,7 +249,7 @@ mod tests {
         let mut wanted = json!({"id": 12, "public": public.to_string(), "by": "u12"});
         wanted[uuid.to_string()] = uuid.to_string().into();
         assert_eq!(body, wanted);
-        assert_eq!(values(12).id(IdSource::Variable(Variable::Uuid)), Id::Uuid(uuid));
+        assert_eq!(values(12).of(Variable::Uuid), Id::Uuid(uuid));
     }
 
     #[test]

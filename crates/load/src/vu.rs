@@ -3,7 +3,7 @@
 use mio::net::TcpStream;
 use uuid::Uuid;
 
-use super::{clock::Nanos, response::Parser, template::Values};
+use super::{clock::Nanos, receipt::Body, response::Parser, template::Values};
 
 /// Where a virtual user stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub(super) struct Vu {
     /// Connections in a row that gave no answer.
     pub failures: u8,
     pub parser: Parser,
+    /// What the answer under way says, where its request asks for it.
+    pub body: Body,
     /// What is left to write; mostly empty and without memory.
     pub unsent: Vec<u8>,
 }
@@ -98,6 +100,7 @@ impl Vu {
             fresh: true,
             failures: 0,
             parser: Parser::default(),
+            body: Body::Unwanted,
             unsent: Vec::new(),
         }
     }

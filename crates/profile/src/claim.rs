@@ -4,7 +4,10 @@ use contract::claim::{Claim, Id, Kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::request::Variable;
+use crate::{
+    answer::{AnswerSpec, JsonPath},
+    request::Variable,
+};
 
 /// One claim, or several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,8 +35,11 @@ impl Claims {
 pub struct ClaimSpec {
     /// What kind of thing.
     pub kind: Kind,
-    /// Which one: a number, a UUID, or exactly one variable.
+    /// Which one: a number, a UUID, exactly one variable, or where the answer says it.
     pub id: IdSpec,
+    /// Where the answer says what it calls the thing that it gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<AnswerSpec>,
 }
 
 /// An id as it is written.
@@ -44,15 +50,19 @@ pub enum IdSpec {
     Number(u64),
     /// A UUID, or a variable.
     Text(String),
+    /// Only the answer says it.
+    Answer(AnswerSpec),
 }
 
 /// Where the id of a claim comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdSource {
     /// It is the same for all requests.
     Fixed(Id),
     /// It is filled in for each.
     Variable(Variable),
+    /// It stands there in the answer.
+    Answer(JsonPath),
 }
 
 impl IdSpec {
@@ -69,16 +79,17 @@ impl IdSpec {
                     format!("`{text}` is no id; allowed: a number, a UUID, or one of {}", Variable::allowed())
                 }),
             },
+            Self::Answer(answer) => answer.path().map(IdSource::Answer),
         }
     }
 }
 
 impl IdSource {
     /// What requests that claim such a thing of `kind` are counted by.
-    pub fn counted(self, kind: Kind) -> Claim {
+    pub fn counted(&self, kind: Kind) -> Claim {
         let id = match self {
-            Self::Fixed(id) => Some(id),
-            Self::Variable(_) => None,
+            Self::Fixed(id) => Some(*id),
+            Self::Variable(_) | Self::Answer(_) => None,
         };
         Claim { kind, id }
     }

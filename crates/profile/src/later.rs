@@ -87,7 +87,8 @@ mod tests {
             assert!(!rows[..i].contains(row), "{row} stands here twice");
         }
         let schema = super::super::schema().to_string();
-        for row in rows.iter().filter(|row| **row != "users") {
+        // Elsewhere these two are keys: of the seed, and of what is taken out of an answer.
+        for row in rows.iter().filter(|row| !["users", "json"].contains(row)) {
             assert!(!schema.contains(&format!("\"{row}\":{{")), "{row} is a key of profiles");
         }
         for (name, _) in EXECUTORS {

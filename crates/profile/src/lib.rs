@@ -8,6 +8,7 @@
 //! server or starts a process.
 //! Border: on `base`, `contract` and `record`.
 
+pub mod answer;
 mod by_system;
 pub mod claim;
 pub mod fixture;

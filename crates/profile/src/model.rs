@@ -261,7 +261,7 @@ pub struct RequestSpec {
 impl RequestSpec {
     /// All that it claims, in short form or not.
     pub fn claims(&self) -> Vec<ClaimSpec> {
-        let short = self.coupon.map(|id| ClaimSpec { kind: Kind::Coupon, id: IdSpec::Number(id) });
+        let short = self.coupon.map(|id| ClaimSpec { kind: Kind::Coupon, id: IdSpec::Number(id), receipt: None });
         short.into_iter().chain(self.claim.iter().flat_map(Claims::list).cloned()).collect()
     }
 

@@ -1,7 +1,8 @@
 //! One entry, as it stands on disk.
 //!
 //! Version 2: kind, outcome and the forms of key and receipt, a byte each ([`HEAD`]); actor, start and end, eight bytes each;
-//! then key and receipt, of eight bytes for a number and sixteen for a UUID.
+//! then key and receipt, of eight bytes for a number and sixteen for a UUID. A receipt that was asked for and is not there has a form
+//! of its own, and no bytes.
 //! Version 1, which knew one kind: key, user, start and end, eight bytes each; outcome, a byte.
 
 use contract::claim::{Id, Kind, Outcome};
@@ -18,12 +19,24 @@ const FIRST: usize = 33;
 /// Bytes that an entry takes at most.
 pub(super) const LONGEST: usize = FIXED + 2 * 16;
 
+/// Form of a receipt that is missing.
+const MISSING: u8 = 3;
+
+/// The id that an answer was to give to what it promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    /// It gave this one.
+    Given(Id),
+    /// It gave none that could be read.
+    Missing,
+}
+
 /// What one request that claimed something was answered, or that it had to be given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// What kind of thing was claimed.
     pub kind: Kind,
-    /// Which one, where the request says so.
+    /// Which one, where request or answer say so.
     pub key: Option<Id>,
     /// User who asked.
     pub actor: u64,
@@ -33,14 +46,19 @@ pub struct Entry {
     pub end_ns: u64,
     /// What came of it.
     pub outcome: Outcome,
-    /// The id that the answer gave it.
-    pub receipt: Option<Id>,
+    /// What the answer calls it; none where nobody asked, or nothing was promised.
+    pub receipt: Option<Receipt>,
 }
 
 impl Entry {
     /// Writes the entry into `bytes`; returns how many it takes.
     pub(super) fn encode(self, bytes: &mut [u8; LONGEST]) -> usize {
-        bytes[..HEAD].copy_from_slice(&[self.kind as u8, self.outcome as u8, form(self.key), form(self.receipt)]);
+        let (receipt, receipt_form) = match self.receipt {
+            None => (None, form(None)),
+            Some(Receipt::Given(id)) => (Some(id), form(Some(id))),
+            Some(Receipt::Missing) => (None, MISSING),
+        };
+        bytes[..HEAD].copy_from_slice(&[self.kind as u8, self.outcome as u8, form(self.key), receipt_form]);
         let mut end = HEAD;
         let mut put = |part: &[u8]| {
             bytes[end..end + part.len()].copy_from_slice(part);
@@ -49,7 +67,7 @@ impl Entry {
         for number in [self.actor, self.start_ns, self.end_ns] {
             put(&number.to_le_bytes());
         }
-        for id in [self.key, self.receipt] {
+        for id in [self.key, receipt] {
             match id {
                 None => {}
                 Some(Id::Number(number)) => put(&number.to_le_bytes()),
@@ -99,6 +117,7 @@ impl Version {
     pub fn length(self, bytes: &[u8; LONGEST]) -> Option<usize> {
         match self {
             Self::First => Some(FIRST),
+            Self::Second if bytes[3] == MISSING => Some(FIXED + size(bytes[2])?),
             Self::Second => Some(FIXED + size(bytes[2])? + size(bytes[3])?),
         }
     }
@@ -132,7 +151,10 @@ fn second(bytes: &[u8; LONGEST]) -> Option<Entry> {
         start_ns: number(bytes, HEAD + 8)?,
         end_ns: number(bytes, HEAD + 16)?,
         key: id(bytes, bytes[2], FIXED)?,
-        receipt: id(bytes, bytes[3], FIXED + size(bytes[2])?)?,
+        receipt: match bytes[3] {
+            MISSING => Some(Receipt::Missing),
+            form => id(bytes, form, FIXED + size(bytes[2])?)?.map(Receipt::Given),
+        },
     })
 }
 

@@ -11,11 +11,15 @@ fn id() -> impl Strategy<Value = Option<Id>> {
     proptest::option::of(prop_oneof![number, any::<u128>().prop_map(|bits| Id::Uuid(Uuid::from_u128(bits)))])
 }
 
+fn receipt() -> impl Strategy<Value = Option<Receipt>> {
+    id().prop_map(|id| id.map(Receipt::Given)).boxed().prop_union(Just(Some(Receipt::Missing)).boxed())
+}
+
 prop_compose! {
     fn entry()(
         kind in prop::sample::select(Kind::ALL.to_vec()),
         outcome in prop::sample::select(Outcome::ALL.to_vec()),
-        (key, receipt) in (id(), id()),
+        (key, receipt) in (id(), receipt()),
         (actor, start_ns, end_ns) in any::<(u64, u64, u64)>(),
     ) -> Entry {
         Entry { kind, key, actor, start_ns, end_ns, outcome, receipt }

@@ -4,6 +4,7 @@ use contract::claim::Kind;
 
 use super::Context;
 use crate::{
+    answer::AnswerSpec,
     claim::{ClaimSpec, IdSource},
     model::RequestSpec,
     problem::Finding,
@@ -21,9 +22,19 @@ pub(super) fn validate_ids(c: &mut Context<'_>) {
                     let message = "nobody is told this id: write ${uuid} into the path, a header or the body too";
                     c.problem(format!("{path}.id"), message);
                 }
+                Ok(IdSource::Answer(_)) if !claim.kind.is_named_by_answer() => {
+                    let (kind, hint) = (claim.kind, "ask for what the answer calls it by `receipt`");
+                    c.problem(
+                        format!("{path}.id"),
+                        format!("a {kind} is known before it is asked for: write its id, and {hint}"),
+                    );
+                }
                 Ok(_) => {}
             }
-            if seen.contains(&claim) {
+            if let Some(Err(why)) = claim.receipt.as_ref().map(AnswerSpec::path) {
+                c.problem(format!("{path}.receipt.json"), why);
+            }
+            if seen.iter().any(|other| (other.kind, &other.id) == (claim.kind, &claim.id)) {
                 c.problem(path, "this claim stands here twice");
             }
             seen.push(claim);

@@ -107,7 +107,7 @@ fn summary(pen: &mut Pen<'_>, area: Rect, data: &Data<'_>) -> u16 {
     let board = data.board;
     let mut used = phases(pen, area, board);
     if let Some(load) = &board.load {
-        used += figures(pen, below(area, used), load);
+        used += figures(pen, below(area, used), board, load);
         used += outcomes(pen, below(area, used), load);
     } else {
         used += pen.line(below(area, used), 0, &[piece("no load yet", Role::Dim)]).min(1);
@@ -144,7 +144,7 @@ fn phases(pen: &mut Pen<'_>, area: Rect, board: &Board) -> u16 {
     shown as u16
 }
 
-fn figures(pen: &mut Pen<'_>, area: Rect, load: &LoadSample) -> u16 {
+fn figures(pen: &mut Pen<'_>, area: Rect, board: &Board, load: &LoadSample) -> u16 {
     // A refusal (SOLD_OUT, DUPLICATE) is an answer; these two are none.
     let errors: u64 = ["ERROR", "UNKNOWN"].iter().filter_map(|class| load.outcomes.get(*class)).sum();
     let failing = if errors > 0 { Role::Bad } else { Role::Good };
@@ -160,6 +160,11 @@ fn figures(pen: &mut Pen<'_>, area: Rect, load: &LoadSample) -> u16 {
         figure("errors", errors, failing),
         figure("dropped", base::figure::count(load.dropped), dropped),
     ];
+    // What has no subjects that could be listed is counted at least.
+    let listed = |kind: &String| board.subjects.iter().any(|subject| subject.claim.kind.name() == kind);
+    for (kind, n) in load.claims.iter().filter(|(kind, n)| **n > 0 && !listed(kind)) {
+        all.push(figure(kind, format!("{} claimed", base::figure::count(*n)), Role::Text));
+    }
     for (name, of) in &load.cache {
         all.push(figure(name, format!("{} p95 {}", base::figure::count(of.answers), text::ms(of.p95_ms)), Role::Text));
     }

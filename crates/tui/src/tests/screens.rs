@@ -61,6 +61,16 @@ fn what_no_component_tells_is_not_added_up() {
     assert!(screen.contains("CPU -   memory -"), "{screen}");
 }
 
+/// Claims without subjects have no table in which they could be looked for.
+#[test]
+fn claims_without_subjects_are_counted() {
+    let mut board = sample::busy();
+    let load = board.load.as_mut().unwrap();
+    load.claims = [("coupon".to_owned(), 15_234), ("point".to_owned(), 4_321)].into();
+    let screen = text(&board, &view(), (120, 40));
+    assert!(screen.contains("point 4,321 claimed") && !screen.contains("15,234 claimed"), "{screen}");
+}
+
 #[test]
 fn what_lies_over_the_panels() {
     let detail =

@@ -1,8 +1,10 @@
 //! Points: charges and uses of a user's balance, each booked once by its key.
 //!
-//! [`entries`] looks each claim of the ledger up in MySQL, a part of them at a time, and keeps only what came of it.
+//! [`entries`] looks each claim of the ledger up in MySQL, a part of them at a time, and keeps only what came of it. Where answers say
+//! which entry they made ([`receipts`]), it must be that one.
 
 mod entries;
+mod receipts;
 
 use std::path::Path;
 
@@ -69,7 +71,7 @@ impl Points {
         Account { subject: SUBJECT.to_owned(), kind: Kind::Point, sent, answers, is_idle }
     }
 
-    /// PT6: every acknowledged booking has exactly one entry, no refused one has any.
+    /// PT6: every acknowledged booking has exactly one entry, the one that was told; no refused one has any.
     fn pt6(&self, account: &Account) -> CheckOutcome {
         if account.is_idle {
             return CheckOutcome::Idle("nobody asked for any".into());
@@ -85,7 +87,11 @@ impl Points {
             format!("{} acknowledged, {} refused, {} unknown", found.acknowledged, found.refused, found.uncertain);
         // An answer that is not in the ledger may have been another one than a refusal.
         let whole = account.is_whole();
-        let mut wrong = vec![("lost", &found.lost), ("more than one entry", &found.doubled)];
+        let mut wrong = vec![
+            ("lost", &found.lost),
+            ("more than one entry", &found.doubled),
+            ("another entry than was told", &found.other),
+        ];
         if whole.is_ok() {
             wrong.push(("refused, yet has an entry", &found.made));
         }
@@ -99,7 +105,13 @@ impl Points {
         if let Some(why) = doubts(found).or(whole.err()) {
             return CheckOutcome::Unknown(format!("{figures}; {why}"));
         }
-        CheckOutcome::Holds(format!("{figures}; one entry for each that was acknowledged, none for a refused one"))
+        let told = match found.by_receipt {
+            0 => String::new(),
+            n => format!("; {n} are the entries that were told"),
+        };
+        CheckOutcome::Holds(format!(
+            "{figures}; one entry for each that was acknowledged, none for a refused one{told}"
+        ))
     }
 }
 
@@ -175,14 +187,20 @@ impl Family for Points {
 fn doubts(found: &Found) -> Option<String> {
     if found.gone.count > 0 {
         return Some(format!(
-            "{} have no entry, and whether the entries of their users were removed since is not known: they have none from \
-             before the first request ({})",
+            "{} have no entry, or another one than was told, and whether the entries of their users were removed since is not \
+             known: they have none from before the first request ({})",
             found.gone.count,
             found.gone.words()
         ));
     }
     if found.without_key > 0 {
         return Some(format!("{} answers are to requests without a key: they cannot be looked up", found.without_key));
+    }
+    if found.without_receipt > 0 {
+        let n = found.without_receipt;
+        return Some(format!(
+            "receipts missing: {n} promises do not say which entry is theirs, as the profile expects of them"
+        ));
     }
     (found.acknowledged == 0).then(|| "none was acknowledged".into())
 }
@@ -237,6 +255,10 @@ mod tests {
             (Ok(found(|found| found.gone = one())), Some(5), Unknown, "none from before the first request (user 1"),
             (Ok(found(|found| found.without_key = 2)), Some(5), Unknown, "2 answers are to requests without a key"),
             (Ok(found(|found| found.acknowledged = 0)), Some(5), Unknown, "none was acknowledged"),
+            (Ok(found(|found| found.by_receipt = 3)), Some(5), Holds, "3 are the entries that were told"),
+            (Ok(found(|found| found.other = one())), Some(5), Violated, "another entry than was told: user 1, key k"),
+            (Ok(found(|found| found.other = one())), None, Violated, "another entry than was told: user 1, key k"),
+            (Ok(found(|found| found.without_receipt = 2)), Some(5), Unknown, "receipts missing: 2 promises"),
             (Err("no such table".into()), Some(5), Unknown, "the entries are not known: no such table"),
         ] {
             let result = points(found).judge(&context(sent)).remove(0);

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{HashMap, hash_map::DefaultHasher},
+    fmt,
     hash::{Hash, Hasher},
     path::{Path, PathBuf},
     time::Duration,
@@ -19,7 +20,10 @@ use mysql_async::{Error, Transaction, Value, prelude::Queryable};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
 
-use super::PointSizes;
+use super::{
+    PointSizes,
+    receipts::{Named, Receipts, Suspect, owners},
+};
 use crate::{
     checks::{MOST_NAMED, MOST_ROWS},
     model::Known,
@@ -43,10 +47,10 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    fn add(&mut self, claim: &Booking) {
+    fn add(&mut self, what: &impl fmt::Display) {
         self.count += 1;
         if self.named.len() < MOST_ROWS {
-            self.named.push(format!("user {}, key {}", claim.user, claim.key));
+            self.named.push(what.to_string());
         }
     }
 
@@ -73,8 +77,17 @@ pub(super) struct Found {
     pub without_key: u64,
     /// Acknowledged, and not there.
     pub lost: Listed,
-    /// Acknowledged, not there, and it is not known whether the user's entries were removed since.
+    /// Acknowledged, not there as it was told, and it is not known whether the user's entries were removed since.
     pub gone: Listed,
+    /// Entries that are the booking's, by the id that was told.
+    #[serde(default)]
+    pub by_receipt: u64,
+    /// Promises that were to tell an entry and told none.
+    #[serde(default)]
+    pub without_receipt: u64,
+    /// Acknowledged and there, but another entry was told.
+    #[serde(default)]
+    pub other: Listed,
     /// There more than once.
     pub doubled: Listed,
     /// Refused, and there all the same.
@@ -91,9 +104,15 @@ impl Found {
 
 /// One booking: whose, and its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Booking {
-    user: u64,
-    key: Id,
+pub(super) struct Booking {
+    pub user: u64,
+    pub key: Id,
+}
+
+impl fmt::Display for Booking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "user {}, key {}", self.user, self.key)
+    }
 }
 
 /// What was said about one booking, over all requests for it.
@@ -101,6 +120,15 @@ struct Booking {
 struct Told {
     acknowledged: bool,
     unknown: bool,
+    receipts: Receipts,
+}
+
+/// The entries of one booking.
+#[derive(Debug, Clone, Copy, Default)]
+struct There {
+    count: u64,
+    /// The first of them.
+    id: u64,
 }
 
 /// What is looked up, and where.
@@ -116,7 +144,7 @@ pub(super) struct Lookup {
 
 /// Looks every claim up.
 pub(super) async fn look(lookup: &Lookup) -> Result<Known<Found>, JoinError> {
-    let fail = |why: &dyn std::fmt::Display| Err(cause::once(&format!("MySQL at {}: {why}", lookup.endpoint)));
+    let fail = |why: &dyn fmt::Display| Err(cause::once(&format!("MySQL at {}: {why}", lookup.endpoint)));
     Ok(match tokio::time::timeout(LIMIT, look_all(lookup)).await {
         Ok(Ok(found)) => found,
         Ok(Err(Broken::Mysql(error))) => fail(&error),
@@ -183,6 +211,7 @@ fn told(folder: &Path, part: u64, parts: u64) -> Known<(HashMap<Booking, Told>, 
             let told = told.entry(booking).or_default();
             told.acknowledged |= entry.outcome == Outcome::Acknowledged;
             told.unknown |= entry.outcome == Outcome::Unknown;
+            told.receipts.add(entry.receipt);
         }
     };
     ledger::read(folder, add).map_err(|e| e.to_string())?;
@@ -203,7 +232,7 @@ async fn compare(
     found: &mut Found,
 ) -> Result<(), Error> {
     let entries = entries(snapshot, page).await?;
-    let mut missing = Vec::new();
+    let mut suspects = Vec::new();
     for (booking, told) in page {
         let there = entries.get(&(booking.user, booking.key.to_string())).copied().unwrap_or_default();
         let size = match told {
@@ -212,21 +241,64 @@ async fn compare(
             Told { .. } => &mut found.refused,
         };
         *size += 1;
-        match (told.acknowledged, told.unknown, there) {
+        found.without_receipt += u64::from(told.receipts.missing);
+        match (told.acknowledged, told.unknown, there.count) {
             (_, _, 2..) => found.doubled.add(booking),
-            (true, _, 0) => missing.push(*booking),
             (false, false, 1) => found.made.add(booking),
             _ => {}
         }
+        if told.acknowledged {
+            suspects.extend(suspicious(*booking, told.receipts, there, found));
+        }
     }
-    if missing.is_empty() {
-        return Ok(());
+    if suspects.is_empty() { Ok(()) } else { judge(snapshot, &suspects, began_us, found).await }
+}
+
+/// What is not there as it was told; counts what is.
+fn suspicious(booking: Booking, receipts: Receipts, there: There, found: &mut Found) -> Vec<Suspect> {
+    let has = (there.count > 0).then_some(there.id);
+    let (mut suspects, mut told_any) = (Vec::new(), false);
+    for told in receipts.told() {
+        told_any = true;
+        if has == Some(told) {
+            found.by_receipt += 1;
+        } else {
+            suspects.push(Suspect { booking, told: Some(told), has });
+        }
     }
-    let oldest = oldest(snapshot, &missing).await?;
-    for booking in missing {
+    if has.is_none() && told_any {
+        // It is lost once, whatever it was called.
+        suspects.truncate(1);
+    } else if has.is_none() {
+        suspects.push(Suspect { booking, told: None, has });
+    }
+    suspects
+}
+
+/// Says of each suspect what it is: lost, told as another entry than it is, or gone with all that its user had.
+async fn judge(
+    snapshot: &mut Transaction<'_>,
+    suspects: &[Suspect],
+    began_us: Option<i128>,
+    found: &mut Found,
+) -> Result<(), Error> {
+    let owners = owners(snapshot, suspects).await?;
+    let oldest = oldest(snapshot, suspects).await?;
+    for suspect in suspects {
+        let Suspect { booking, told, has } = suspect;
+        let owner = told.and_then(|told| owners.get(&told));
+        if owner.is_some_and(|(user, key)| *user == booking.user && *key == booking.key.to_string()) {
+            // There more than once, which is told already; this is one of them.
+            found.by_receipt += 1;
+            continue;
+        }
         let before = |us: &i64| began_us.is_some_and(|began| i128::from(*us) < began);
-        let kept = oldest.get(&booking.user).is_some_and(before);
-        if kept { &mut found.lost } else { &mut found.gone }.add(&booking);
+        let listed = match (oldest.get(&booking.user).is_some_and(before), has) {
+            (false, _) => &mut found.gone,
+            (true, None) => &mut found.lost,
+            (true, Some(_)) => &mut found.other,
+        };
+        listed.add(&Named(suspect, owner));
     }
     Ok(())
 }
@@ -235,26 +307,26 @@ async fn compare(
 async fn entries(
     snapshot: &mut Transaction<'_>,
     page: &[(Booking, Told)],
-) -> Result<HashMap<(u64, String), u64>, Error> {
+) -> Result<HashMap<(u64, String), There>, Error> {
     let marks = vec!["(?, ?)"; page.len()].join(", ");
     let sql = format!(
-        "SELECT user_id, idempotency_key, COUNT(*) FROM point_entries WHERE (user_id, idempotency_key) IN ({marks}) \
-         GROUP BY user_id, idempotency_key"
+        "SELECT user_id, idempotency_key, COUNT(*), MIN(id) FROM point_entries \
+         WHERE (user_id, idempotency_key) IN ({marks}) GROUP BY user_id, idempotency_key"
     );
     let pairs = page.iter().flat_map(|(booking, _)| [Value::from(booking.user), booking.key.to_string().into()]);
-    let rows: Vec<(u64, String, u64)> = snapshot.exec(sql, pairs.collect::<Vec<_>>()).await?;
-    Ok(rows.into_iter().map(|(user, key, count)| ((user, key), count)).collect())
+    let rows: Vec<(u64, String, u64, u64)> = snapshot.exec(sql, pairs.collect::<Vec<_>>()).await?;
+    Ok(rows.into_iter().map(|(user, key, count, id)| ((user, key), There { count, id })).collect())
 }
 
 /// User → when their oldest entry was made, microseconds since 1970. A seed that begins a balance anew removes all of its
 /// entries, so an old one tells that none was removed since.
-async fn oldest(snapshot: &mut Transaction<'_>, missing: &[Booking]) -> Result<HashMap<u64, i64>, Error> {
-    let marks = vec!["?"; missing.len()].join(", ");
+async fn oldest(snapshot: &mut Transaction<'_>, suspects: &[Suspect]) -> Result<HashMap<u64, i64>, Error> {
+    let marks = vec!["?"; suspects.len()].join(", ");
     let sql = format!(
         "SELECT user_id, CAST(UNIX_TIMESTAMP(MIN(created_at)) * 1000000 AS SIGNED) FROM point_entries \
          WHERE user_id IN ({marks}) GROUP BY user_id"
     );
-    let users: Vec<Value> = missing.iter().map(|booking| booking.user.into()).collect();
+    let users: Vec<Value> = suspects.iter().map(|suspect| suspect.booking.user.into()).collect();
     let rows: Vec<(u64, Option<i64>)> = snapshot.exec(sql, users).await?;
     Ok(rows.into_iter().filter_map(|(user, us)| Some((user, us?))).collect())
 }
