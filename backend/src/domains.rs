@@ -73,7 +73,7 @@ impl Api {
     ///
     /// # Errors
     /// When the producer's settings are refused.
-    pub fn start(parts: &Parts<'_>, failpoints: Arc<Failpoints>) -> Result<Self, ProducerError> {
+    pub fn start(parts: &Parts<'_>, failpoints: &Arc<Failpoints>) -> Result<Self, ProducerError> {
         let Parts { config, db, pool, tasks, end, metrics } = *parts;
         let (settings, description) = (&config.settings, config.system.description());
         let limits = Limits::from(&settings.http);

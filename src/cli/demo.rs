@@ -22,7 +22,7 @@ pub async fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Exit> {
     let seed = SeedPlan::new(loaded.profile.system, &loaded.profile.seed)?;
     for subject in execute::proven(&loaded.profile, &seed).subjects {
         let (many, name) = (count(subject.total), subject.claim.kind);
-        note(&format!("{many} × {name}, first come, first served, and thousands of people who want one.\n"));
+        note(&format!("{many} {name}s, first come, first served, and thousands of people who want one.\n"));
     }
     let signals = Signals::listen().context("cannot listen for Ctrl-C")?;
     let summary = match (single::run(context, &loaded, args.keep, &signals).await, signals.exit()) {

@@ -24,7 +24,7 @@ const SLACK: Duration = Duration::from_secs(1);
 pub(super) async fn api(mut process: Process, failpoints: Arc<Failpoints>) -> Result<(), BackendError> {
     let settings = process.config.settings.clone();
     let pool = redis(&process)?;
-    let Api { routes, users, gate } = Api::start(&parts(&process, &pool), failpoints)?;
+    let Api { routes, users, gate } = Api::start(&parts(&process, &pool), &failpoints)?;
     let drain = settings.http.request_timeout.0 + SLACK;
     let serving = process.serve(routes, drain);
     process.watch_mysql();
