@@ -130,7 +130,7 @@ pub struct Request {
 pub struct ClaimFigures {
     /// What kind of thing.
     pub kind: Kind,
-    /// `coupon:1`; or the kind alone, as in `point`, where each request claims its own.
+    /// Kind and id, as in `seat:1`; or the kind alone, as in `point`, where each request claims its own.
     pub claim: String,
     /// Requests that began.
     pub sent: u64,

@@ -1,7 +1,6 @@
 //! Rows that stand in more than one report.
 
 use base::figure::{count, millis, or_dash, percent, rate};
-use contract::claim::Kind;
 use load::PhaseSummary;
 
 use crate::summary::{ClaimFigures, Request, Summary};
@@ -17,9 +16,6 @@ fn grouped(value: i64) -> String {
     let sign = if value < 0 { "-" } else { "" };
     format!("{sign}{}", count(value.unsigned_abs()))
 }
-
-/// Kinds that have a table of their own, which says the same and more.
-const WITH_A_TABLE: [Kind; 1] = [Kind::Coupon];
 
 /// Header of [`claims`].
 pub const CLAIMS: [&str; 6] = ["claim", "sent", "done", "refused", "unknown", "receipts missing"];
@@ -39,7 +35,10 @@ pub fn claims(summary: &Summary) -> Vec<[String; 6]> {
             or_dash(of.receipts_missing),
         ]
     };
-    summary.claims.iter().filter(|of| !WITH_A_TABLE.contains(&of.kind)).map(row).collect()
+    // A kind with a table of its own says the same there, and more.
+    let tables = summary.sets.tables();
+    let is_listed = |of: &&ClaimFigures| tables.iter().all(|table| table.kind != of.kind);
+    summary.claims.iter().filter(is_listed).map(row).collect()
 }
 
 /// Seconds, requests, requests per second, p50, p95, p99 and longest of a phase.

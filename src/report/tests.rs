@@ -103,6 +103,8 @@ fn claims_of_a_kind_without_a_table_of_its_own_are_counted() {
          "refused": 0, "unknown": 0},
     ]);
     some.claims = serde_json::from_value(claims.clone()).unwrap();
+    assert!(terminal::render(&some).contains("coupon:1"), "nothing was compared: there is no other table");
+    some.sets.coupons.push(verify::SetSizes { coupon: 1, ..verify::SetSizes::default() });
     assert_eq!(serde_json::to_value(&some).unwrap()["claims"], claims);
     for text in [terminal::render(&some), markdown::render(&some)] {
         let row = |name: &str| {

@@ -118,6 +118,8 @@ pub struct Sets {
 /// Sets of one kind as people read them: a row each, with as many counts as there are headings.
 #[derive(Debug)]
 pub struct SetTable {
+    /// Of which kind.
+    pub kind: Kind,
     /// Title.
     pub title: &'static str,
     /// What the letters mean.

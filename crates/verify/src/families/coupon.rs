@@ -66,6 +66,7 @@ pub(super) fn table(all: &[SetSizes]) -> SetTable {
         (c.coupon.to_string(), counts.into_iter().chain([acknowledged, uncertain, refused]).collect())
     };
     SetTable {
+        kind: Kind::Coupon,
         title: "Coupons",
         legend: "T total, G granted in Redis, K events in Kafka, M rows in MySQL, D dead letters, A told QUEUED, U unknown, \
                  F refused.",
