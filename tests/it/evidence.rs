@@ -137,6 +137,13 @@ fn a_profile_that_claims_nothing_is_judged_by_its_goals() {
         let reads = profile(&stack, "reads", &READS.replace("GOAL", goal));
         let (code, summary) = stack.json(&["run", &reads]);
         assert_eq!((code, &summary["verdict"]), (exit, &"nothing to prove".into()), "{summary:#}");
+        let checks = summary["checks"].as_array().unwrap();
+        let of = |id: &str| checks.iter().find(|check| check["id"] == id).map(|check| check["verdict"].clone());
+        assert_eq!(
+            (of("SY1"), of("CP5")),
+            (Some("not_applicable".into()), Some("not_applicable".into())),
+            "{summary:#}"
+        );
     }
     let (code, report) = stack.json(&["verify"]);
     assert_eq!((code, &report["verdict"]), (0, &"nothing to prove".into()), "{report:#}");

@@ -94,9 +94,18 @@ impl Account {
     }
 }
 
+/// Whether anything of any kind is claimed: one that is decides, else one of which that is not known.
+fn is_claimed(families: &Families, context: &Context) -> Known<bool> {
+    let known: Vec<_> = families.values().map(|family| family.is_claimed(context)).collect();
+    if known.contains(&Ok(true)) {
+        return Ok(true);
+    }
+    known.into_iter().try_fold(false, |_, one| one)
+}
+
 /// SY1 over everything that is claimed.
 pub(crate) fn sy1(families: &Families, context: &Context) -> CheckResult {
     let accounts = families.values().flat_map(|family| family.accounts(context));
     let said: Vec<Said> = accounts.map(|account| (account.subject.clone(), account.judge())).collect();
-    checks::merge(Check::REQUESTS.id, None, said)
+    checks::merge(Check::REQUESTS.id, None, said, || is_claimed(families, context))
 }

@@ -3,7 +3,7 @@
 use contract::{claim::Kind, system::System};
 use record::event::names::Check;
 
-use crate::model::{CheckResult, Overall, Severity, Verdict};
+use crate::model::{CheckResult, Known, Overall, Severity, Verdict};
 
 /// Most offending rows that a result lists.
 pub const MOST_ROWS: usize = 20;
@@ -79,10 +79,30 @@ pub fn overall(results: &[CheckResult], require: &[String], claims: bool) -> Ove
     if proven { Overall::Consistent } else { Overall::Unproven }
 }
 
-/// One result from what the check says about each thing. The worst verdict wins; its evidence comes first.
-/// `kind` is what the check is about; none: everything that is claimed.
-pub(crate) fn merge(id: &str, kind: Option<Kind>, said: Vec<Said>) -> CheckResult {
+/// The result of a check that has nothing to look at: not applicable where it is known that nothing of its kind is claimed.
+fn without_claims(id: &str, kind: Option<Kind>, is_claimed: Known<bool>) -> CheckResult {
+    let what = kind.map_or_else(|| "anything".to_owned(), |kind| format!("a {kind}"));
+    let (verdict, evidence) = match is_claimed {
+        Ok(false) => (Verdict::NotApplicable, format!("nothing of this run claims {what}")),
+        Ok(true) => (Verdict::Unknown, "what is claimed is not among what is to be proven".to_owned()),
+        Err(why) => (Verdict::Unknown, format!("whether anything claims {what} is not known: {why}")),
+    };
+    CheckResult { id: id.to_owned(), verdict, severity: Severity::Violation, evidence, rows: Vec::new() }
+}
+
+/// One result from what the check says about each thing. The worst verdict wins; its evidence comes first. Where there is
+/// nothing, `is_claimed` says whether there ought to be. `kind` is what the check is about; none: everything that is
+/// claimed.
+pub(crate) fn merge(
+    id: &str,
+    kind: Option<Kind>,
+    said: Vec<Said>,
+    is_claimed: impl FnOnce() -> Known<bool>,
+) -> CheckResult {
     use CheckOutcome::{Holds, Idle, Unknown, Violated};
+    if said.is_empty() {
+        return without_claims(id, kind, is_claimed());
+    }
     let several = said.len() > 1;
     // Where another one has something to say, one that nobody touched has no say.
     let anybody = said.iter().any(|(_, outcome)| !matches!(outcome, Idle(_)));
@@ -106,12 +126,7 @@ pub(crate) fn merge(id: &str, kind: Option<Kind>, said: Vec<Said>) -> CheckResul
         id: id.to_owned(),
         verdict: parts.first().map_or(Verdict::Unknown, |(verdict, _)| *verdict),
         severity: Severity::Violation,
-        evidence: if parts.is_empty() {
-            let what = kind.map_or_else(|| "anything".to_owned(), |kind| format!("a {kind}"));
-            format!("nothing claims {what}: there is nothing to look at")
-        } else {
-            parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; ")
-        },
+        evidence: parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; "),
         rows: offenders,
     }
 }

@@ -21,7 +21,7 @@ pub use self::{
 use crate::{
     LiveFacts, VerifyPlan,
     accounting::Account,
-    model::{CheckResult, Subject},
+    model::{CheckResult, Known, Subject},
     store::{Context, Parts, StoreError},
 };
 
@@ -38,6 +38,9 @@ pub(crate) trait Family: Send + Sync {
 
     /// Whether anybody was told anything.
     fn was_told(&self) -> bool;
+
+    /// Whether anything of its kind is claimed, where that is known. Its checks are not applicable to a run that claims none.
+    fn is_claimed(&self, context: &Context) -> Known<bool>;
 
     /// Reads the servers. What cannot be read is no error, and makes checks unknown.
     fn collect<'a>(&'a mut self, plan: &'a VerifyPlan) -> Doing<'a, Result<(), JoinError>>;

@@ -2,6 +2,32 @@ use record::event::names::Severity;
 
 use super::*;
 
+/// Checks of a kind that is required and not claimed are not applicable; without a ledger nobody knows what was claimed.
+#[test]
+fn what_a_run_claims_none_of_is_not_applicable_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    ledger::LedgerWriter::create(folder.path(), 0).unwrap().finish().unwrap();
+    let verdicts = |ledger: Known<&Path>, sent: &[Claim], require: &[&str]| {
+        let context = Context {
+            sent: sent.iter().map(|claim| (*claim, 0)).collect(),
+            require: require.iter().map(|id| (*id).to_owned()).collect(),
+            ..Context::default()
+        };
+        let report = Court::hear(ledger, &[], context).judge();
+        let of = |check: &CheckResult| (check.id.clone(), check.verdict);
+        (report.verdict, report.checks.iter().map(of).collect::<BTreeMap<_, _>>())
+    };
+    let point = Claim { kind: Kind::Point, id: None };
+    let (overall, checks) = verdicts(Ok(folder.path()), &[point], &["CP5"]);
+    assert_eq!((checks["CP5"], checks["CP10"]), (Verdict::NotApplicable, Verdict::NotApplicable));
+    assert_eq!((checks["PT6"], overall), (Verdict::Unknown, Overall::Unproven), "points were to be claimed");
+    let (overall, checks) = verdicts(Ok(folder.path()), &[], &[]);
+    assert!(checks.values().all(|verdict| *verdict == Verdict::NotApplicable), "{checks:?}");
+    assert_eq!((overall, checks.len()), (Overall::NothingToProve, 14));
+    let (_, checks) = verdicts(Err("no ledger".into()), &[], &[]);
+    assert!(checks.values().all(|verdict| *verdict == Verdict::Unknown), "{checks:?}");
+}
+
 /// A run of one kind says nothing of the balances that it never touched, unless they are wrong.
 #[test]
 fn invariants_of_what_nobody_claimed_are_told_only_where_they_are_violated() {

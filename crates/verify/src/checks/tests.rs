@@ -24,6 +24,23 @@ fn the_worst_decides_and_unknown_is_never_a_pass() {
     }
 }
 
+/// Nothing to look at is not applicable only where that is known, and proves nothing either way.
+#[test]
+fn a_check_without_claims_says_whether_there_ought_to_be_some() {
+    for (is_claimed, verdict, says) in [
+        (Ok(false), Verdict::NotApplicable, "nothing of this run claims a coupon"),
+        (Ok(true), Verdict::Unknown, "not among what is to be proven"),
+        (Err("no ledger".to_owned()), Verdict::Unknown, "whether anything claims a coupon is not known: no ledger"),
+    ] {
+        let result = merge("CP5", Some(Kind::Coupon), Vec::new(), || is_claimed);
+        assert_eq!((result.id.as_str(), result.verdict), ("CP5", verdict));
+        assert!(result.evidence.contains(says), "{}", result.evidence);
+        assert_eq!(overall(std::slice::from_ref(&result), &["CP5".into()], true), Overall::Unproven);
+    }
+    let said = vec![("coupon 1".to_owned(), CheckOutcome::Holds("none lost".into()))];
+    assert_eq!(merge("CP5", Some(Kind::Coupon), said, || Ok(false)).verdict, Verdict::Holds, "what was looked at counts");
+}
+
 /// A profile that claims nothing proves nothing and lacks nothing; what it requires all the same is not proven.
 #[test]
 fn where_nothing_is_claimed_there_is_nothing_to_prove() {

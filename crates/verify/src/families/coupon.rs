@@ -162,6 +162,13 @@ impl Family for Coupons {
         self.ledger.as_ref().is_ok_and(|ledger| !ledger.coupons.is_empty())
     }
 
+    fn is_claimed(&self, context: &Context) -> Known<bool> {
+        if !self.sets.coupons.is_empty() || context.sent.keys().any(|claim| claim.kind == Kind::Coupon) {
+            return Ok(true);
+        }
+        self.ledger.as_ref().map(|ledger| !ledger.coupons.is_empty()).map_err(Clone::clone)
+    }
+
     fn collect<'a>(&'a mut self, plan: &'a VerifyPlan) -> Doing<'a, Result<(), JoinError>> {
         Box::pin(async {
             self.sets = collect::collect(plan).await?;

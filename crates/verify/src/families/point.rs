@@ -131,6 +131,13 @@ impl Family for Points {
         self.told.as_ref().is_ok_and(|(counts, _)| counts.all() > 0)
     }
 
+    fn is_claimed(&self, context: &Context) -> Known<bool> {
+        if self.is_planned || context.sent.keys().any(|claim| claim.kind == Kind::Point) {
+            return Ok(true);
+        }
+        self.told.as_ref().map(|(counts, _)| counts.all() > 0).map_err(Clone::clone)
+    }
+
     fn collect<'a>(&'a mut self, plan: &'a VerifyPlan) -> Doing<'a, Result<(), JoinError>> {
         Box::pin(async {
             self.plan(&plan.subjects);
@@ -164,7 +171,7 @@ impl Family for Points {
 
     fn judge(&self, context: &Context) -> Vec<CheckResult> {
         let said = self.accounts(context).iter().map(|account| (account.subject.clone(), self.pt6(account))).collect();
-        vec![checks::merge("PT6", Some(Kind::Point), said)]
+        vec![checks::merge("PT6", Some(Kind::Point), said, || self.is_claimed(context))]
     }
 
     fn sizes(&self) -> Vec<Sizes> {
@@ -275,8 +282,13 @@ mod tests {
         let damaged = unheard.judge(&context(Some(5))).remove(0);
         assert_eq!((damaged.verdict, damaged.evidence.as_str()), (Verdict::Unknown, "it is damaged"));
         let nothing = Points::default().judge(&context(None)).remove(0);
-        assert_eq!(nothing.verdict, Verdict::Unknown);
-        assert_eq!(nothing.evidence, "nothing claims a point: there is nothing to look at");
+        assert_eq!(nothing.verdict, Verdict::NotApplicable);
+        assert_eq!(nothing.evidence, "nothing of this run claims a point");
+        let mut untold = Points::default();
+        untold.untold("there is no ledger");
+        let untold = untold.judge(&context(None)).remove(0);
+        assert_eq!(untold.verdict, Verdict::Unknown, "nobody knows whether something claimed any");
+        assert_eq!(untold.evidence, "whether anything claims a point is not known: there is no ledger");
         let nobody = Points::default().judge(&context(Some(0))).remove(0);
         assert_eq!((nobody.verdict, nobody.evidence.as_str()), (Verdict::Unknown, "nobody asked for any"));
     }

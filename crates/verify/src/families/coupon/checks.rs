@@ -17,6 +17,7 @@ use self::view::View;
 use super::Coupons;
 use crate::{
     checks::{self, CheckOutcome, conjunction, some_of},
+    families::Family,
     model::CheckResult,
     store::Context,
 };
@@ -44,7 +45,8 @@ const ALL: [(&str, Judge); 12] = [
 pub(super) fn all(coupons: &Coupons, context: &Context) -> Vec<CheckResult> {
     let views: Vec<View<'_>> = coupons.sets.coupons.iter().map(|sets| View::new(coupons, sets, context)).collect();
     let said = |judge: Judge| views.iter().map(|view| (view.account.subject.clone(), judge(view))).collect();
-    ALL.into_iter().map(|(id, judge)| checks::merge(id, Some(Kind::Coupon), said(judge))).collect()
+    let merge = |id, judge| checks::merge(id, Some(Kind::Coupon), said(judge), || coupons.is_claimed(context));
+    ALL.into_iter().map(|(id, judge)| merge(id, judge)).collect()
 }
 
 #[cfg(test)]

@@ -59,12 +59,11 @@ impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(Suspect { booking, told, has }, owner) = self;
         write!(f, "{booking}")?;
-        match (told, owner) {
-            (None, _) => return Ok(()),
-            (Some(told), Some((user, key))) => {
-                write!(f, ", told entry {told}, which is that of user {user}, key {key}")?
-            }
-            (Some(told), None) => write!(f, ", told entry {told}, which is not there")?,
+        let Some(told) = told else { return Ok(()) };
+        write!(f, ", told entry {told}, which is ")?;
+        match owner {
+            Some((user, key)) => write!(f, "that of user {user}, key {key}")?,
+            None => f.write_str("not there")?,
         }
         has.map_or(Ok(()), |has| write!(f, " (it has entry {has})"))
     }
@@ -90,7 +89,9 @@ mod tests {
     fn a_promise_repeated_tells_the_same_entry() {
         let told = |receipts: &[Option<Receipt>]| {
             let mut all = Receipts::default();
-            receipts.iter().for_each(|receipt| all.add(*receipt));
+            for receipt in receipts {
+                all.add(*receipt);
+            }
             (all.told().collect::<Vec<_>>(), all.missing)
         };
         let entry = |id| Some(Receipt::Given(Id::Number(id)));
