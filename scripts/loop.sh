@@ -23,15 +23,14 @@ else
   )
 fi
 
-seconds() { # seconds COMMAND…: how long it takes
-  local start end
-  start=$(date +%s.%N)
+took() { # took COMMAND…: how many microseconds it takes
+  local start=${EPOCHREALTIME/[.,]/}
   "$@" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
-  end=$(date +%s.%N)
-  echo "$end - $start" | bc
+  echo $((${EPOCHREALTIME/[.,]/} - start))
 }
 
-median() { sort -n | awk '{ all[NR] = $1 } END { printf "%.1f", all[int((NR + 1) / 2)] }'; }
+# The median, in seconds.
+median() { sort -n | awk '{ all[NR] = $1 } END { printf "%.1f", all[int((NR + 1) / 2)] / 1e6 }'; }
 
 cargo build --quiet
 printf '| after an edit of | `cargo build` | `cargo test -p CRATE NAME` |\n|---|---|---|\n'
@@ -41,11 +40,11 @@ for edit in "${edits[@]}"; do
   builds=() tests=()
   for _ in $(seq "$rounds"); do
     touch "$file"
-    took=$(seconds cargo build)
-    builds+=("$took")
+    time=$(took cargo build)
+    builds+=("$time")
     touch "$file"
-    took=$(seconds cargo test --package "$crate" --lib "$name")
-    tests+=("$took")
+    time=$(took cargo test --package "$crate" --lib "$name")
+    tests+=("$time")
   done
   printf '| %s | %s s | %s s |\n' "$what" "$(printf '%s\n' "${builds[@]}" | median)" "$(printf '%s\n' "${tests[@]}" | median)"
 done

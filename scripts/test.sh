@@ -2,8 +2,10 @@
 # Runs every test and prints one closing count. Real servers are started by the tests themselves, on free loopback ports.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+work=$(mktemp -d)
+log=$work/log
+trap 'rm -rf "$work"' EXIT
+touch "$log"
 failed_steps=()
 
 step() { # step NAME COMMAND…
@@ -19,9 +21,18 @@ step() { # step NAME COMMAND…
   fi
 }
 
-# can_docker: whether Docker tests can run here: an Engine, the images, and a docker-compose to compare with. Says why not.
-can_docker() {
-  scripts/engine.sh && scripts/images.sh && ECOMCTL_TEST_COMPOSE=$(scripts/compose.sh)
+# one_pass: has cargo compile the project's own crates with clippy's driver, which is a whole compiler and lints what it
+# compiles. `cargo clippy` beside `cargo build` reads every crate and every dependency a second time, for minutes.
+# Everything after it must see the same variables, or cargo compiles the crates anew without it.
+one_pass() {
+  local driver
+  driver=$(rustc --print sysroot)/bin/clippy-driver
+  [ -x "$driver" ] || driver=clippy-driver
+  export RUSTC_WORKSPACE_WRAPPER=$driver
+  # As `cargo clippy -- -D warnings` hands it down.
+  export CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+  # What makes the next build quick makes the first one slow.
+  [ -d target/debug/incremental ] || export CARGO_INCREMENTAL=0
 }
 
 export CARGO_TERM_COLOR=never RUSTFLAGS="${RUSTFLAGS:-}"
@@ -31,23 +42,34 @@ export INSTA_UPDATE=no
 unset ECOMCTL_PROVIDER ECOMCTL_IMAGE_MYSQL ECOMCTL_IMAGE_REDIS ECOMCTL_IMAGE_KAFKA ECOMCTL_IMAGE_BACKEND
 unset ECOMCTL_STATE_DIR ECOMCTL_MYSQL_URL ECOMCTL_REDIS_URL ECOMCTL_KAFKA_BROKERS ECOMCTL_API_URL MYSQL_URL REDIS_URL KAFKA_BROKERS
 
+# Tests press Ctrl-C. A shell that runs this in the background has its commands ignore that, and what they start would too.
+signals=()
+env --default-signal=INT,QUIT,HUP true 2>/dev/null && signals=(env --default-signal=INT,QUIT,HUP)
+
+# Whether Docker tests can run here: an Engine, the images, and a docker-compose to compare with. Packages are fetched and
+# images made while the compiler is busy; what is said of it is shown when it is asked for.
+"${signals[@]}" bash -c 'scripts/engine.sh && scripts/images.sh && scripts/compose.sh >"$1"' _ "$work/compose" \
+  >"$work/docker" 2>&1 </dev/null &
+docker=$!
+
+one_pass
 step format cargo fmt --all --check
-step lints cargo clippy --workspace --all-targets --quiet -- -D warnings
-step build cargo build --workspace --all-targets --quiet
+step "lints and build" cargo build --workspace --all-targets --quiet
 # The pictures in the documents are drawn by this very dashboard.
 step pictures cargo run --quiet --example pictures -- --check
 step unit cargo test --workspace --lib --bins --quiet
 
-# Tests that need an Engine stand in modules whose names begin with `docker`.
-choice=()
-without_docker=0
-can_docker
-case $? in
-  0) export ECOMCTL_TEST_COMPOSE ;;
+can_docker=
+wait "$docker"
+can=$?
+cat "$work/docker"
+case $can in
+  0)
+    can_docker=yes
+    ECOMCTL_TEST_COMPOSE=$(cat "$work/compose")
+    export ECOMCTL_TEST_COMPOSE
+    ;;
   3)
-    choice=(--skip docker)
-    without_docker=$(cargo test --package ecomctl --test '*' --quiet -- --list 2>/dev/null | grep -c 'docker.*: test$')
-    echo "== docker: $without_docker tests are SKIPPED, for the reason above"
     if [ "${CI:-}" = true ]; then
       echo "== docker FAILED: in CI nothing may be skipped"
       failed_steps+=(docker)
@@ -56,24 +78,105 @@ case $? in
   *)
     echo "== docker FAILED: no images to test with"
     failed_steps+=(docker)
-    choice=(--skip docker)
     ;;
 esac
 
-# Tests press Ctrl-C. A shell that runs this in the background has its commands ignore that, and what they start would too.
-signals=()
-env --default-signal=INT,QUIT,HUP true 2>/dev/null && signals=(env --default-signal=INT,QUIT,HUP)
+lanes=(runs-1 runs-2 servers engine stacks)
+# lane_of MODULE: with which tests those of a module of tests/it take turns. Lanes run side by side, each with servers of
+# its own; in a lane one test follows the other. They are put together so that all take about as long, and most of that is
+# waiting. What measures, or counts what this machine does, is alone on it; and so is what nobody has put into a lane.
+lane_of() {
+  case $1 in
+    # Mostly loads on a stack that is up, and what is said and kept of them.
+    alarms | commands | lag | lag_unknown | points | product | promise | runs) echo runs-1 ;;
+    evidence | fcfs | history | invariants | output | owned | schemas | tui | violations) echo runs-2 ;;
+    # What asks servers, or brings some up for itself.
+    backend_* | compose_config | infra | places | point_entries | probe | seed | status | verify | watch) echo servers ;;
+    # Containers one by one, and whole stacks of them.
+    docker_ends | docker_engine | docker_owned | docker_replace | docker_status | scripts) echo engine ;;
+    docker_fcfs | docker_points | docker_stack) echo stacks ;;
+    *) echo alone ;;
+  esac
+}
 
-# Two cores: stacks that come up side by side would measure each other.
-step end-to-end "${signals[@]}" cargo test --package ecomctl --test '*' -- --test-threads=1 "${choice[@]}"
+# stamp LANE: puts the lane before each line, and the time that it took before each test.
+stamp() {
+  local line now before=${EPOCHREALTIME/[.,]/}
+  while IFS= read -r line; do
+    now=${EPOCHREALTIME/[.,]/}
+    case $line in
+      "test "*" ... "*)
+        printf '%-7s %4d.%d s  %s\n' "$1" $(((now - before) / 1000000)) $(((now - before) / 100000 % 10)) "$line" |
+          tee -a "$work/times"
+        ;;
+      *) printf '%-7s %s\n' "$1" "$line" ;;
+    esac
+    before=$now
+  done
+}
+
+# lane NAME OPTION…: runs the tests of a lane one after another. All binaries are run, whatever comes of the first.
+lane() {
+  local name=$1 tests
+  shift
+  mapfile -t tests <"$work/lane-$name"
+  if [ "${#tests[@]}" -eq 0 ]; then return; fi
+  "${signals[@]}" cargo test --package ecomctl --test '*' --no-fail-fast -- --test-threads=1 --exact "$@" "${tests[@]}" 2>&1 |
+    stamp "$name" | tee -a "$work/ran"
+}
+
+# end_to_end OPTION…: runs every end-to-end test once (with --ignored: of those that are), and insists that it did.
+end_to_end() {
+  local name running=() ended=0 listed ran skipped=0
+  rm -f "$work"/lane-*
+  for name in "${lanes[@]}" alone; do : >"$work/lane-$name"; done
+  : >"$work/ran"
+  cargo test --package ecomctl --test '*' --quiet -- --list "$@" 2>/dev/null | sed -n 's/: test$//p' | sort >"$work/tests"
+  listed=$(wc -l <"$work/tests")
+  while read -r name; do
+    # Tests that need an Engine stand in modules whose names begin with `docker`.
+    if [ -z "$can_docker" ] && [[ $name == docker* ]]; then
+      skipped=$((skipped + 1))
+    else
+      echo "$name" >>"$work/lane-$(lane_of "${name%%::*}")"
+    fi
+  done < <(uniq "$work/tests")
+  if [ "$skipped" -gt 0 ]; then
+    echo "== docker: $skipped tests are SKIPPED, for the reason above"
+    echo "$skipped" >>"$work/skipped"
+  fi
+  for name in "${lanes[@]}"; do
+    lane "$name" "$@" &
+    running+=($!)
+    # Where a command of the background cannot be given its Ctrl-C back, nothing is in the background.
+    if [ "${#signals[@]}" -eq 0 ]; then wait "${running[-1]}" || ended=1; fi
+  done
+  for name in "${running[@]}"; do wait "$name" || ended=1; done
+  lane alone "$@" || ended=1
+  ran=$(awk "$count" "$work/ran" | awk '{ print $1 + $2 + $3 }')
+  if [ "$ran" -ne $((listed - skipped)) ]; then
+    echo "$((listed - skipped)) tests were to run, and $ran did"
+    ended=1
+  fi
+  return $ended
+}
+
+# What the closing lines of all test binaries add up to: passed, failed, ignored.
+# shellcheck disable=SC2016 # awk's own variables
+count='
+  /test result:/ { for (i = 1; i <= NF; i++) { if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1); if ($i == "ignored;") s += $(i-1) } }
+  END { print p + 0, f + 0, s + 0 }'
+
+touch "$work/skipped" "$work/times"
+step end-to-end end_to_end
+echo "The slowest of them:"
+sort -k2,2nr "$work/times" | head -n 10
 if [ -n "${ECOMCTL_TEST_ALL:-}" ]; then
-  step long "${signals[@]}" cargo test --package ecomctl --test '*' -- --test-threads=1 --ignored "${choice[@]}"
+  step long end_to_end --ignored
 fi
 
-read -r passed failed skipped < <(awk '
-  /^test result:/ { for (i = 1; i <= NF; i++) { if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1); if ($i == "ignored;") s += $(i-1) } }
-  END { print p + 0, f + 0, s + 0 }' "$log")
-skipped=$((skipped + without_docker))
+read -r passed failed skipped < <(awk "$count" "$log")
+skipped=$(awk -v n="$skipped" '{ n += $1 } END { print n }' "$work/skipped")
 counted=$failed
 for name in "${failed_steps[@]}"; do
   case $name in
@@ -89,5 +192,6 @@ fi
 if [ "${#failed_steps[@]}" -gt 0 ]; then
   echo "failed steps: ${failed_steps[*]}"
 fi
+echo "All of it took $SECONDS s"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "${#failed_steps[@]}" -eq 0 ]

@@ -1,6 +1,11 @@
 //! What the backend's tests share: coupons, users and topics of their own.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use backend::{
     consumer::{
@@ -39,7 +44,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::servers;
+use crate::support::{free_port, servers};
 
 /// Real servers with a migrated database.
 pub struct World {
@@ -272,8 +277,7 @@ pub fn event(epoch: &Epoch, user: u64, seq: u64) -> CouponEvent {
 }
 
 pub fn free_address() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
-    listener.local_addr().expect("has an address")
+    (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
 /// Waits until `ask` says yes.

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::{
         Arc,
@@ -19,7 +19,10 @@ use profile::model::Scenario;
 use record::goal::{self, Goal};
 use serde_json::{Value, json};
 
-use crate::load_server::{raw, read_request, shop, write_pieces};
+use crate::{
+    load_server::{raw, read_request, shop, write_pieces},
+    support::free_port,
+};
 
 mod control;
 mod executors;
@@ -289,7 +292,7 @@ fn a_kept_connection_that_is_closed_is_made_anew() {
 
 #[test]
 fn a_refused_connection_is_a_request_of_unknown_outcome() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let (summary, _) = run(&plan(nobody, constant(5, "1s", get("/"))));
     assert_eq!(summary.requests[0].failures, BTreeMap::from([("refused".to_owned(), summary.sent)]));
     assert!((5..=25).contains(&summary.sent), "it backs off: {}", summary.sent);

@@ -222,7 +222,8 @@ fn a_moved_folder_takes_its_servers_along_and_a_copy_leaves_them_alone() {
         wait(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), Duration::from_secs(60))
     };
     // Whoever opens the moved folder first settles who is who.
-    assert!(at(&moved, &["env"]).status.success());
+    let output = at(&moved, &["env"]);
+    assert!(output.status.success(), "{}", both(&output));
     let output = at(&copy, &["down"]);
     assert!(output.status.success() && !both(&output).contains("stopped"), "{}", both(&output));
     assert_eq!(stack.processes().len(), 3, "the servers of the first one run");

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     promise::{backend_process, kill_9, run_with_harm},
-    support::{Stack, shared, write},
+    support::{Stack, exit_of, shared, write},
 };
 
 const IDS: [&str; 7] = ["SY1", "PT1", "PT2", "PT3", "PT4", "PT5", "PT6"];
@@ -113,7 +113,7 @@ fn an_api_killed_among_charges_books_nothing_twice_and_loses_nothing() {
     let stack = shared();
     let profile = small(&stack);
     let (code, summary) = run_with_harm(&stack, &[&profile], |stack| kill_9(backend_process(stack, "api-1")));
-    assert_eq!(code, 0, "{summary:#}");
+    assert_eq!(code, exit_of(&summary), "{summary:#}");
     assert_proven(&summary);
     assert_eq!(summary["restarts"]["api-1"], 1, "it was killed and came back");
     assert!(summary["outcomes"]["UNKNOWN"].as_u64() > Some(0), "requests under way do not know their answer");
@@ -124,7 +124,7 @@ fn an_api_killed_among_charges_books_nothing_twice_and_loses_nothing() {
 fn a_break_of_points_is_named_by_its_checks() {
     let stack = shared();
     let (code, summary) = stack.json(&["run", &small(&stack)]);
-    assert_eq!(code, 0, "{summary:#}");
+    assert_eq!(code, exit_of(&summary), "{summary:#}");
     let run = stack.state_dir().join("runs").join(summary["run"].as_str().unwrap());
     let (user, key) = refused(&run);
     // One with a later entry of the same user behind it: the balances of what follows tell of it.

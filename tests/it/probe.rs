@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use verify::{LiveFacts, live};
 
-use crate::stage::Stage;
+use crate::{backend_world::free_address, stage::Stage};
 
 fn probe_plan(stage: &Stage) -> ProbePlan {
     ProbePlan {
@@ -125,16 +125,12 @@ async fn forward(from: SocketAddr, to: String) -> tokio::task::JoinHandle<()> {
     })
 }
 
-async fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_are_away_are_named_and_come_back_by_themselves() {
     let mut stage = Stage::in_order(4, 5).await;
     let mut plan = probe_plan(&stage);
     let real = plan.endpoints.clone();
-    let (mysql, redis, kafka) = (free_address().await, free_address().await, free_address().await);
+    let (mysql, redis, kafka) = (free_address(), free_address(), free_address());
     plan.endpoints.mysql.host = "127.0.0.1".into();
     plan.endpoints.mysql.port = mysql.port();
     plan.endpoints.redis.host = "127.0.0.1".into();

@@ -3,6 +3,7 @@
 //! `MYSQL_URL`, `REDIS_URL` and `KAFKA_BROKERS`, all set, name other servers instead.
 
 use std::{
+    collections::BTreeSet,
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -133,6 +134,12 @@ pub fn went_well(output: &Output) -> bool {
     }
 }
 
+/// The exit code that the same means of a run whose summary this is. Which of the two it is says how busy the machine was,
+/// and that a test must not assert.
+pub fn exit_of(summary: &serde_json::Value) -> i32 {
+    if summary["bottleneck"].is_null() { 0 } else { 4 }
+}
+
 /// Both streams of a command, for a failed test to show.
 pub fn both(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -205,6 +212,12 @@ pub fn servers() -> Endpoints {
         return parse(|name| std::env::var(name).unwrap_or_default());
     }
     shared().endpoints()
+}
+
+/// A port that was free a moment ago. The kernel gives it to no outgoing connection, also not to one of a test that runs
+/// beside this one.
+pub fn free_port() -> u16 {
+    infra::ports::free(&BTreeSet::new()).unwrap()
 }
 
 /// Writes a file of the test.
