@@ -204,7 +204,11 @@ proptest! {
                 match quote {
                     Some(q) if c == q => quote = None,
                     Some(_) => {}
-                    None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
+                    // It ends the word before it: 1``x is no number with a word behind it.
+                    None if matches!(c, '\'' | '"' | '`') => {
+                        quote = Some(c);
+                        open.push(c);
+                    }
                     None => open.push(c),
                 }
             }
