@@ -31,8 +31,11 @@ one_pass() {
   export RUSTC_WORKSPACE_WRAPPER=$driver
   # As `cargo clippy -- -D warnings` hands it down.
   export CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+  # Tables of lines are a third of the time that a large crate takes. A panic names its line without them, and whoever
+  # wants a backtrace with lines runs the test by hand.
+  export CARGO_PROFILE_DEV_DEBUG=none
   # What makes the next build quick makes the first one slow.
-  [ -d target/debug/incremental ] || export CARGO_INCREMENTAL=0
+  [ -d "${CARGO_TARGET_DIR:-target}/debug/incremental" ] || export CARGO_INCREMENTAL=0
 }
 
 export CARGO_TERM_COLOR=never RUSTFLAGS="${RUSTFLAGS:-}"

@@ -22,7 +22,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::{Stack, both, shared, wait, went_well, write};
+use crate::support::{Stack, both, handles_ctrl_c, shared, wait, went_well, write};
 
 /// What a command may take on a machine that does other things too.
 pub const LONG: Duration = Duration::from_secs(240);
@@ -345,6 +345,7 @@ fn a_broken_off_up_leaves_nothing_and_a_killed_one_is_mended() {
     let place = InDocker::new();
     for millis in [100, 500, 1_000, 2_000] {
         let child = place.start(&["up", small(&place)]);
+        handles_ctrl_c(child.id());
         std::thread::sleep(Duration::from_millis(millis));
         kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
         let output = wait(child, LONG);

@@ -218,8 +218,8 @@ async fn a_group_without_members_has_not_begun_then_stopped_then_lost_records() 
     assert_eq!((sample.lag, sample.state.as_str()), (Some(30), "Empty"));
     let age = sample.time_lag_ms.unwrap();
     assert!(age > 0.0 && age < 20_000.0, "{age} ms");
-    let later = watching.until(|s| s.time_lag_ms.is_some_and(|ms| ms >= age + 300.0));
-    assert!(later.slope.is_some(), "{later:#?}");
+    // How many samples lie between depends on the machine, and a slope takes several.
+    watching.until(|s| s.time_lag_ms.is_some_and(|ms| ms >= age + 300.0) && s.slope.is_some());
 
     scene.delete_below(20).await;
     let sample = watching.status(LagStatus::Lost);

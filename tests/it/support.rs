@@ -184,6 +184,20 @@ pub fn wait(mut child: Child, within: Duration) -> Output {
     }
 }
 
+/// Waits until a process handles Ctrl-C: one that has only just begun is ended by it without a word.
+pub fn handles_ctrl_c(pid: u32) {
+    let since = Instant::now();
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+        mask.is_some_and(|mask| mask & 1 << (nix::sys::signal::Signal::SIGINT as u64 - 1) != 0)
+    };
+    while !caught() {
+        assert!(since.elapsed() < Duration::from_secs(20), "process {pid} does not handle Ctrl-C");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn parse(get: impl Fn(&str) -> String) -> Endpoints {
     Endpoints {
         mysql: get("MYSQL_URL").parse().unwrap(),

@@ -38,7 +38,11 @@ fn a_check_without_claims_says_whether_there_ought_to_be_some() {
         assert_eq!(overall(std::slice::from_ref(&result), &["CP5".into()], true), Overall::Unproven);
     }
     let said = vec![("coupon 1".to_owned(), CheckOutcome::Holds("none lost".into()))];
-    assert_eq!(merge("CP5", Some(Kind::Coupon), said, || Ok(false)).verdict, Verdict::Holds, "what was looked at counts");
+    assert_eq!(
+        merge("CP5", Some(Kind::Coupon), said, || Ok(false)).verdict,
+        Verdict::Holds,
+        "what was looked at counts"
+    );
 }
 
 /// A profile that claims nothing proves nothing and lacks nothing; what it requires all the same is not proven.
