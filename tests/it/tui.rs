@@ -268,6 +268,8 @@ fn what_is_chosen_is_brought_up_seeded_and_run() {
     // Under the profile stand the provider, two counts, and then what can be done.
     terminal.press(&["Down", "Down", "Backspace", "Down", "Down", "Enter"]);
     terminal.wait_for("the stack", minute, |screen| screen.contains("up: ended with exit code 0"));
+    // What is pressed while the form is still there is the form's.
+    terminal.wait_for("its screens", SOON, |screen| screen.contains("5 Stack"));
     terminal.press(&["5"]);
     terminal.wait_for("its components", SOON, |screen| screen.contains("kafka-1") && screen.contains("in trouble 0"));
     terminal.press(&["o", "Down", "Enter"]);

@@ -154,7 +154,8 @@ pub fn offline(run_dir: &Path, require: Option<&[String]>) -> Result<VerifyRepor
     if let Some(require) = require {
         context.require = require.to_vec();
     }
-    tell(&mut families, Ok(&run_dir.join(LEDGER_FOLDER)));
+    let ledger = there_is(Some(&run_dir.join(LEDGER_FOLDER)));
+    tell(&mut families, ledger.as_deref().map_err(Clone::clone));
     Ok(Court { families, context }.judge())
 }
 
@@ -173,7 +174,8 @@ pub fn without_sets(
 ) -> VerifyReport {
     let invariants = invariants::unread(listed, why);
     let context = Context { require: require.to_vec(), invariants, ..Context::default() };
-    let mut court = Court::hear(Ok(&run_dir.join(LEDGER_FOLDER)), subjects, context);
+    let ledger = there_is(Some(&run_dir.join(LEDGER_FOLDER)));
+    let mut court = Court::hear(ledger.as_deref().map_err(Clone::clone), subjects, context);
     for family in court.families.values_mut() {
         family.unread(subjects, why);
     }
@@ -247,7 +249,9 @@ impl Court {
 }
 
 fn there_is(ledger: Option<&Path>) -> Known<PathBuf> {
-    let ledger = ledger.ok_or("there is no ledger: nothing is known of what people were told")?;
+    let ledger = ledger
+        .filter(|folder| folder.exists())
+        .ok_or("there is no ledger: nothing is known of what people were told")?;
     Ok(ledger.to_owned())
 }
 

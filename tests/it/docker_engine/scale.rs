@@ -29,7 +29,7 @@ async fn what_the_project_does_not_have_any_more_goes_only_when_asked() {
     world.apply(&world.request(&three), &CancellationToken::new()).await.unwrap();
     let now: BTreeMap<_, _> = ids(world.list().await.into_iter().filter(|c| c.id != guest).collect());
     assert_eq!(now, before);
-    assert_eq!(world.inspect(&guest).await.id, Some(guest));
+    assert_eq!(world.inspect(&guest).await.id.as_ref(), Some(&guest));
 
     world.project.services.remove("old");
     world.up().await.unwrap();
@@ -41,6 +41,8 @@ async fn what_the_project_does_not_have_any_more_goes_only_when_asked() {
     world.apply(&request, &CancellationToken::new()).await.unwrap();
     let left: Vec<_> = world.list().await.into_iter().filter(|c| !c.one_off).map(|c| c.component).collect();
     assert_eq!(left, ["consumer-1"]);
+    // It is nobody's of the project, so that nobody else removes it.
+    world.engine.docker.remove_container(&guest, None).await.unwrap();
 }
 
 /// A consumer more, while others work and carry files of their own.
