@@ -84,20 +84,20 @@ case $can in
     ;;
 esac
 
-lanes=(runs-1 runs-2 servers engine stacks)
+lanes=(docker native)
 # lane_of MODULE: with which tests those of a module of tests/it take turns. Lanes run side by side, each with servers of
-# its own; in a lane one test follows the other. They are put together so that all take about as long, and most of that is
-# waiting. What measures, or counts what this machine does, is alone on it; and so is what nobody has put into a lane.
+# its own; in a lane one test follows the other. There are as many as CI has cores: with more, tests measure each other.
+# They are put together so that both take about as long, and most of that is waiting. What measures, or counts what this
+# machine does, is alone on it; and so is what nobody has put into a lane.
 lane_of() {
   case $1 in
-    # Mostly loads on a stack that is up, and what is said and kept of them.
-    alarms | commands | lag | lag_unknown | points | product | promise | runs) echo runs-1 ;;
-    evidence | fcfs | history | invariants | output | owned | schemas | tui | violations) echo runs-2 ;;
-    # What asks servers, or brings some up for itself.
-    backend_* | compose_config | infra | places | point_entries | probe | seed | status | verify | watch) echo servers ;;
-    # Containers one by one, and whole stacks of them.
-    docker_ends | docker_engine | docker_owned | docker_replace | docker_status | scripts) echo engine ;;
-    docker_fcfs | docker_points | docker_stack) echo stacks ;;
+    # Containers one by one, and whole stacks of them; infra only makes the lanes equal.
+    docker_ends | docker_engine | docker_fcfs | docker_owned | docker_points | docker_replace | docker_stack | docker_status) echo docker ;;
+    infra | scripts) echo docker ;;
+    # Loads on a stack that is up, what is said and kept of them, and what asks servers.
+    alarms | backend_* | commands | compose_config | evidence | fcfs | history | invariants | lag | lag_unknown) echo native ;;
+    output | owned | places | point_entries | points | probe | product | promise | runs | schemas | seed | status) echo native ;;
+    tui | verify | violations | watch) echo native ;;
     *) echo alone ;;
   esac
 }
