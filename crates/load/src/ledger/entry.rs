@@ -12,8 +12,6 @@ use uuid::Uuid;
 const HEAD: usize = 4;
 /// Bytes before the key.
 const FIXED: usize = HEAD + 3 * 8;
-/// The kind of all entries of version 1, as later versions write it.
-const FIRST_KIND: u8 = 1;
 /// Bytes of an entry of version 1.
 const FIRST: usize = 33;
 /// Bytes that an entry takes at most.
@@ -133,7 +131,7 @@ impl Version {
 
 fn first(bytes: &[u8; LONGEST]) -> Option<Entry> {
     Some(Entry {
-        kind: Kind::from_byte(FIRST_KIND)?,
+        kind: Kind::OF_A_NUMBER,
         key: Some(Id::Number(number(bytes, 0)?)),
         actor: number(bytes, 8)?,
         start_ns: number(bytes, 16)?,

@@ -149,14 +149,14 @@ fn complain(sample: &mut ProbeSample, key: &str, why: &str) {
 /// What of a coupon is not at rest, or not known to be.
 pub(super) fn moving(coupon: Claim, figures: &Figures) -> Vec<String> {
     let mut moving = Vec::new();
-    let coupon = coupon.id.map_or_else(String::new, |id| id.to_string());
+    let coupon = coupon.words();
     match figures.get(PENDING) {
         Some(0) => {}
-        Some(pending) => moving.push(format!("coupon {coupon}: {pending} grants pending")),
-        None => moving.push(format!("coupon {coupon}: its gate could not be read")),
+        Some(pending) => moving.push(format!("{coupon}: {pending} grants pending")),
+        None => moving.push(format!("{coupon}: its gate could not be read")),
     }
     if figures.get(ROWS).is_none() {
-        moving.push(format!("coupon {coupon}: its rows could not be counted"));
+        moving.push(format!("{coupon}: its rows could not be counted"));
     }
     moving
 }
